@@ -1,0 +1,209 @@
+//! The one error of this crate: a reason that says what to do about it, a
+//! message that says what was attempted, and the cause.
+//!
+//! Reasons are the `ErrorInfo` reasons of the API; each belongs to one gRPC
+//! code, and each gRPC code to one exit status of the command line.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something failed, in the API's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    FieldInvalid,
+    /// A fixed limit that the request breaks.
+    RequestLimit,
+    TimelineNotFound,
+    FrameNotCached,
+    SourceNotFound,
+    StoreNotFound,
+    TokenInvalid,
+    SourceDenied,
+    StoreDenied,
+    PlanDiffers,
+    SourceChanged,
+    MediaUnsupported,
+    GpuUnavailable,
+    /// A limit that the media breaks.
+    MediaLimit,
+    TimePastEnd,
+    MediaCorrupt,
+    ObjectCorrupt,
+    QueueFull,
+    MemoryBudget,
+    DiskFull,
+    StoreUnavailable,
+    SourceUnavailable,
+    ChunkStalled,
+    Cancelled,
+    Internal,
+}
+
+/// The gRPC code a reason travels under (google.rpc.Code).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    Cancelled = 1,
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    NotFound = 5,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    OutOfRange = 11,
+    Internal = 13,
+    Unavailable = 14,
+    DataLoss = 15,
+    Unauthenticated = 16,
+}
+
+impl Reason {
+    /// The name that answers and commit records carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::FieldInvalid => "FIELD_INVALID",
+            Reason::RequestLimit | Reason::MediaLimit => "LIMIT_EXCEEDED",
+            Reason::TimelineNotFound => "TIMELINE_NOT_FOUND",
+            Reason::FrameNotCached => "FRAME_NOT_CACHED",
+            Reason::SourceNotFound => "SOURCE_NOT_FOUND",
+            Reason::StoreNotFound => "STORE_NOT_FOUND",
+            Reason::TokenInvalid => "TOKEN_INVALID",
+            Reason::SourceDenied => "SOURCE_DENIED",
+            Reason::StoreDenied => "STORE_DENIED",
+            Reason::PlanDiffers => "PLAN_DIFFERS",
+            Reason::SourceChanged => "SOURCE_CHANGED",
+            Reason::MediaUnsupported => "MEDIA_UNSUPPORTED",
+            Reason::GpuUnavailable => "GPU_UNAVAILABLE",
+            Reason::TimePastEnd => "TIME_PAST_END",
+            Reason::MediaCorrupt => "MEDIA_CORRUPT",
+            Reason::ObjectCorrupt => "OBJECT_CORRUPT",
+            Reason::QueueFull => "QUEUE_FULL",
+            Reason::MemoryBudget => "MEMORY_BUDGET",
+            Reason::DiskFull => "DISK_FULL",
+            Reason::StoreUnavailable => "STORE_UNAVAILABLE",
+            Reason::SourceUnavailable => "SOURCE_UNAVAILABLE",
+            Reason::ChunkStalled => "CHUNK_STALLED",
+            Reason::Cancelled => "CANCELLED",
+            Reason::Internal => "INTERNAL",
+        }
+    }
+
+    pub fn code(self) -> Code {
+        match self {
+            Reason::FieldInvalid | Reason::RequestLimit => Code::InvalidArgument,
+            Reason::TimelineNotFound
+            | Reason::FrameNotCached
+            | Reason::SourceNotFound
+            | Reason::StoreNotFound => Code::NotFound,
+            Reason::TokenInvalid => Code::Unauthenticated,
+            Reason::SourceDenied | Reason::StoreDenied => Code::PermissionDenied,
+            Reason::PlanDiffers
+            | Reason::SourceChanged
+            | Reason::MediaUnsupported
+            | Reason::GpuUnavailable
+            | Reason::MediaLimit => Code::FailedPrecondition,
+            Reason::TimePastEnd => Code::OutOfRange,
+            Reason::MediaCorrupt | Reason::ObjectCorrupt => Code::DataLoss,
+            Reason::QueueFull | Reason::MemoryBudget | Reason::DiskFull => Code::ResourceExhausted,
+            Reason::StoreUnavailable | Reason::SourceUnavailable => Code::Unavailable,
+            Reason::ChunkStalled => Code::DeadlineExceeded,
+            Reason::Cancelled => Code::Cancelled,
+            Reason::Internal => Code::Internal,
+        }
+    }
+
+    /// Only what the media itself is to blame for is written into a commit
+    /// record; outages of store or source never are.
+    pub fn is_recorded(self) -> bool {
+        matches!(
+            self,
+            Reason::MediaUnsupported | Reason::MediaCorrupt | Reason::MediaLimit
+        )
+    }
+}
+
+impl Code {
+    /// The exit status of a command that such a failure stops.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Code::InvalidArgument => 2,
+            Code::NotFound => 4,
+            Code::FailedPrecondition | Code::OutOfRange => 5,
+            Code::DataLoss => 6,
+            Code::PermissionDenied | Code::Unauthenticated => 7,
+            Code::ResourceExhausted | Code::Unavailable | Code::DeadlineExceeded => 75,
+            Code::Cancelled => 130,
+            Code::Internal => 1,
+        }
+    }
+}
+
+/// A failure: what was attempted, why it failed, how to mend it.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    reason: Reason,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            reason,
+            message: message.into(),
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// How to mend it, in one sentence.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub fn field(message: impl Into<String>) -> Self {
+        Self::new(Reason::FieldInvalid, message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Reason::Internal, message)
+    }
+
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|e| e as &(dyn StdError + 'static))
+    }
+}

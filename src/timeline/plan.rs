@@ -1,0 +1,158 @@
+//! A plan: a profile's parameters, its chunks, and a row for each span. This
+//! is `plan.json`, schema 1.
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::colour::ColourRule;
+use crate::media::time::Exact;
+use crate::timeline::index::{Identity, Unshown};
+
+/// Version of `plan.json` and of commit records.
+pub const SCHEMA: u32 = 1;
+/// Raised when the pixel rules change a byte of any frame.
+pub const PIXEL_REVISION: u32 = 1;
+/// What encodes frames; another encoder changes the digest.
+pub const ENCODER: &str = "libjpeg-turbo-islow-420";
+
+/// Which frames of the timeline are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Sampling {
+    /// Sample k is the frame shown at k/fps and has sequence k.
+    Fps(Exact),
+    /// Each n-th frame of the timeline.
+    Every(u64),
+    All,
+    Keyframes,
+    /// Timeline seconds, sorted, no duplicates.
+    Timestamps(Vec<Exact>),
+    /// Midpoints of n equal parts of the window.
+    Count(u64),
+}
+
+/// [from, to) in timeline seconds; absent: the timeline's own ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Exact>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashKind {
+    Phash,
+    Dhash,
+    AverageHash,
+}
+
+/// Everything that decides a frame's bytes and facts, defaults resolved into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    pub sampling: Sampling,
+    #[serde(default)]
+    pub window: Window,
+    /// JPEG quality, 1 to 100.
+    pub quality: u8,
+    pub encoder: String,
+    pub colour: ColourRule,
+    /// Sorted, no duplicates.
+    pub hashes: Vec<HashKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_side: Option<u32>,
+    pub pixel_revision: u32,
+}
+
+/// A chunk as asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunkSpec {
+    pub chunk_id: String,
+    /// Without credentials or signatures.
+    pub uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_start: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_end: Option<Exact>,
+    /// On the timeline's clock; absent: the end of the chunk before (0 for the first).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Exact>,
+    /// Absent: the first video stream that is no attached picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<u32>,
+}
+
+/// A chunk as planned: where it lies on the timeline and what was found in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChunk {
+    #[serde(flatten)]
+    pub spec: ChunkSpec,
+    /// Where it begins and ends on the timeline; what it owns is [begin, min(end, next chunk's begin)).
+    pub begin: Exact,
+    pub end: Exact,
+    /// Frames that are its own, sampled or not.
+    pub frames: u64,
+    #[serde(default)]
+    pub unshown: Unshown,
+    /// With `skip_bad`: why it could not be indexed and counts as empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ChunkError>,
+}
+
+/// A failure that is kept: reason's name and one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkError {
+    pub reason: String,
+    pub message: String,
+}
+
+/// The unit of commit, resume and single flight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanRow {
+    pub chunk_id: String,
+    /// From 0 within the chunk.
+    pub span: u32,
+    /// Timeline time of its first frame, and of the next span's first frame or the chunk's end.
+    pub start: Exact,
+    pub end: Exact,
+    /// Sequence of its first sample. Sequences within a span are consecutive.
+    pub first: u64,
+    /// Samples in it; a span of 0 has no record and is complete.
+    pub count: u64,
+    pub stream: u32,
+    pub source: Identity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<Identity>,
+}
+
+/// How a profile came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Extract,
+    /// Frames were put, made elsewhere.
+    Put,
+}
+
+/// `plan.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub schema: u32,
+    pub kind: Kind,
+    /// `frames`: one object a frame. (`packed` is a later release's.)
+    pub layout: String,
+    /// Absent for `put`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
+    #[serde(default)]
+    pub chunks: Vec<PlannedChunk>,
+    #[serde(default)]
+    pub spans: Vec<SpanRow>,
+}
