@@ -22,6 +22,9 @@ pub(super) struct SourceIo {
 struct Reader {
     source: Box<dyn ByteSource>,
     position: u64,
+    /// Reads go here first: libavformat's buffer may be its live window, which a
+    /// read that fails or ends must leave as it is.
+    scratch: Vec<u8>,
     /// The first failure: libavformat only carries an errno.
     error: Option<Error>,
 }
@@ -35,6 +38,7 @@ impl SourceIo {
         let mut reader = Box::new(Reader {
             source,
             position: 0,
+            scratch: vec![0; BUFFER_BYTES],
             error: None,
         });
         // SAFETY: the buffer is av_malloc'ed as avio_alloc_context demands, and the
@@ -84,17 +88,16 @@ impl Drop for SourceIo {
 extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int {
     // SAFETY: opaque is the boxed reader given at creation, alive as long as the context.
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
-    // SAFETY: libavformat gives a buffer of `length` bytes; it is written, never read.
-    let buffer = unsafe {
-        ptr::write_bytes(buffer, 0, length.max(0) as usize);
-        std::slice::from_raw_parts_mut(buffer, length.max(0) as usize)
-    };
+    let wanted = (length.max(0) as usize).min(reader.scratch.len());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        reader.source.read_at(reader.position, buffer)
+        reader.source.read_at(reader.position, &mut reader.scratch[..wanted])
     }));
     match outcome {
         Ok(Ok(0)) => ffi::AVERROR_EOF,
         Ok(Ok(count)) => {
+            let count = count.min(wanted);
+            // SAFETY: libavformat's buffer holds `length` >= count bytes, and the scratch is not it.
+            unsafe { ptr::copy_nonoverlapping(reader.scratch.as_ptr(), buffer, count) };
             reader.position += count as u64;
             count as c_int
         }
