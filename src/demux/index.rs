@@ -192,11 +192,14 @@ impl Pass {
     fn number(&mut self) -> Unshown {
         let mut unshown = Unshown::default();
         let first = self.units.iter().position(Unit::cut).unwrap_or(0);
-        let first_pts = self.units.get(first).and_then(|unit| unit.pts);
+        // Leading pictures of an open first cut point refer to what is before it (seen: libavcodec
+        // drops them for H.264 recovery points and MPEG-2 open GOPs alike).
+        let open_pts = self.units.get(first).filter(|unit| unit.is(OPEN)).and_then(|unit| unit.pts);
         let mut leading = true;
         for (place, unit) in self.units.iter_mut().enumerate() {
             leading &= place <= first || !unit.cut();
-            let lost = leading && place > first && undecodable(unit, first_pts);
+            let refers_back = unit.pts.zip(open_pts).is_some_and(|(own, cut)| own < cut);
+            let lost = leading && place > first && (unit.is(LEADING) || refers_back);
             if unit.is(DISCARDED) {
                 unshown.discarded += 1;
             } else if !self.shown[place] {
@@ -251,12 +254,6 @@ impl Pass {
             _ => tick_of(1, info),
         }
     }
-}
-
-/// Whether a leading picture of the first cut point refers to what is before it.
-fn undecodable(unit: &Unit, cut_pts: Option<i64>) -> bool {
-    let _ = cut_pts;
-    unit.is(LEADING)
 }
 
 /// k / average frame rate in ticks, rounded to nearest; 25 a second where no rate is known.
