@@ -61,11 +61,20 @@ impl Orientation {
     pub fn swaps_sides(self) -> bool {
         self.rotation % 180 == 90
     }
+
+    /// Width and height of the upright picture.
+    pub fn upright(self, width: usize, height: usize) -> (usize, usize) {
+        if self.swaps_sides() {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
 }
 
 /// 8-bit full-range BT.601 planes as a JFIF JPEG stores them: Y, and for
 /// colour Cb and Cr at 4:2:0 (`ceil(w/2) x ceil(h/2)`). Rows are not padded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JfifPlanes {
     pub width: usize,
     pub height: usize,

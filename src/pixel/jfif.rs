@@ -1,0 +1,385 @@
+//! A decoded picture as the 8-bit planes a JFIF JPEG stores: full-range BT.601
+//! at 4:2:0, or gray.
+//!
+//! Order: [`ToJfif`] at the source's chroma sampling (Y' uses the nearest
+//! chroma sample) -> 4:2:0 (see `average`) -> `max_side` by BOX, each plane as a
+//! whole -> mirror, rotate. RGB goes through [`YCC`](self#rgb) as 4:4:4.
+//!
+//! # RGB
+//! Samples are brought to 8 bits full range by [`Expand`](crate::pixel::coefficients::Expand), then as libjpeg's
+//! jccolor.c does, in 16-bit fixed point:
+//!
+//! ```text
+//! Y  = ( 19595*R + 38470*G +  7471*B + 32768) >> 16
+//! Cb = (-11059*R - 21709*G + 32768*B + (128 << 16) + 32767) >> 16
+//! Cr = ( 32768*R - 27439*G -  5329*B + (128 << 16) + 32767) >> 16
+//! ```
+
+use std::marker::PhantomData;
+
+use crate::error::Result;
+use crate::media::picture::{JfifPlanes, Orientation, Picture};
+use crate::pixel::average::ToHalf;
+use crate::pixel::coefficients::ToJfif;
+use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::planes::{
+    Byte, Checked, Chroma, ChromaTile, Kind, Sample, TILE, Word, replicate, subsampled,
+};
+use crate::pixel::resample::{self, Filter, Geometry, Resampler};
+use crate::pixel::simd::{self, Kernel, Level};
+use crate::pixel::{fit, orient};
+
+/// How the planes are to stand, and how large they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JfifRequest {
+    pub orientation: Orientation,
+    /// The longer side's limit in pixels; smaller pictures keep their size.
+    pub max_side: Option<u32>,
+}
+
+/// Buffers between the steps, kept from picture to picture.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Chroma at the source's sampling, before it is averaged.
+    chroma: [Vec<u8>; 2],
+    /// Y, Cb, Cr pixels of RGB sources.
+    pixels: Vec<u8>,
+    converted: JfifPlanes,
+    resized: JfifPlanes,
+    /// For the Y plane, and for chroma.
+    resamplers: [Option<Resampler>; 2],
+    resampling: resample::Scratch,
+}
+
+/// The picture's JFIF planes.
+///
+/// # Errors
+/// MEDIA_UNSUPPORTED where Y, Cb, Cr planes claim an RGB matrix; FIELD_INVALID
+/// for `max_side` 0; INTERNAL where planes are too short.
+pub fn to_jfif(picture: &Picture, request: &JfifRequest) -> Result<JfifPlanes> {
+    let mut planes = JfifPlanes::default();
+    to_jfif_into(picture, request, &mut Scratch::default(), &mut planes)?;
+    Ok(planes)
+}
+
+/// [`to_jfif`] into buffers that the caller keeps.
+pub fn to_jfif_into(
+    picture: &Picture,
+    request: &JfifRequest,
+    scratch: &mut Scratch,
+    out: &mut JfifPlanes,
+) -> Result<()> {
+    orient::check(request.orientation)?;
+    let size = (picture.width, picture.height);
+    let target = limited_size(size, request.max_side)?;
+    let upright = request.orientation == Orientation::default();
+    let mut converted = std::mem::take(&mut scratch.converted);
+    let mut resized = std::mem::take(&mut scratch.resized);
+    let result = match (target == size, upright) {
+        (true, true) => convert(Level::best(), picture, scratch, out),
+        (false, true) => convert(Level::best(), picture, scratch, &mut converted)
+            .and_then(|()| resize(&converted, target, scratch, out)),
+        (true, false) => convert(Level::best(), picture, scratch, &mut converted)
+            .map(|()| turn(&converted, request.orientation, out)),
+        (false, false) => convert(Level::best(), picture, scratch, &mut converted)
+            .and_then(|()| resize(&converted, target, scratch, &mut resized))
+            .map(|()| turn(&resized, request.orientation, out)),
+    };
+    scratch.converted = converted;
+    scratch.resized = resized;
+    result
+}
+
+/// The size under `max_side`: longer side N, the other `max(1, floor(side*N/longer + 1/2))`.
+pub fn limited_size(size: (usize, usize), max_side: Option<u32>) -> Result<(usize, usize)> {
+    let longer = size.0.max(size.1) as u128;
+    let Some(limit) = max_side else {
+        return Ok(size);
+    };
+    if limit == 0 {
+        return Err(
+            crate::error::Error::field("limit the frames' size: max_side is 0")
+                .hint("leave max_side out, or give 1 or more"),
+        );
+    }
+    let limit = u128::from(limit);
+    if longer <= limit {
+        return Ok(size);
+    }
+    let scaled = |side: usize| ((2 * side as u128 * limit + longer) / (2 * longer)).max(1) as usize;
+    Ok((scaled(size.0), scaled(size.1)))
+}
+
+/// Conversion and averaging to 4:2:0, in coded orientation and size.
+pub(crate) fn convert(
+    level: Level,
+    picture: &Picture,
+    scratch: &mut Scratch,
+    out: &mut JfifPlanes,
+) -> Result<()> {
+    let source = Checked::new(picture)?;
+    let (width, height) = (picture.width, picture.height);
+    (out.width, out.height) = (width, height);
+    fit(&mut out.y, width * height);
+    let gray = source.kind == Kind::Gray;
+    let half = subsampled(width, 1) * subsampled(height, 1);
+    for plane in [&mut out.cb, &mut out.cr] {
+        fit(plane, if gray { 0 } else { half });
+    }
+    match source.kind {
+        Kind::Gray => each_pixel::<Gray>(level, picture, &mut out.y),
+        Kind::Yuv(chroma) => convert_yuv(level, source, chroma, (scratch, out)),
+        Kind::Gbr | Kind::Packed { .. } => convert_rgb(level, picture, scratch, out),
+    }
+}
+
+fn convert_yuv(
+    level: Level,
+    source: Checked,
+    chroma: Chroma,
+    (scratch, out): (&mut Scratch, &mut JfifPlanes),
+) -> Result<()> {
+    let Picture {
+        matrix,
+        range,
+        depth,
+        width,
+        height,
+        ..
+    } = *source.picture;
+    let to_jfif = ToJfif::new(matrix, range, depth)?;
+    let (chroma_width, chroma_height) = source.chroma_size(chroma);
+    let is_half = (chroma.shift_x, chroma.shift_y) == (1, 1);
+    let [full_cb, full_cr] = &mut scratch.chroma;
+    let (cb, cr) = if is_half {
+        (&mut out.cb[..], &mut out.cr[..])
+    } else {
+        let samples = chroma_width * chroma_height;
+        (fit(full_cb, samples), fit(full_cr, samples))
+    };
+    let y = &mut out.y[..];
+    if depth == 8 {
+        simd::run(
+            level,
+            Convert::<Byte> {
+                source,
+                chroma,
+                to_jfif,
+                y,
+                cb,
+                cr,
+                sample: PhantomData,
+            },
+        );
+    } else {
+        simd::run(
+            level,
+            Convert::<Word> {
+                source,
+                chroma,
+                to_jfif,
+                y,
+                cb,
+                cr,
+                sample: PhantomData,
+            },
+        );
+    }
+    if !is_half {
+        for (source, out) in scratch.chroma.iter().zip([&mut out.cb, &mut out.cr]) {
+            let luma = (width, height);
+            simd::run(
+                level,
+                ToHalf {
+                    chroma,
+                    luma,
+                    source,
+                    out,
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+fn convert_rgb(
+    level: Level,
+    picture: &Picture,
+    scratch: &mut Scratch,
+    out: &mut JfifPlanes,
+) -> Result<()> {
+    let luma = (picture.width, picture.height);
+    let samples = picture.width * picture.height;
+    let (pixels, _) = fit(&mut scratch.pixels, 3 * samples).as_chunks_mut::<3>();
+    each_pixel::<Ycc>(level, picture, pixels)?;
+    let [cb, cr] = scratch.chroma.each_mut().map(|plane| fit(plane, samples));
+    let planes = out.y.iter_mut().zip(cb).zip(cr);
+    for (((y, cb), cr), pixel) in planes.zip(&*pixels) {
+        [*y, *cb, *cr] = *pixel;
+    }
+    let chroma = Chroma {
+        shift_x: 0,
+        shift_y: 0,
+        interleaved: false,
+    };
+    for (source, out) in scratch.chroma.iter().zip([&mut out.cb, &mut out.cr]) {
+        simd::run(
+            level,
+            ToHalf {
+                chroma,
+                luma,
+                source,
+                out,
+            },
+        );
+    }
+    Ok(())
+}
+
+struct Gray;
+
+impl Pixel for Gray {
+    type Out = u8;
+    #[inline(always)]
+    fn of(gray: i32, _: i32, _: i32) -> u8 {
+        gray as u8
+    }
+}
+
+struct Ycc;
+
+impl Pixel for Ycc {
+    type Out = [u8; 3];
+    #[inline(always)]
+    fn of(red: i32, green: i32, blue: i32) -> [u8; 3] {
+        let centre = (128 << 16) + 32767;
+        let y = 19595 * red + 38470 * green + 7471 * blue + 32768;
+        let cb = -11059 * red - 21709 * green + 32768 * blue + centre;
+        let cr = 32768 * red - 27439 * green - 5329 * blue + centre;
+        [(y >> 16) as u8, (cb >> 16) as u8, (cr >> 16) as u8]
+    }
+}
+
+struct Convert<'a, S> {
+    source: Checked<'a>,
+    chroma: Chroma,
+    to_jfif: ToJfif,
+    y: &'a mut [u8],
+    /// At the source's chroma sampling.
+    cb: &'a mut [u8],
+    cr: &'a mut [u8],
+    sample: PhantomData<S>,
+}
+
+impl<S: Sample> Kernel for Convert<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (chroma, c) = (self.chroma, self.to_jfif);
+        let (width, height) = (self.source.picture.width, self.source.picture.height);
+        let (chroma_width, chroma_height) = self.source.chroma_size(chroma);
+        let mut tiles = [[0i32; TILE]; 4];
+        let [cb, cr, narrow, wide] = &mut tiles;
+        for chroma_y in 0..chroma_height {
+            let rows = chroma_y << chroma.shift_y..((chroma_y + 1) << chroma.shift_y).min(height);
+            for x in (0..width).step_by(TILE) {
+                let count = TILE.min(width - x);
+                let chroma_x = x >> chroma.shift_x;
+                let chroma_count = subsampled(count, chroma.shift_x);
+                let (cb, cr) = (&mut cb[..chroma_count], &mut cr[..chroma_count]);
+                self.source.load_chroma::<S>(
+                    chroma,
+                    (chroma_x, chroma_y),
+                    ChromaTile {
+                        cb: &mut *cb,
+                        cr: &mut *cr,
+                    },
+                );
+                let from = chroma_y * chroma_width + chroma_x;
+                chroma_row(
+                    cb,
+                    cr,
+                    [c.uu, c.uv],
+                    c.shift,
+                    &mut self.cb[from..][..chroma_count],
+                );
+                chroma_row(
+                    cb,
+                    cr,
+                    [c.vu, c.vv],
+                    c.shift,
+                    &mut self.cr[from..][..chroma_count],
+                );
+                let narrow = &mut narrow[..chroma_count];
+                cross_terms(cb, cr, &c, narrow);
+                replicate(narrow, chroma.shift_x, &mut wide[..count]);
+                for y in rows.clone() {
+                    let luma = S::split(self.source.bytes(0, (x, y), count));
+                    let out = &mut self.y[y * width + x..][..count];
+                    for ((out, &raw), &term) in out.iter_mut().zip(luma).zip(&*wide) {
+                        let y = c.yy.wrapping_mul(S::value(raw)).wrapping_add(term);
+                        *out = (y >> c.shift).clamp(0, 255) as u8;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn chroma_row(cb: &[i32], cr: &[i32], [of_u, of_v]: [i32; 2], shift: u32, out: &mut [u8]) {
+    let centre = (128 << shift) + (1 << (shift - 1));
+    for ((out, &u), &v) in out.iter_mut().zip(cb).zip(cr) {
+        let sum = of_u.wrapping_mul(u).wrapping_add(of_v.wrapping_mul(v));
+        *out = (sum.wrapping_add(centre) >> shift).clamp(0, 255) as u8;
+    }
+}
+
+/// What chroma, the luma offset and rounding add to Y'.
+#[inline(always)]
+fn cross_terms(cb: &[i32], cr: &[i32], c: &ToJfif, out: &mut [i32]) {
+    let base = (1 << (c.shift - 1)) - c.yy * c.luma_offset;
+    for ((out, &u), &v) in out.iter_mut().zip(cb).zip(cr) {
+        *out = base
+            .wrapping_add(c.yu.wrapping_mul(u))
+            .wrapping_add(c.yv.wrapping_mul(v));
+    }
+}
+
+fn resize(
+    source: &JfifPlanes,
+    target: (usize, usize),
+    scratch: &mut Scratch,
+    out: &mut JfifPlanes,
+) -> Result<()> {
+    let halved = |(width, height)| (subsampled(width, 1), subsampled(height, 1));
+    let size = (source.width, source.height);
+    (out.width, out.height) = target;
+    let [luma, chroma] = &mut scratch.resamplers;
+    let luma = Resampler::cached(luma, &Geometry::whole(size, target, Filter::Box))?;
+    luma.run::<1>(&source.y, &mut scratch.resampling, &mut out.y)?;
+    if source.is_gray() {
+        out.cb.clear();
+        out.cr.clear();
+        return Ok(());
+    }
+    let geometry = Geometry::whole(halved(size), halved(target), Filter::Box);
+    let chroma = Resampler::cached(chroma, &geometry)?;
+    chroma.run::<1>(&source.cb, &mut scratch.resampling, &mut out.cb)?;
+    chroma.run::<1>(&source.cr, &mut scratch.resampling, &mut out.cr)
+}
+
+/// Mirrors and rotates each plane.
+fn turn(source: &JfifPlanes, orientation: Orientation, out: &mut JfifPlanes) {
+    let (width, height) = (source.width, source.height);
+    (out.width, out.height) = orientation.upright(width, height);
+    orient::turn::<1>(&source.y, (width, height), orientation, &mut out.y);
+    let half = if source.is_gray() {
+        (0, 0)
+    } else {
+        (subsampled(width, 1), subsampled(height, 1))
+    };
+    orient::turn::<1>(&source.cb, half, orientation, &mut out.cb);
+    orient::turn::<1>(&source.cr, half, orientation, &mut out.cr);
+}

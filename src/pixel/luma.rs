@@ -1,0 +1,63 @@
+//! A picture's luma as Pillow's `convert("L")` of its RGB gives it, without
+//! making the RGB: what perceptual hashes and GRAY tensors are made of.
+
+use crate::error::Result;
+use crate::media::picture::{Orientation, Picture};
+use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::simd::Level;
+use crate::pixel::{GrayImage, RgbImage, fit, orient};
+
+struct Luma;
+
+impl Pixel for Luma {
+    type Out = u8;
+    #[inline(always)]
+    fn of(red: i32, green: i32, blue: i32) -> u8 {
+        ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16) as u8
+    }
+}
+
+/// The upright picture's luma.
+///
+/// # Errors
+/// As [`to_rgb`](crate::pixel::rgb::to_rgb).
+pub fn to_luma(picture: &Picture, orientation: Orientation) -> Result<GrayImage> {
+    let mut image = GrayImage::default();
+    to_luma_into(picture, orientation, &mut Vec::new(), &mut image)?;
+    Ok(image)
+}
+
+/// [`to_luma`] into buffers that the caller keeps; `coded` is used where the picture is turned.
+pub fn to_luma_into(
+    picture: &Picture,
+    orientation: Orientation,
+    coded: &mut Vec<u8>,
+    out: &mut GrayImage,
+) -> Result<()> {
+    orient::check(orientation)?;
+    let (width, height) = (picture.width, picture.height);
+    (out.width, out.height) = orientation.upright(width, height);
+    let upright = orientation == Orientation::default();
+    let target = if upright { &mut out.data } else { &mut *coded };
+    each_pixel::<Luma>(Level::best(), picture, fit(target, width * height))?;
+    if !upright {
+        orient::turn::<1>(coded, (width, height), orientation, &mut out.data);
+    }
+    Ok(())
+}
+
+/// Luma of an RGB image, as Pillow's `convert("L")`.
+pub fn of_rgb(image: &RgbImage) -> GrayImage {
+    let (pixels, _) = image.data.as_chunks::<3>();
+    GrayImage {
+        width: image.width,
+        height: image.height,
+        data: pixels
+            .iter()
+            .map(|&pixel| {
+                let [red, green, blue] = pixel.map(i32::from);
+                Luma::of(red, green, blue)
+            })
+            .collect(),
+    }
+}

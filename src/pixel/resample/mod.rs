@@ -1,0 +1,224 @@
+//! Pillow's resampler for 8-bit samples: two passes with fixed-point weights of
+//! 22 fraction bits, 8 bits in between; the horizontal pass only over the rows
+//! that the vertical one needs, and a pass that would change nothing left out.
+
+mod passes;
+mod weights;
+
+use crate::error::{Error, Result};
+use crate::pixel::simd::{self, Level};
+use crate::pixel::{GrayImage, RgbImage, fit};
+use passes::{Horizontal, Vertical};
+pub use weights::Axis;
+
+/// Kernels as Pillow names them; each is widened by the scale when shrinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    Box,
+    Bilinear,
+    Bicubic,
+    Lanczos,
+}
+
+/// What is resized to what: `Image.resize(target, filter, box=area)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Geometry {
+    /// Width and height in pixels.
+    pub source: (usize, usize),
+    /// x0, y0, x1, y1 in source pixels; taken as f32, as Pillow takes them.
+    pub area: [f64; 4],
+    pub target: (usize, usize),
+    pub filter: Filter,
+}
+
+impl Geometry {
+    /// The whole source.
+    pub fn whole(source: (usize, usize), target: (usize, usize), filter: Filter) -> Geometry {
+        Geometry {
+            source,
+            area: [0.0, 0.0, source.0 as f64, source.1 as f64],
+            target,
+            filter,
+        }
+    }
+}
+
+/// Buffers between the passes, kept from picture to picture.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    between: Vec<u8>,
+    row: Vec<i16>,
+}
+
+/// Weights for one geometry; made once, used for every picture of that size.
+#[derive(Debug, Clone)]
+pub struct Resampler {
+    geometry: Geometry,
+    horizontal: Option<Axis>,
+    vertical: Option<Axis>,
+    /// Source rows that the vertical pass needs.
+    rows: std::ops::Range<usize>,
+}
+
+impl Resampler {
+    /// FIELD_INVALID where a side is 0 or over 65,535, or the area is empty or outside the source.
+    pub fn new(geometry: &Geometry) -> Result<Resampler> {
+        let Geometry {
+            source,
+            target,
+            filter,
+            ..
+        } = *geometry;
+        let area = geometry.area.map(|side| side as f32);
+        let sides = [source.0, source.1, target.0, target.1];
+        let inside = area[0] >= 0.0
+            && area[1] >= 0.0
+            && area[2] <= source.0 as f32
+            && area[3] <= source.1 as f32
+            && area[2] > area[0]
+            && area[3] > area[1];
+        if !inside || sides.iter().any(|side| !(1..=65_535).contains(side)) {
+            return Err(Error::field(format!(
+                "resize a picture: size or area is impossible source={source:?} area={:?} target={target:?}",
+                geometry.area
+            )));
+        }
+        let unchanged = |from: f32, to: f32, target: usize| from == 0.0 && to == target as f32;
+        let vertical = Axis::new(source.1, (area[1], area[3]), target.1, filter);
+        let keeps_width = source.0 == target.0 && unchanged(area[0], area[2], target.0);
+        let keeps_height = source.1 == target.1 && unchanged(area[1], area[3], target.1);
+        Ok(Resampler {
+            geometry: *geometry,
+            horizontal: (!keeps_width)
+                .then(|| Axis::new(source.0, (area[0], area[2]), target.0, filter)),
+            rows: if keeps_height {
+                0..source.1
+            } else {
+                vertical.span()
+            },
+            vertical: (!keeps_height).then_some(vertical),
+        })
+    }
+
+    /// The resampler in `slot`, made anew where it is for another geometry.
+    pub fn cached<'s>(
+        slot: &'s mut Option<Resampler>,
+        geometry: &Geometry,
+    ) -> Result<&'s Resampler> {
+        let made = match slot.take() {
+            Some(made) if made.geometry == *geometry => made,
+            _ => Resampler::new(geometry)?,
+        };
+        Ok(slot.insert(made))
+    }
+
+    /// Resizes `source` (`height x width x C`) into `out` (target `height x width x C`).
+    ///
+    /// # Errors
+    /// INTERNAL where `source` has another length.
+    pub fn run<const C: usize>(
+        &self,
+        source: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.run_at::<C>(Level::best(), source, scratch, out)
+    }
+
+    pub(crate) fn run_at<const C: usize>(
+        &self,
+        level: Level,
+        source: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let Geometry {
+            source: (width, height),
+            target,
+            ..
+        } = self.geometry;
+        if source.len() != width * height * C {
+            return Err(Error::internal(format!(
+                "resize a picture: its bytes do not fit its size bytes={} width={width} height={height} channels={C}",
+                source.len()
+            )));
+        }
+        let needed = &source[self.rows.start * width * C..self.rows.end * width * C];
+        fit(out, target.0 * target.1 * C);
+        match (&self.horizontal, &self.vertical) {
+            (None, None) => out.copy_from_slice(source),
+            (Some(axis), None) => {
+                let row = &mut scratch.row;
+                simd::run(
+                    level,
+                    Horizontal::<C> {
+                        axis,
+                        width,
+                        source: needed,
+                        row,
+                        out,
+                    },
+                );
+            }
+            (None, Some(axis)) => simd::run(
+                level,
+                Vertical {
+                    axis,
+                    first_row: self.rows.start,
+                    width: width * C,
+                    source: needed,
+                    out,
+                },
+            ),
+            (Some(across), Some(down)) => {
+                let between = fit(&mut scratch.between, self.rows.len() * target.0 * C);
+                let row = &mut scratch.row;
+                simd::run(
+                    level,
+                    Horizontal::<C> {
+                        axis: across,
+                        width,
+                        source: needed,
+                        row,
+                        out: &mut *between,
+                    },
+                );
+                simd::run(
+                    level,
+                    Vertical {
+                        axis: down,
+                        first_row: self.rows.start,
+                        width: target.0 * C,
+                        source: between,
+                        out,
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `image` resized as Pillow's mode `L`. `geometry.source` must be the image's size.
+pub fn resize_gray(image: &GrayImage, geometry: &Geometry) -> Result<GrayImage> {
+    let mut data = Vec::new();
+    Resampler::new(geometry)?.run::<1>(&image.data, &mut Scratch::default(), &mut data)?;
+    let (width, height) = geometry.target;
+    Ok(GrayImage {
+        width,
+        height,
+        data,
+    })
+}
+
+/// `image` resized as Pillow's mode `RGB`. `geometry.source` must be the image's size.
+pub fn resize_rgb(image: &RgbImage, geometry: &Geometry) -> Result<RgbImage> {
+    let mut data = Vec::new();
+    Resampler::new(geometry)?.run::<3>(&image.data, &mut Scratch::default(), &mut data)?;
+    let (width, height) = geometry.target;
+    Ok(RgbImage {
+        width,
+        height,
+        data,
+    })
+}

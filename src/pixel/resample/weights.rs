@@ -1,0 +1,175 @@
+//! Weights of one direction: computed in f64, normalised, rounded to 22 fraction
+//! bits, in the order of operations that Pillow's resampler has.
+//!
+//! The sine is our own, of correctly rounded operations only, since that of the
+//! C library differs between machines in the last bit. Against Pillow's that
+//! last bit vanishes in the rounding to 22 bits.
+
+use crate::pixel::resample::Filter;
+
+const FRACTION_BITS: u32 = 22;
+
+/// For each target sample: where its source samples begin, and their weights.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// First source sample of each target sample.
+    pub starts: Vec<usize>,
+    /// Weights a target sample has room for; the ones past its own are 0.
+    pub taps: usize,
+    /// `starts.len() x taps`, 22 fraction bits.
+    pub weights: Vec<i32>,
+    /// `weights >> 8` and `weights & 255`: each times an 8-bit sample fits the
+    /// 16-bit multiply-and-add that processors have.
+    pub(crate) high: Vec<i16>,
+    pub(crate) low: Vec<i16>,
+    /// How many of the taps are the target sample's own.
+    counts: Vec<usize>,
+}
+
+impl Axis {
+    /// From the stretch (from, to) of `source` samples to `target` samples.
+    pub(crate) fn new(
+        source: usize,
+        (from, to): (f32, f32),
+        target: usize,
+        filter: Filter,
+    ) -> Axis {
+        let scale = f64::from(to - from) / target as f64;
+        let widening = scale.max(1.0);
+        let support = filter.support() * widening;
+        let mut axis = Axis {
+            starts: Vec::with_capacity(target),
+            taps: padded(support.ceil() as usize * 2 + 1),
+            weights: Vec::new(),
+            high: Vec::new(),
+            low: Vec::new(),
+            counts: Vec::with_capacity(target),
+        };
+        let mut raw = Vec::new();
+        for index in 0..target {
+            let centre = f64::from(from) + (index as f64 + 0.5) * scale;
+            // Casts cut towards zero and stop at 0, as Pillow's int and clamp do.
+            let start = (centre - support + 0.5) as usize;
+            let end = ((centre + support + 0.5) as usize).min(source);
+            let inverse = 1.0 / widening;
+            raw.clear();
+            raw.extend(
+                (start..end).map(|x| {
+                    filter.at(((x - start) as f64 + start as f64 - centre + 0.5) * inverse)
+                }),
+            );
+            axis.push(start, &raw);
+        }
+        axis.high = axis
+            .weights
+            .iter()
+            .map(|weight| (weight >> 8) as i16)
+            .collect();
+        axis.low = axis
+            .weights
+            .iter()
+            .map(|weight| (weight & 255) as i16)
+            .collect();
+        axis
+    }
+
+    fn push(&mut self, start: usize, raw: &[f64]) {
+        let sum: f64 = raw.iter().fold(0.0, |sum, weight| sum + weight);
+        let normalised = raw
+            .iter()
+            .map(|&weight| if sum == 0.0 { weight } else { weight / sum });
+        self.starts.push(start);
+        self.counts.push(raw.len());
+        self.weights.extend(normalised.map(to_fixed));
+        self.weights.resize(self.starts.len() * self.taps, 0);
+    }
+
+    /// Source samples that any target sample needs.
+    pub(crate) fn span(&self) -> std::ops::Range<usize> {
+        let first = self.starts.first().copied().unwrap_or(0);
+        let last = self.starts.last().copied().unwrap_or(0);
+        first..last + self.counts.last().copied().unwrap_or(0)
+    }
+
+    /// Start and own weights of target sample `index`.
+    #[inline(always)]
+    pub(crate) fn at(&self, index: usize) -> (usize, &[i32]) {
+        let weights = &self.weights[index * self.taps..][..self.counts[index]];
+        (self.starts[index], weights)
+    }
+}
+
+/// Room for `taps` weights in the widths that the passes are unrolled for.
+fn padded(taps: usize) -> usize {
+    match taps {
+        ..=4 => 4,
+        5..=8 => 8,
+        _ => taps.next_multiple_of(16),
+    }
+}
+
+fn to_fixed(weight: f64) -> i32 {
+    let scaled = weight * f64::from(1 << FRACTION_BITS);
+    (if weight < 0.0 {
+        scaled - 0.5
+    } else {
+        scaled + 0.5
+    }) as i32
+}
+
+impl Filter {
+    fn support(self) -> f64 {
+        match self {
+            Filter::Box => 0.5,
+            Filter::Bilinear => 1.0,
+            Filter::Bicubic => 2.0,
+            Filter::Lanczos => 3.0,
+        }
+    }
+
+    fn at(self, x: f64) -> f64 {
+        match self {
+            Filter::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
+            Filter::Bilinear => (1.0 - x.abs()).max(0.0),
+            Filter::Bicubic => bicubic(x.abs()),
+            Filter::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
+            Filter::Lanczos => 0.0,
+        }
+    }
+}
+
+/// Keys' cubic with a = -1/2.
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        1.0
+    } else {
+        sine_of_pi(x) / (x * std::f64::consts::PI)
+    }
+}
+
+/// sin(pi x) for small |x|: the Taylor series around the nearest integer; its
+/// first term left out is under 2e-17.
+fn sine_of_pi(x: f64) -> f64 {
+    let nearest = x.round();
+    let angle = (x - nearest) * std::f64::consts::PI;
+    let square = angle * angle;
+    let mut sum = 0.0;
+    // 1 - x^2/(2*3) (1 - x^2/(4*5) (1 - ...)), innermost first.
+    for k in (1..=10).rev() {
+        let divisor = f64::from(2 * k * (2 * k + 1));
+        sum = (1.0 - sum) * square / divisor;
+    }
+    let sine = angle * (1.0 - sum);
+    if nearest as i64 % 2 == 0 { sine } else { -sine }
+}
