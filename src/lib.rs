@@ -1,5 +1,6 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
+pub mod aws;
 pub mod error;
 pub mod hash;
 pub mod jpeg;
