@@ -6,11 +6,20 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 
+pub mod dir;
 mod key;
+pub mod memory;
 mod spec;
+
+#[cfg(test)]
+pub(crate) mod conformance;
 
 pub use key::{MAX_KEY_BYTES, check_key, check_prefix, content_type_of};
 pub use spec::{Location, StoreSpec};
+
+/// No object of ours is larger (64 megapixels of JPEG at quality 100 are about 150 MB);
+/// a larger one is not read into memory.
+pub const MAX_OBJECT_BYTES: u64 = 512 << 20;
 
 /// An opaque version of an object, for `Condition::IfMatch`. Two objects with
 /// different bytes never have the same one.
