@@ -1,10 +1,16 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
+pub mod av;
 pub mod aws;
+pub mod decode;
+pub mod demux;
 pub mod error;
+pub mod framemd5;
 pub mod hash;
+pub mod hex;
 pub mod jpeg;
 pub mod media;
 pub mod pixel;
+pub mod source;
 pub mod store;
 pub mod timeline;

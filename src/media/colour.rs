@@ -53,3 +53,44 @@ pub enum ColourRule {
     /// Untagged is BT.709 from 720 lines on, BT.601 below, as players do.
     ByHeight,
 }
+
+/// FFmpeg's name of a ColourPrimaries code point (H.273 table 2); none for unspecified.
+pub fn primaries_name(code_point: i32) -> Option<&'static str> {
+    Some(match code_point {
+        1 => "bt709",
+        4 => "bt470m",
+        5 => "bt470bg",
+        6 => "smpte170m",
+        7 => "smpte240m",
+        8 => "film",
+        9 => "bt2020",
+        10 => "smpte428",
+        11 => "smpte431",
+        12 => "smpte432",
+        22 => "ebu3213",
+        _ => return None,
+    })
+}
+
+/// FFmpeg's name of a TransferCharacteristics code point (H.273 table 3); none for unspecified.
+pub fn transfer_name(code_point: i32) -> Option<&'static str> {
+    Some(match code_point {
+        1 => "bt709",
+        4 => "bt470m",
+        5 => "bt470bg",
+        6 => "smpte170m",
+        7 => "smpte240m",
+        8 => "linear",
+        9 => "log100",
+        10 => "log316",
+        11 => "iec61966-2-4",
+        12 => "bt1361e",
+        13 => "iec61966-2-1",
+        14 => "bt2020-10",
+        15 => "bt2020-12",
+        16 => "smpte2084",
+        17 => "smpte428",
+        18 => "arib-std-b67",
+        _ => return None,
+    })
+}

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
+use crate::hex::hex;
 
 pub mod dir;
 mod key;
@@ -180,12 +181,4 @@ pub trait Store: Send + Sync {
     /// Removes what writers that died left behind outside the keys (temporary
     /// files), and says how many there were.
     async fn sweep(&self) -> Result<u64>;
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let nibbles = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
-    nibbles
-        .map(|n| char::from(DIGITS[usize::from(n)]))
-        .collect()
 }

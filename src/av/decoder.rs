@@ -1,0 +1,134 @@
+//! A software decoder: packets in, frames out, and which packets it refused.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ffmpeg_next::ffi;
+
+use super::{Frame, Packet, StreamInfo, failure};
+use crate::error::{Error, Reason, Result};
+
+/// libavcodec's decoder for one stream, always bit exact.
+pub struct Decoder {
+    context: *mut ffi::AVCodecContext,
+    /// Error lines logged about this decoder; boxed, since the context points to it.
+    errors: Box<AtomicU32>,
+}
+
+// SAFETY: a codec context may be used from any thread, one at a time; it is
+// only used through `&mut self`.
+unsafe impl Send for Decoder {}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Taken,
+    /// Frames must be received first; the packet was not taken.
+    Full,
+    /// The decoder reports the packet as damaged.
+    Refused,
+}
+
+/// What a receive call gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    Frame,
+    /// More packets are needed.
+    Starved,
+    /// Everything was delivered.
+    Ended,
+    /// The decoder reports damage instead of a frame; more may follow.
+    Refused,
+}
+
+impl Decoder {
+    /// Opens libavcodec's preferred decoder for the stream.
+    ///
+    /// `threads` are frame threads: slice threads would switch H.264's error
+    /// concealment off (libavcodec `enable_er`), and with it what damage is reported.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED where FFmpeg has no decoder, MEDIA_CORRUPT where the
+    /// stream's header does not open one.
+    pub fn open(stream: &StreamInfo, threads: usize) -> Result<Self> {
+        // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
+        unsafe {
+            let parameters = stream.parameters();
+            let codec = ffi::avcodec_find_decoder((*parameters).codec_id);
+            if codec.is_null() {
+                return Err(Error::new(
+                    Reason::MediaUnsupported,
+                    format!("this FFmpeg has no decoder for the video, codec={}", stream.codec_name()),
+                )
+                .hint("install an FFmpeg that decodes it, or convert the video"));
+            }
+            let context = ffi::avcodec_alloc_context3(codec);
+            if context.is_null() {
+                return Err(Error::internal("could not allocate a decoder"));
+            }
+            let decoder = Decoder { context, errors: Box::default() };
+            (*context).opaque = ptr::from_ref(decoder.errors.as_ref()).cast_mut().cast();
+            let code = ffi::avcodec_parameters_to_context(context, parameters);
+            if code < 0 {
+                return Err(failure(Reason::MediaCorrupt, "could not read the stream's parameters", code));
+            }
+            (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
+            (*context).thread_count = c_int::try_from(threads.max(1)).unwrap_or(1);
+            (*context).thread_type = ffi::FF_THREAD_FRAME as c_int;
+            (*context).pkt_timebase = stream.raw_time_base();
+            let code = ffi::avcodec_open2(context, codec, ptr::null_mut());
+            if code < 0 {
+                let what = format!("could not open the decoder, codec={}", stream.codec_name());
+                return Err(failure(Reason::MediaCorrupt, what, code));
+            }
+            Ok(decoder)
+        }
+    }
+
+    /// Gives the decoder a packet, tagged with the ordinal that its frame will carry
+    /// ([`Frame::tag`]): pts may be absent, doubled or wrong, an ordinal is not.
+    pub fn send(&mut self, packet: &mut Packet, tag: i64) -> Sent {
+        packet.set_tag(tag);
+        // SAFETY: both are valid; the decoder takes its own reference of the data.
+        match unsafe { ffi::avcodec_send_packet(self.context, packet.as_ptr()) } {
+            code if code >= 0 => Sent::Taken,
+            code if code == ffi::AVERROR(ffi::EAGAIN) => Sent::Full,
+            _ => Sent::Refused,
+        }
+    }
+
+    /// Whether libavcodec logged an error about this decoder.
+    pub fn complained(&self) -> bool {
+        self.errors.load(Ordering::Relaxed) > 0
+    }
+
+    /// Says that no packet follows, so that all frames come out.
+    pub fn drain(&mut self) {
+        // SAFETY: a null packet is the documented drain signal; a second one is an error that changes nothing.
+        unsafe { ffi::avcodec_send_packet(self.context, ptr::null()) };
+    }
+
+    /// Forgets everything before the next cut point.
+    pub fn flush(&mut self) {
+        // SAFETY: the context is open.
+        unsafe { ffi::avcodec_flush_buffers(self.context) };
+    }
+
+    pub fn receive(&mut self, frame: &mut Frame) -> Delivered {
+        // SAFETY: both are valid; the frame is unreferenced before it is filled.
+        match unsafe { ffi::avcodec_receive_frame(self.context, frame.as_mut_ptr()) } {
+            0 => Delivered::Frame,
+            code if code == ffi::AVERROR(ffi::EAGAIN) => Delivered::Starved,
+            code if code == ffi::AVERROR_EOF => Delivered::Ended,
+            _ => Delivered::Refused,
+        }
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: allocated by avcodec_alloc_context3, freed once.
+        unsafe { ffi::avcodec_free_context(&mut self.context) };
+    }
+}

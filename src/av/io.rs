@@ -1,0 +1,134 @@
+//! Custom I/O: an AVIOContext that reads one of our byte sources.
+
+use std::ffi::{c_int, c_void};
+use std::io::SeekFrom;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use ffmpeg_next::ffi;
+
+use crate::error::{Error, Result};
+use crate::source::ByteSource;
+
+/// One read of the source; libavformat asks for at most this much at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// An AVIOContext and the source it reads. Dropped after the format context.
+pub(super) struct SourceIo {
+    context: *mut ffi::AVIOContext,
+    reader: Box<Reader>,
+}
+
+struct Reader {
+    source: Box<dyn ByteSource>,
+    position: u64,
+    /// The first failure: libavformat only carries an errno.
+    error: Option<Error>,
+}
+
+// SAFETY: the context is touched only through `&mut` of the owner, by one
+// thread at a time, and the source is Send.
+unsafe impl Send for SourceIo {}
+
+impl SourceIo {
+    pub fn new(source: Box<dyn ByteSource>) -> Result<Self> {
+        let mut reader = Box::new(Reader {
+            source,
+            position: 0,
+            error: None,
+        });
+        // SAFETY: the buffer is av_malloc'ed as avio_alloc_context demands, and the
+        // reader's box stays at its address until drop, after the context is freed.
+        let context = unsafe {
+            let buffer = ffi::av_malloc(BUFFER_BYTES).cast::<u8>();
+            if buffer.is_null() {
+                return Err(Error::internal("could not allocate an I/O buffer"));
+            }
+            ffi::avio_alloc_context(
+                buffer,
+                BUFFER_BYTES as c_int,
+                0,
+                ptr::from_mut(reader.as_mut()).cast::<c_void>(),
+                Some(read),
+                None,
+                Some(seek),
+            )
+        };
+        if context.is_null() {
+            return Err(Error::internal("could not allocate an I/O context"));
+        }
+        Ok(SourceIo { context, reader })
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut ffi::AVIOContext {
+        self.context
+    }
+
+    /// What the source itself failed with, if that is why a call failed.
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.reader.error.take()
+    }
+}
+
+impl Drop for SourceIo {
+    fn drop(&mut self) {
+        // SAFETY: the owner closed the format context before; libavformat may have
+        // replaced the buffer, so the context's own pointer is freed.
+        unsafe {
+            ffi::av_freep(ptr::addr_of_mut!((*self.context).buffer).cast());
+            ffi::avio_context_free(&mut self.context);
+        }
+    }
+}
+
+extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int {
+    // SAFETY: opaque is the boxed reader given at creation, alive as long as the context.
+    let reader = unsafe { &mut *opaque.cast::<Reader>() };
+    // SAFETY: libavformat gives a buffer of `length` bytes; it is written, never read.
+    let buffer = unsafe {
+        ptr::write_bytes(buffer, 0, length.max(0) as usize);
+        std::slice::from_raw_parts_mut(buffer, length.max(0) as usize)
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        reader.source.read_at(reader.position, buffer)
+    }));
+    match outcome {
+        Ok(Ok(0)) => ffi::AVERROR_EOF,
+        Ok(Ok(count)) => {
+            reader.position += count as u64;
+            count as c_int
+        }
+        Ok(Err(error)) => {
+            reader.error.get_or_insert(error);
+            ffi::AVERROR(ffi::EIO)
+        }
+        Err(_) => ffi::AVERROR_EXTERNAL,
+    }
+}
+
+extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {
+    // SAFETY: as in `read`.
+    let reader = unsafe { &mut *opaque.cast::<Reader>() };
+    let size = reader.source.bytes();
+    if whence & ffi::AVSEEK_SIZE as c_int != 0 {
+        return i64::try_from(size).unwrap_or(i64::MAX);
+    }
+    let to = match whence & !(ffi::AVSEEK_FORCE as c_int) {
+        0 => SeekFrom::Start(offset.max(0) as u64),
+        1 => SeekFrom::Current(offset),
+        2 => SeekFrom::End(offset),
+        _ => return i64::from(ffi::AVERROR(ffi::EINVAL)),
+    };
+    let target = match to {
+        SeekFrom::Start(position) => Some(position),
+        SeekFrom::Current(delta) => reader.position.checked_add_signed(delta),
+        SeekFrom::End(delta) => size.checked_add_signed(delta),
+    };
+    match target {
+        Some(position) => {
+            reader.position = position;
+            i64::try_from(position).unwrap_or(i64::MAX)
+        }
+        None => i64::from(ffi::AVERROR(ffi::EINVAL)),
+    }
+}

@@ -1,0 +1,60 @@
+//! The FFmpeg fence: everything `unsafe` about libavformat and libavcodec,
+//! and nothing else. Outside this folder nobody sees a raw pointer of theirs.
+//!
+//! Built on ffmpeg-next where its safe types fit (packets, frames) and on its
+//! raw bindings where they do not: its stream opener takes no options, and its
+//! enums are closed, so fields whose value a file decides are read as integers.
+
+mod decoder;
+mod frame;
+mod input;
+mod io;
+mod log;
+
+use std::ffi::c_int;
+
+use ffmpeg_next::ffi;
+
+pub use decoder::{Decoder, Delivered, Sent};
+pub use frame::Frame;
+pub use input::{Input, Packet, StreamInfo};
+
+use crate::error::{Error, Reason};
+
+/// Must run before any decoder is opened: takes FFmpeg's log over. Cheap to call again.
+pub fn init() {
+    log::install();
+}
+
+/// FFmpeg's release and libavcodec's version, for `doctor` and plans' notes.
+pub fn version() -> String {
+    // SAFETY: both return static data.
+    let (release, codec) = unsafe {
+        (
+            std::ffi::CStr::from_ptr(ffi::av_version_info()),
+            ffi::avcodec_version(),
+        )
+    };
+    format!(
+        "FFmpeg {} (libavcodec {}.{}.{})",
+        release.to_string_lossy(),
+        codec >> 16,
+        (codec >> 8) & 255,
+        codec & 255
+    )
+}
+
+/// FFmpeg's own words for an error code.
+fn describe(code: c_int) -> String {
+    let mut text = [0 as std::ffi::c_char; 128];
+    // SAFETY: the buffer's true length is passed, and av_strerror terminates it.
+    unsafe {
+        ffi::av_strerror(code, text.as_mut_ptr(), text.len());
+        std::ffi::CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
+    }
+}
+
+/// A failed FFmpeg call as our error; FFmpeg's words are the cause, not the message.
+fn failure(reason: Reason, what: impl Into<String>, code: c_int) -> Error {
+    Error::new(reason, what).caused_by(describe(code))
+}

@@ -1,0 +1,87 @@
+//! libavcodec as a decoder.
+
+use super::{Decode, Event};
+use crate::av::{Decoder, Delivered, Frame, Packet, Sent, StreamInfo};
+use crate::error::{Error, Result};
+
+pub struct Software {
+    decoder: Decoder,
+    threads: usize,
+    /// The unit given last, to which damage without a picture is ascribed.
+    latest: u32,
+    refused: bool,
+}
+
+impl Software {
+    /// # Errors
+    /// As [`Decoder::open`].
+    pub fn open(stream: &StreamInfo, threads: usize) -> Result<Self> {
+        Ok(Software {
+            decoder: Decoder::open(stream, threads)?,
+            threads,
+            latest: 0,
+            refused: false,
+        })
+    }
+
+    /// Receives all that is ready; false once everything was delivered.
+    fn receive(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<bool> {
+        loop {
+            let mut frame = Frame::empty();
+            match self.decoder.receive(&mut frame) {
+                Delivered::Frame => {
+                    let tag = frame.tag().and_then(|tag| u32::try_from(tag).ok());
+                    self.refused |= frame.damaged();
+                    out(Event::Picture { unit: tag.unwrap_or(self.latest), frame })?;
+                }
+                Delivered::Starved => return Ok(true),
+                Delivered::Ended => return Ok(false),
+                Delivered::Refused => self.refuse(out)?,
+            }
+        }
+    }
+
+    fn refuse(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        self.refused = true;
+        out(Event::Refused { unit: self.latest })
+    }
+}
+
+impl Decode for Software {
+    fn submit(
+        &mut self,
+        unit: u32,
+        packet: &mut Packet,
+        out: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<()> {
+        self.latest = unit;
+        loop {
+            match self.decoder.send(packet, i64::from(unit)) {
+                Sent::Taken => break,
+                Sent::Refused => {
+                    self.refuse(out)?;
+                    break;
+                }
+                Sent::Full => {
+                    if !self.receive(out)? {
+                        return Err(Error::internal("the decoder ended before it was drained"));
+                    }
+                }
+            }
+        }
+        self.receive(out)?;
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        self.decoder.drain();
+        // A drained decoder always comes to an end; should one starve instead, nothing more is held.
+        self.receive(out)?;
+        self.decoder.flush();
+        Ok(())
+    }
+
+    fn must_repeat(&self) -> bool {
+        self.threads > 1 && (self.refused || self.decoder.complained())
+    }
+}

@@ -1,0 +1,256 @@
+//! H.264 (ITU-T H.264, 7.3 and Annex D) and HEVC (ITU-T H.265, 7.3) access
+//! units: NAL unit types, reference marks, and recovery points.
+
+use super::unit::UnitKind;
+
+/// How NAL units are separated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Start codes (Annex B).
+    StartCodes,
+    /// Each NAL unit behind its length, in so many bytes (ISO/IEC 14496-15).
+    Lengths(usize),
+}
+
+impl Framing {
+    /// By AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
+    pub fn of_avcc(extradata: &[u8]) -> Self {
+        match extradata {
+            [1, _, _, _, lengths, _, ..] => Framing::Lengths(usize::from(lengths & 3) + 1),
+            _ => Framing::StartCodes,
+        }
+    }
+
+    /// By HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1). Old writers
+    /// left its version 0; Annex B starts with zeros and a one.
+    pub fn of_hvcc(extradata: &[u8]) -> Self {
+        match extradata {
+            [0, 0, 1, ..] | [0, 0, 0, 1, ..] => Framing::StartCodes,
+            record if record.len() > 22 => Framing::Lengths(usize::from(record[21] & 3) + 1),
+            _ => Framing::StartCodes,
+        }
+    }
+}
+
+/// NAL units of an access unit, without their framing.
+struct Nals<'a> {
+    rest: &'a [u8],
+    framing: Framing,
+}
+
+impl<'a> Nals<'a> {
+    fn new(data: &'a [u8], framing: &Framing) -> Self {
+        let rest = match framing {
+            Framing::Lengths(_) => data,
+            Framing::StartCodes => after_start_code(data),
+        };
+        Nals { rest, framing: *framing }
+    }
+}
+
+impl<'a> Iterator for Nals<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self.framing {
+            Framing::Lengths(size) => {
+                let (length, rest) = self.rest.split_at_checked(size)?;
+                let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+                let (nal, rest) = rest.split_at_checked(length.min(rest.len()))?;
+                self.rest = rest;
+                Some(nal)
+            }
+            Framing::StartCodes if self.rest.is_empty() => None,
+            Framing::StartCodes => {
+                let end = find_start_code(self.rest).unwrap_or(self.rest.len());
+                let (nal, rest) = self.rest.split_at(end);
+                self.rest = after_start_code(rest);
+                Some(nal)
+            }
+        }
+    }
+}
+
+fn find_start_code(data: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = data.get(from..)?.iter().position(|byte| *byte == 1) {
+        let one = from + at;
+        if one >= 2 && data[one - 1] == 0 && data[one - 2] == 0 {
+            return Some(one - 2);
+        }
+        from = one + 1;
+    }
+    None
+}
+
+fn after_start_code(data: &[u8]) -> &[u8] {
+    find_start_code(data).map_or(&[], |at| &data[at + 3..])
+}
+
+pub fn h264(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
+    let mut idr = false;
+    let mut recovery = None;
+    let mut reference = false;
+    let mut slices = 0;
+    for nal in Nals::new(data, framing) {
+        let Some(header) = nal.first() else { continue };
+        match header & 31 {
+            1..=5 => {
+                slices += 1;
+                idr |= header & 31 == 5;
+                reference |= header & 0x60 != 0;
+                // Whether pictures refer to it is in every slice's header alike; the rest need not be looked for.
+                if framing == &Framing::StartCodes {
+                    break;
+                }
+            }
+            6 => recovery = recovery.or_else(|| recovery_frame_count(&nal[1..])),
+            _ => {}
+        }
+    }
+    let recovers = recovery == Some(0) && slices > 0;
+    UnitKind {
+        cut: idr || recovers,
+        disposable: slices > 0 && !reference,
+        open: recovers && !idr,
+        ..plain
+    }
+}
+
+pub fn hevc(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
+    for nal in Nals::new(data, framing) {
+        let [first, second, ..] = nal else { continue };
+        let kind = (first >> 1) & 63;
+        if kind > 31 {
+            continue;
+        }
+        return UnitKind {
+            cut: (16..=21).contains(&kind),
+            // Sub-layer non-reference pictures have even types below 16 (table 7-1).
+            disposable: kind < 16 && kind % 2 == 0,
+            temporal_id: (second & 7).saturating_sub(1),
+            skipped_leading: kind == 8 || kind == 9,
+            ..plain
+        };
+    }
+    UnitKind { cut: false, ..plain }
+}
+
+/// recovery_frame_cnt of a recovery point message in an SEI NAL unit (H.264 D.1.8).
+fn recovery_frame_count(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal);
+    let mut rest = payload.as_slice();
+    while rest.len() > 2 {
+        let kind = take_extended(&mut rest)?;
+        let size = take_extended(&mut rest)?;
+        let (message, after) = rest.split_at_checked(size)?;
+        if kind == 6 {
+            return exp_golomb(message);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// ff_byte coding of SEI types and sizes (H.264 7.3.2.3.1).
+fn take_extended(rest: &mut &[u8]) -> Option<usize> {
+    let mut value = 0usize;
+    loop {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        value = value.checked_add(usize::from(*byte))?;
+        if *byte != 255 {
+            return Some(value);
+        }
+    }
+}
+
+/// Removes emulation prevention bytes (H.264 7.3.1).
+fn unescape(nal: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(nal.len().min(512));
+    let mut zeros = 0;
+    // A recovery point message stands near the start; user data may be long.
+    for byte in nal.iter().take(1 << 16) {
+        if zeros >= 2 && *byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        out.push(*byte);
+    }
+    out
+}
+
+/// The first ue(v) of a bit string (H.264 9.1).
+fn exp_golomb(bytes: &[u8]) -> Option<u32> {
+    let bit = |n: usize| bytes.get(n / 8).map(|byte| u32::from(byte >> (7 - n % 8) & 1));
+    let mut zeros = 0;
+    while bit(zeros)? == 0 {
+        zeros += 1;
+        if zeros > 31 {
+            return None;
+        }
+    }
+    let mut value = 1u32;
+    for n in 0..zeros {
+        value = value << 1 | bit(zeros + 1 + n)?;
+    }
+    Some(value - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: UnitKind = UnitKind {
+        cut: true,
+        shown: true,
+        disposable: false,
+        temporal_id: 0,
+        skipped_leading: false,
+        open: false,
+    };
+
+    #[test]
+    fn an_idr_slice_is_a_cut_point_whatever_the_container_says() {
+        let unit = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x65, 9, 9];
+        let kind = h264(&unit, &Framing::StartCodes, UnitKind { cut: false, ..PLAIN });
+        assert!(kind.cut && !kind.disposable && !kind.open);
+    }
+
+    #[test]
+    fn a_recovery_point_with_count_zero_is_an_open_cut_point_and_another_count_is_none() {
+        // SEI: type 6, size 1, ue(0) = "1", exact_match and the rest.
+        let zero = [0, 0, 0, 4, 6, 6, 1, 0b1100_0000, 0, 0, 0, 2, 0x41, 0xaa];
+        let kind = h264(&zero, &Framing::Lengths(4), PLAIN);
+        assert!(kind.cut && kind.open);
+        // ue(3) = 00100
+        let three = [0, 0, 0, 4, 6, 6, 1, 0b0010_0100, 0, 0, 0, 2, 0x41, 0xaa];
+        assert!(!h264(&three, &Framing::Lengths(4), PLAIN).cut);
+    }
+
+    #[test]
+    fn a_slice_with_nal_ref_idc_zero_is_disposable() {
+        let unit = [0, 0, 0, 2, 0x01, 0xaa];
+        assert!(h264(&unit, &Framing::Lengths(4), PLAIN).disposable);
+    }
+
+    #[test]
+    fn hevc_types_tell_cut_points_leading_pictures_and_temporal_layers() {
+        let nal = |kind: u8, tid: u8| [0u8, 0, 1, kind << 1, tid + 1, 0x80];
+        let classify = |kind, tid| hevc(&nal(kind, tid), &Framing::StartCodes, PLAIN);
+        assert!(classify(21, 0).cut && classify(19, 0).cut && !classify(1, 0).cut);
+        assert!(classify(8, 1).skipped_leading && classify(8, 1).disposable);
+        assert_eq!(classify(0, 2).temporal_id, 2);
+        assert!(!classify(1, 2).disposable);
+    }
+
+    #[test]
+    fn truncated_units_and_lengths_that_lie_do_not_panic() {
+        for cut in 0..14 {
+            let unit = [0, 0, 0, 4, 6, 6, 200, 0xff, 0xff, 0xff, 0xff, 0xff, 0x65, 1];
+            h264(&unit[..cut], &Framing::Lengths(4), PLAIN);
+            hevc(&unit[..cut], &Framing::Lengths(2), PLAIN);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Container bytes to access units: which stream, which units, where decoding
+//! can start, and what is shown when. Reads packets, decodes nothing.
+
+mod h26x;
+mod index;
+mod mpeg;
+mod reader;
+mod unit;
+mod vpx;
+
+pub use index::{Track, Unit, read_track};
+pub use reader::{Opener, UnitReader};
+
+use crate::av::{Input, StreamInfo};
+use crate::error::{Error, Reason, Result};
+use crate::media::picture::Orientation;
+use crate::source::ByteSource;
+
+/// Opens a container, refusing what is no media by itself.
+///
+/// # Errors
+/// MEDIA_UNSUPPORTED for a playlist, MEDIA_CORRUPT for empty, text and truncated
+/// input, the source's own failures.
+pub fn open(mut source: Box<dyn ByteSource>) -> Result<Input> {
+    let mut head = [0u8; 1024];
+    let mut filled = 0;
+    while filled < head.len() {
+        match source.read_at(filled as u64, &mut head[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    refuse_playlist(&head[..filled])?;
+    if filled == 0 {
+        return Err(Error::new(Reason::MediaCorrupt, "the media is empty, bytes=0")
+            .hint("check that the file was written completely"));
+    }
+    Input::open(source)
+}
+
+fn refuse_playlist(head: &[u8]) -> Result<()> {
+    let text = head.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let kind = if text.starts_with(b"#EXTM3U") {
+        "an HLS playlist"
+    } else if text.starts_with(b"ffconcat") {
+        "an ffconcat list"
+    } else if text.starts_with(b"<") && contains(head, b"<MPD") {
+        "a DASH manifest"
+    } else {
+        return Ok(());
+    };
+    Err(
+        Error::new(Reason::MediaUnsupported, format!("this is {kind}, not media")).hint(
+            "give the segments it names as the timeline's chunks, in order (bare fragments with --init)",
+        ),
+    )
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|w| w == word)
+}
+
+/// The video stream asked for, or the first that is no attached picture.
+pub fn choose_stream(streams: Vec<StreamInfo>, wanted: Option<u32>) -> Result<StreamInfo> {
+    let listed = streams
+        .iter()
+        .filter(|s| s.is_video && !s.attached_picture)
+        .map(|s| s.index.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let found = streams.into_iter().find(|s| match wanted {
+        Some(index) => s.index == index && s.is_video,
+        None => s.is_video && !s.attached_picture,
+    });
+    found.ok_or_else(|| match wanted {
+        Some(index) => Error::field(format!("the media has no such video stream, stream={index}"))
+            .hint(format!("its video streams are: {listed}")),
+        None => Error::new(Reason::MediaUnsupported, "the media has no video stream")
+            .hint("give a file that holds video"),
+    })
+}
+
+/// Mirror and rotation that a display matrix (ISO/IEC 14496-12, 6.2.2) asks for.
+///
+/// # Errors
+/// MEDIA_UNSUPPORTED for anything but quarter turns and mirrors.
+pub fn orientation(matrix: Option<[i32; 9]>) -> Result<Orientation> {
+    let Some([a, b, _, c, d, ..]) = matrix else {
+        return Ok(Orientation::default());
+    };
+    let (mirrored, rotation) = match (a.signum(), b.signum(), c.signum(), d.signum()) {
+        (1, 0, 0, 1) | (0, 0, 0, 0) => (false, 0),
+        (0, 1, -1, 0) => (false, 90),
+        (-1, 0, 0, -1) => (false, 180),
+        (0, -1, 1, 0) => (false, 270),
+        (-1, 0, 0, 1) => (true, 0),
+        (0, -1, -1, 0) => (true, 90),
+        (1, 0, 0, -1) => (true, 180),
+        (0, 1, 1, 0) => (true, 270),
+        _ => {
+            return Err(Error::new(
+                Reason::MediaUnsupported,
+                format!("the display matrix is no quarter turn or mirror, matrix={a},{b},{c},{d}"),
+            )
+            .hint("remux the video without its display matrix"));
+        }
+    };
+    Ok(Orientation { mirrored, rotation })
+}

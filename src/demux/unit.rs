@@ -1,0 +1,73 @@
+//! What one access unit is, told from its own bytes.
+
+use ffmpeg_next::ffi::AVCodecID;
+
+use super::{h26x, mpeg, vpx};
+use crate::av::{Packet, StreamInfo};
+
+/// What a packet's bytes say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnitKind {
+    /// Decoding can start here.
+    pub cut: bool,
+    /// The unit holds a picture that is shown.
+    pub shown: bool,
+    /// No other picture depends on it, if its temporal layer is the stream's highest.
+    pub disposable: bool,
+    /// HEVC TemporalId; 0 elsewhere.
+    pub temporal_id: u8,
+    /// A leading picture that a decoder starting at its cut point cannot make.
+    pub skipped_leading: bool,
+    /// Leading pictures of this cut point depend on what is before it.
+    pub open: bool,
+}
+
+/// How a stream's units are read.
+pub enum Classifier {
+    H264(h26x::Framing),
+    Hevc(h26x::Framing),
+    Vp8,
+    Vp9,
+    Mpeg12,
+    /// Cut points are the container's key frames, nothing is droppable.
+    Other,
+}
+
+impl Classifier {
+    pub fn of(stream: &StreamInfo) -> Self {
+        if stream.is_codec(AVCodecID::AV_CODEC_ID_H264) {
+            Classifier::H264(h26x::Framing::of_avcc(stream.extradata()))
+        } else if stream.is_codec(AVCodecID::AV_CODEC_ID_HEVC) {
+            Classifier::Hevc(h26x::Framing::of_hvcc(stream.extradata()))
+        } else if stream.is_codec(AVCodecID::AV_CODEC_ID_VP8) {
+            Classifier::Vp8
+        } else if stream.is_codec(AVCodecID::AV_CODEC_ID_VP9) {
+            Classifier::Vp9
+        } else if stream.is_codec(AVCodecID::AV_CODEC_ID_MPEG2VIDEO)
+            || stream.is_codec(AVCodecID::AV_CODEC_ID_MPEG1VIDEO)
+        {
+            Classifier::Mpeg12
+        } else {
+            Classifier::Other
+        }
+    }
+
+    pub fn classify(&self, packet: &Packet) -> UnitKind {
+        let plain = UnitKind {
+            cut: packet.key(),
+            shown: true,
+            disposable: false,
+            temporal_id: 0,
+            skipped_leading: false,
+            open: false,
+        };
+        match self {
+            Classifier::H264(framing) => h26x::h264(packet.data(), framing, plain),
+            Classifier::Hevc(framing) => h26x::hevc(packet.data(), framing, plain),
+            Classifier::Vp8 => UnitKind { shown: vpx::vp8_shown(packet.data()), ..plain },
+            Classifier::Vp9 => UnitKind { shown: vpx::vp9_shown(packet.data()), ..plain },
+            Classifier::Mpeg12 => mpeg::mpeg12(packet.data(), plain),
+            Classifier::Other => plain,
+        }
+    }
+}
