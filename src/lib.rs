@@ -1,6 +1,7 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
 pub mod av;
+pub mod aws;
 pub mod decode;
 pub mod demux;
 pub mod error;

@@ -2,19 +2,64 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::error::Result;
+use crate::hex::hex;
 
-/// An opaque version of an object, for `Put::IfMatch`. Two objects with
+pub mod dir;
+mod key;
+pub mod memory;
+mod spec;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+
+pub use key::{MAX_KEY_BYTES, check_key, check_prefix, content_type_of};
+pub use spec::{Location, StoreSpec};
+
+/// No object of ours is larger (64 megapixels of JPEG at quality 100 are about 150 MB);
+/// a larger one is not read into memory.
+pub const MAX_OBJECT_BYTES: u64 = 512 << 20;
+
+/// An opaque version of an object, for `Condition::IfMatch`. Two objects with
 /// different bytes never have the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(pub String);
+
+impl ETag {
+    /// The version that a store without versions of its own gives these bytes:
+    /// their sha256, lower-case hex.
+    pub fn of(data: &[u8]) -> ETag {
+        ETag(hex(&Sha256::digest(data)))
+    }
+}
 
 /// An object as read.
 #[derive(Debug, Clone)]
 pub struct Object {
     pub data: Bytes,
-    pub etag: Option<ETag>,
+    etag: Option<ETag>,
+}
+
+impl Object {
+    /// Without a version of the store's own: its content is its version.
+    pub fn new(data: Bytes) -> Object {
+        Object { data, etag: None }
+    }
+
+    pub fn versioned(data: Bytes, etag: ETag) -> Object {
+        Object {
+            data,
+            etag: Some(etag),
+        }
+    }
+
+    /// For `Condition::IfMatch`. Hashing is left until somebody asks: it costs
+    /// more than reading a frame does.
+    pub fn etag(&self) -> ETag {
+        self.etag.clone().unwrap_or_else(|| ETag::of(&self.data))
+    }
 }
 
 /// One row of a listing.
@@ -34,6 +79,47 @@ pub enum Condition {
     IfAbsent,
     /// Only over this version.
     IfMatch(ETag),
+}
+
+/// When a write must have reached the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the put answers: plans, records.
+    Now,
+    /// By the end of the next `sync`: frames, overlays.
+    AtSync,
+}
+
+/// How to put.
+#[derive(Debug, Clone)]
+pub struct PutOptions<'a> {
+    pub content_type: &'a str,
+    pub when: Condition,
+    pub durability: Durability,
+}
+
+impl<'a> PutOptions<'a> {
+    /// Unconditional, on disk before it answers.
+    pub fn durable(content_type: &'a str) -> Self {
+        PutOptions {
+            content_type,
+            when: Condition::Always,
+            durability: Durability::Now,
+        }
+    }
+
+    /// Unconditional, on disk after the next `sync`.
+    pub fn unsynced(content_type: &'a str) -> Self {
+        PutOptions {
+            durability: Durability::AtSync,
+            ..PutOptions::durable(content_type)
+        }
+    }
+
+    pub fn when(mut self, when: Condition) -> Self {
+        self.when = when;
+        self
+    }
 }
 
 /// What became of a conditional write.
@@ -76,24 +162,23 @@ pub struct ListRequest<'a> {
 /// - `get` of an absent key is `None`; anything else that went wrong is an
 ///   error (`STORE_*`, `DISK_FULL`), never `None`: "could not" is not "not found".
 /// - Deleting what is not there succeeds.
-/// - Keys are UTF-8 without NUL, `.` or `..` segments; what breaks that is
-///   refused with FIELD_INVALID before anything is touched.
+/// - Keys are as `check_key` wants them; others are refused with FIELD_INVALID
+///   before anything is touched.
+/// - No key may be another one's folder (`a` beside `a/b`): a directory refuses
+///   it, S3 does not notice.
 /// - A call that fails for a passing cause was retried within its own bound.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// For messages to the person who configured it: `s3://bucket/prefix` or the folder.
     fn describe(&self) -> String;
     async fn get(&self, key: &str) -> Result<Option<Object>>;
-    async fn put(
-        &self,
-        key: &str,
-        data: Bytes,
-        content_type: &str,
-        when: Condition,
-    ) -> Result<Written>;
-    /// Returns when all frames put before are durable. A directory syncs its file system once; S3 is durable already.
+    async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written>;
+    /// Returns when everything put before is durable. A directory syncs its file system once; S3 is durable already.
     async fn sync(&self) -> Result<()>;
     async fn list(&self, request: ListRequest<'_>) -> Result<Page>;
-    /// Deletes all of them (any number); counts those it was asked for.
+    /// Deletes all of them (any number).
     async fn delete(&self, keys: &[String]) -> Result<()>;
+    /// Removes what writers that died left behind outside the keys (temporary
+    /// files), and says how many there were.
+    async fn sweep(&self) -> Result<u64>;
 }

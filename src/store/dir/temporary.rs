@@ -1,0 +1,145 @@
+//! Objects while they are written: named files in `.tmp/`, locked by their
+//! writer, so that whoever finds one unlocked knows its writer is dead.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::store::key::TEMPORARY;
+
+/// A locked file that is deleted again unless it became an object.
+pub(super) struct Temporary {
+    folder: OwnedFd,
+    name: String,
+    file: File,
+    renamed: bool,
+}
+
+impl Temporary {
+    pub(super) fn create(root: &OwnedFd) -> rustix::io::Result<Temporary> {
+        loop {
+            let folder = open_folder(root)?;
+            let name = unused_name();
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            let fd = match fs::openat(&folder, &name, flags, Mode::from_raw_mode(0o666)) {
+                // The folder was removed under us, or (never, in practice) the name is taken.
+                Err(Errno::NOENT | Errno::EXIST) => continue,
+                other => other?,
+            };
+            let temporary = Temporary {
+                folder,
+                name,
+                file: File::from(fd),
+                renamed: false,
+            };
+            fs::flock(&temporary.file, FlockOperation::LockExclusive)?;
+            // A sweep may have got the lock, and deleted the file, between our two calls.
+            if fs::fstat(&temporary.file)?.st_nlink > 0 {
+                return Ok(temporary);
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.file.write_all(data)
+    }
+
+    pub(super) fn sync_data(&self) -> rustix::io::Result<()> {
+        fs::fdatasync(&self.file)
+    }
+
+    /// Becomes the object, over what was there.
+    pub(super) fn replace(&mut self, folder: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+        fs::renameat(&self.folder, &self.name, folder, name)?;
+        self.renamed = true;
+        Ok(())
+    }
+
+    /// Becomes the object, unless there is one (EEXIST).
+    pub(super) fn claim(&mut self, folder: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+        match fs::linkat(&self.folder, &self.name, folder, name, AtFlags::empty()) {
+            // File systems without hard links (exFAT, some FUSE) can do this instead.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+                let flags = fs::RenameFlags::NOREPLACE;
+                fs::renameat_with(&self.folder, &self.name, folder, name, flags)?;
+                self.renamed = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // What cannot be deleted is left to the next sweep.
+            let _ = fs::unlinkat(&self.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+fn open_folder(root: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    match fs::openat(root, TEMPORARY, flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            match fs::mkdirat(root, TEMPORARY, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+            fs::openat(root, TEMPORARY, flags, Mode::empty())
+        }
+        other => other,
+    }
+}
+
+/// Never used twice, by any process: a sweep that is slow to delete a name must
+/// not hit another writer's file.
+fn unused_name() -> String {
+    static PROCESS: LazyLock<u64> =
+        LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}-{count}", *PROCESS)
+}
+
+/// Deletes the files whose writers are dead; says how many.
+pub(super) fn sweep(root: &OwnedFd) -> rustix::io::Result<u64> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    let folder = match fs::openat(root, TEMPORARY, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(0),
+        other => other?,
+    };
+    let mut swept = 0;
+    for entry in fs::Dir::read_from(&folder)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            swept += u64::from(sweep_one(&folder, entry.file_name())?);
+        }
+    }
+    Ok(swept)
+}
+
+fn sweep_one(folder: &OwnedFd, name: &std::ffi::CStr) -> rustix::io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match fs::openat(folder, name, flags, Mode::empty()) {
+        // It became an object meanwhile, or is nothing that we made.
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(false),
+        other => other?,
+    };
+    match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Ok(false),
+        other => other?,
+    }
+    match fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,282 @@
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::DirStore;
+use crate::error::Reason;
+use crate::store::conformance::{keys, one_of_many_claims_wins, prove};
+use crate::store::{Condition, ListRequest, PutOptions, Store, Written};
+
+fn open(root: &Path) -> DirStore {
+    DirStore::open(root).unwrap()
+}
+
+async fn put(store: &DirStore, key: &str, data: &'static [u8]) -> crate::error::Result<Written> {
+    let options = PutOptions::unsynced("text/plain");
+    store.put(key, Bytes::from_static(data), options).await
+}
+
+/// The names in a folder, `.tmp` too.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return vec![];
+    };
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries.map(|e| name(e).into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_directory_store_keeps_the_traits_promises() {
+    let temp = tempfile::tempdir().unwrap();
+    prove(Arc::new(open(&temp.path().join("made/at first write")))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_claims_at_once_exactly_one_wins() {
+    let temp = tempfile::tempdir().unwrap();
+    one_of_many_claims_wins(Arc::new(open(temp.path()))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_compared_writes_at_once_exactly_one_wins() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(temp.path()));
+    for _ in 0..20 {
+        put(&store, "a/plan.json", b"old").await.unwrap();
+        let held = store.get("a/plan.json").await.unwrap().unwrap().etag();
+        let write = |writer: u8| {
+            let (store, when) = (Arc::clone(&store), Condition::IfMatch(held.clone()));
+            let options = PutOptions::unsynced("text/plain").when(when);
+            tokio::spawn(
+                async move { store.put("a/plan.json", vec![writer].into(), options).await },
+            )
+        };
+        let written = futures::future::join_all((0..32).map(write)).await;
+        let won = written
+            .into_iter()
+            .filter(|w| matches!(w, Ok(Ok(Written::Yes))));
+        assert_eq!(won.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_does_not_exist_is_an_empty_store_and_is_not_made_by_reading() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("none");
+    let store = open(&root);
+    assert!(store.get("a/b").await.unwrap().is_none());
+    assert!(keys(&store, "").await.is_empty());
+    store.delete(&["a/b".into()]).await.unwrap();
+    store.sync().await.unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    assert!(!root.exists());
+}
+
+#[tokio::test]
+async fn a_root_that_is_a_file_is_not_found_rather_than_empty() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("file");
+    let store = open(&root);
+    std::fs::write(&root, "x").unwrap();
+    let list = store.list(ListRequest::default()).await.unwrap_err();
+    let get = store.get("a").await.unwrap_err();
+    let put = put(&store, "a", b"x").await.unwrap_err();
+    let opened = DirStore::open(&root).err().unwrap();
+    for error in [list, get, put, opened] {
+        assert_eq!(error.reason(), Reason::StoreNotFound);
+        assert!(error.hint_text().is_some());
+        assert!(!error.message().contains("file"), "{}", error.message());
+    }
+}
+
+#[tokio::test]
+async fn symbolic_links_are_neither_listed_nor_followed() {
+    let temp = tempfile::tempdir().unwrap();
+    let (root, outside) = (temp.path().join("root"), temp.path().join("outside"));
+    std::fs::create_dir_all(outside.join("sub")).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(outside.join("secret"), "s").unwrap();
+    symlink(&outside, root.join("out")).unwrap();
+    symlink(outside.join("secret"), root.join("leak")).unwrap();
+    let store = open(&root);
+    put(&store, "real", b"x").await.unwrap();
+    assert_eq!(keys(&store, "").await, ["real"]);
+    for key in ["out/secret", "out/sub/x", "leak"] {
+        let error = store.get(key).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::StoreDenied, "{key}");
+    }
+    for key in ["out/new", "out/sub/new"] {
+        let error = put(&store, key, b"x").await.unwrap_err();
+        assert_eq!(error.reason(), Reason::StoreDenied, "{key}");
+        assert!(store.delete(&[key.into()]).await.is_err());
+    }
+    let listed = store
+        .list(ListRequest {
+            prefix: "out/",
+            ..Default::default()
+        })
+        .await;
+    assert_eq!(listed.unwrap_err().reason(), Reason::StoreDenied);
+    put(&store, "leak", b"mine").await.unwrap();
+    assert_eq!(std::fs::read(outside.join("secret")).unwrap(), b"s");
+    assert_eq!(names(&outside), ["secret", "sub"]);
+}
+
+#[tokio::test]
+async fn names_that_are_no_keys_are_not_listed() {
+    use std::os::unix::ffi::OsStrExt;
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    put(&store, "a/0.jpg", b"x").await.unwrap();
+    let bad = std::ffi::OsStr::from_bytes(b"\xff\xfe.jpg");
+    std::fs::write(temp.path().join("a").join(bad), "x").unwrap();
+    std::fs::create_dir(temp.path().join("empty")).unwrap();
+    std::fs::write(temp.path().join(".tmp/left"), "x").unwrap();
+    assert_eq!(keys(&store, "").await, ["a/0.jpg"]);
+    let request = ListRequest {
+        delimited: true,
+        ..Default::default()
+    };
+    assert_eq!(store.list(request).await.unwrap().prefixes, ["a/"]);
+}
+
+#[tokio::test]
+async fn an_object_cannot_be_anothers_folder() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    put(&store, "a/b", b"x").await.unwrap();
+    let claim = PutOptions::unsynced("text/plain").when(Condition::IfAbsent);
+    let claimed = store.put("a", Bytes::new(), claim).await;
+    for refused in [
+        claimed,
+        put(&store, "a", b"y").await,
+        put(&store, "a/b/c", b"y").await,
+    ] {
+        assert_eq!(refused.unwrap_err().reason(), Reason::FieldInvalid);
+    }
+    assert!(store.get("a").await.unwrap().is_none());
+    assert!(store.get("a/b/c").await.unwrap().is_none());
+    store.delete(&["a".into(), "a/b/c".into()]).await.unwrap();
+    assert_eq!(keys(&store, "").await, ["a/b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emptied_folders_go_while_others_write_into_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(temp.path()));
+    let churn = |task: u32| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                let key = format!("t/frames/{task}.jpg");
+                put(&store, &key, b"x").await.unwrap();
+                assert!(store.get(&key).await.unwrap().is_some());
+                store.delete(&[key]).await.unwrap();
+            }
+        })
+    };
+    for done in futures::future::join_all((0..8).map(churn)).await {
+        done.unwrap();
+    }
+    assert_eq!(names(temp.path()), [".tmp"]);
+    assert!(names(&temp.path().join(".tmp")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweeping_never_hits_a_live_writer() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(temp.path()));
+    let writers = (0..8_u32).map(|task| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for i in 0..200 {
+                put(&store, &format!("f/{task}-{i}"), b"x").await.unwrap();
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        store.sweep().await.unwrap();
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(keys(&*store, "f/").await.len(), 1600);
+}
+
+const BYTES: usize = 3_000_000;
+const CHILD_ROOT: &str = "FRAMECACHE_TEST_KILLED_ROOT";
+
+/// Only does something in the process that the next test starts and kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_until_it_is_killed() {
+    let Ok(root) = std::env::var(CHILD_ROOT) else {
+        return;
+    };
+    let store = open(Path::new(&root));
+    for round in 0_u64.. {
+        // New keys: ext4 spends most of an overwrite in the rename, which a kill cannot halve.
+        let seq = round % 100;
+        let data = vec![(round % 256) as u8; BYTES];
+        let options = PutOptions::unsynced("image/jpeg");
+        store
+            .put(
+                &format!("t/{}/{seq}.jpg", round / 100),
+                data.into(),
+                options,
+            )
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_writer_leaves_whole_objects_and_temporary_files_that_a_sweep_deletes() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let (mut left, mut whole) = (0, 0);
+    for kill in 0..20 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::dir::tests::writes_until_it_is_killed"])
+            .env(CHILD_ROOT, temp.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(60 + 7 * kill)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        left += names(&temp.path().join(".tmp")).len();
+        store.sweep().await.unwrap();
+        assert!(names(&temp.path().join(".tmp")).is_empty());
+        let written = keys(&store, "").await;
+        whole += written.len();
+        for key in &written {
+            let data = store.get(key).await.unwrap().unwrap().data;
+            assert_eq!(data.len(), BYTES);
+            assert!(data.iter().all(|byte| *byte == data[0]), "{key} is torn");
+        }
+        store.delete(&written).await.unwrap();
+    }
+    assert!(
+        left > 0 && whole > 0,
+        "no kill hit a write: this proved nothing"
+    );
+}
+
+#[test]
+fn what_the_disk_refuses_has_the_reason_that_says_what_to_do() {
+    use rustix::io::Errno;
+    let reason = |errno| super::fault::fault("x".into(), errno, Path::new("/r")).reason();
+    assert_eq!(reason(Errno::NOSPC), Reason::DiskFull);
+    assert_eq!(reason(Errno::DQUOT), Reason::DiskFull);
+    assert_eq!(reason(Errno::ACCESS), Reason::StoreDenied);
+    assert_eq!(reason(Errno::ROFS), Reason::StoreDenied);
+    assert_eq!(reason(Errno::IO), Reason::StoreUnavailable);
+    assert_eq!(reason(Errno::MFILE), Reason::StoreUnavailable);
+}
