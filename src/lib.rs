@@ -5,6 +5,7 @@ pub mod aws;
 pub mod decode;
 pub mod demux;
 pub mod error;
+pub mod extract;
 pub mod framemd5;
 pub mod hash;
 pub mod hex;

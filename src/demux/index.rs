@@ -66,7 +66,27 @@ pub struct Track {
     pub has_pts: bool,
     /// In decode order.
     pub units: Vec<Unit>,
+    /// Where decoding can start, in decode order.
+    pub cuts: Vec<Cut>,
     pub index: SourceIndex,
+}
+
+/// A cut point: its unit, and when it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub unit: u32,
+    pub pts: i64,
+}
+
+impl Track {
+    /// The place in `index.shown` of the picture that this unit begins.
+    pub fn shown_of(&self, unit: u32) -> Option<usize> {
+        let shown = &self.index.shown;
+        let pts = self.units.get(unit as usize)?.pts?;
+        let from = shown.partition_point(|s| s.pts < pts);
+        let same = shown[from..].iter().take_while(|s| s.pts == pts).position(|s| s.unit == unit);
+        same.map(|place| from + place)
+    }
 }
 
 /// What one pass over the packets collects.
@@ -165,6 +185,7 @@ impl Pass {
                 source,
                 init,
             },
+            cuts: self.cuts(),
             units: self.units,
             info,
         })
@@ -213,6 +234,11 @@ impl Pass {
             }
         }
         unshown
+    }
+
+    fn cuts(&self) -> Vec<Cut> {
+        let cuts = self.units.iter().enumerate().filter(|(_, unit)| unit.cut());
+        cuts.filter_map(|(place, unit)| Some(Cut { unit: place as u32, pts: unit.pts? })).collect()
     }
 
     fn by_pts(&self) -> Vec<Shown> {

@@ -8,7 +8,7 @@ mod reader;
 mod unit;
 mod vpx;
 
-pub use index::{Track, Unit, read_track};
+pub use index::{Cut, Track, Unit, read_track};
 pub use reader::{Opener, UnitReader};
 
 use crate::av::{Input, StreamInfo};

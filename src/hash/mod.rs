@@ -5,18 +5,12 @@ mod cosines;
 mod dct;
 
 use crate::error::Result;
+use crate::timeline::plan::HashKind;
 use crate::pixel::GrayImage;
 use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch};
 
 /// Side of the picture that `phash` is made of.
 const PHASH_SIDE: usize = 32;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HashKind {
-    Phash,
-    Dhash,
-    AverageHash,
-}
 
 /// The hashes that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

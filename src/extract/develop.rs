@@ -1,0 +1,111 @@
+//! One decoded picture to its JPEG, its hashes and its facts.
+
+use sha2::{Digest, Sha256};
+
+use crate::av::Frame;
+use crate::error::{Error, Reason, Result};
+use crate::hash::{self, Hasher};
+use crate::hex::hex;
+use crate::jpeg::Encoder;
+use crate::media::facts::FrameFacts;
+use crate::media::picture::{JfifPlanes, Orientation};
+use crate::pixel::GrayImage;
+use crate::pixel::jfif::{self, JfifRequest, to_jfif_into};
+use crate::pixel::luma::to_luma_into;
+use crate::timeline::plan::Parameters;
+
+/// A picture's area is limited, so that one frame cannot take all memory.
+pub const MAX_PIXELS: u64 = 64 << 20;
+/// Pixels on a side.
+pub const MAX_SIDE: u32 = 16_384;
+
+/// What is made of a picture.
+pub struct Development<'a> {
+    pub parameters: &'a Parameters,
+    pub orientation: Orientation,
+}
+
+/// Makes frames of pictures, and keeps its buffers for the next one. One a thread.
+#[derive(Default)]
+pub struct Developer {
+    encoder: Option<(u8, Encoder)>,
+    scratch: jfif::Scratch,
+    planes: JfifPlanes,
+    luma: GrayImage,
+    turned: Vec<u8>,
+    hasher: Hasher,
+}
+
+impl Developer {
+    /// The picture's JPEG and all facts that the picture itself decides.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED for pixel formats and matrices without a formula,
+    /// LIMIT_EXCEEDED for pictures that are too large.
+    pub fn develop(&mut self, frame: &Frame, how: &Development) -> Result<(FrameFacts, Vec<u8>)> {
+        let (source_width, source_height) = frame.size();
+        check_size(source_width, source_height)?;
+        let parameters = how.parameters;
+        let colour = frame.colour(parameters.colour)?;
+        let picture = frame.picture(colour.matrix, colour.range)?;
+        let request =
+            JfifRequest { orientation: how.orientation, max_side: parameters.max_side };
+        to_jfif_into(&picture, &request, &mut self.scratch, &mut self.planes)?;
+        let planes = std::mem::take(&mut self.planes);
+        let jpeg = self.encoder(parameters.quality)?.encode(&planes);
+        self.planes = planes;
+        let jpeg = jpeg?;
+        let hashes = if parameters.hashes.is_empty() {
+            hash::Hashes::default()
+        } else {
+            to_luma_into(&picture, how.orientation, &mut self.turned, &mut self.luma)?;
+            self.hasher.compute(&self.luma, &parameters.hashes)?
+        };
+        let facts = FrameFacts {
+            width: u32::try_from(self.planes.width).ok(),
+            height: u32::try_from(self.planes.height).ok(),
+            source_width: Some(source_width),
+            source_height: Some(source_height),
+            mirrored: Some(how.orientation.mirrored),
+            rotation: Some(how.orientation.rotation),
+            sample_aspect_ratio: frame.sample_aspect_ratio().map(|(n, d)| format!("{n}:{d}")),
+            interlaced: Some(frame.interlaced()),
+            bytes: Some(jpeg.len() as u64),
+            sha256: Some(hex(&Sha256::digest(&jpeg))),
+            content_type: Some("image/jpeg".to_owned()),
+            quality: Some(parameters.quality),
+            phash: hashes.phash.map(hash::to_hex),
+            dhash: hashes.dhash.map(hash::to_hex),
+            average_hash: hashes.average_hash.map(hash::to_hex),
+            colour: Some(colour),
+            ..FrameFacts::default()
+        };
+        Ok((facts, jpeg))
+    }
+
+    fn encoder(&mut self, quality: u8) -> Result<&mut Encoder> {
+        if self.encoder.as_ref().is_none_or(|(current, _)| *current != quality) {
+            self.encoder = Some((quality, Encoder::new(quality)?));
+        }
+        match &mut self.encoder {
+            Some((_, encoder)) => Ok(encoder),
+            None => Err(Error::internal("no JPEG encoder")),
+        }
+    }
+}
+
+/// Refuses pictures over the limits.
+pub fn check_size(width: u32, height: u32) -> Result<()> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels <= MAX_PIXELS && width.max(height) <= MAX_SIDE {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::MediaLimit,
+        format!(
+            "the video's pictures are too large, width={width} height={height} \
+             max_pixels={MAX_PIXELS} max_side={MAX_SIDE}"
+        ),
+    )
+    .hint("scale the video down before it is extracted"))
+}

@@ -1,0 +1,56 @@
+//! A span's job and what comes of it, as values that can be serialised: the
+//! extraction of a span may run in another process.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::demux::{Opener, Track};
+use crate::error::Result;
+use crate::media::facts::FrameFacts;
+use crate::timeline::plan::{ChunkSpec, Parameters, SpanRow};
+
+/// Everything that decides a span's frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpanJob {
+    pub chunk: ChunkSpec,
+    pub row: SpanRow,
+    pub parameters: Parameters,
+}
+
+/// The source of a span, indexed.
+#[derive(Clone)]
+pub struct SpanMedia {
+    pub track: Arc<Track>,
+    pub opener: Opener,
+}
+
+/// One picture, made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    /// One for each number it has.
+    pub facts: Vec<FrameFacts>,
+    /// Its JPEG; empty where it is missing.
+    pub jpeg: Vec<u8>,
+}
+
+/// How a span ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanEnd {
+    /// `cpu` or `nvdec`.
+    pub backend: String,
+    /// Why another way was taken than the one chosen: `damage`.
+    pub fallback_reason: Option<String>,
+    /// Media seconds are in the row; this is pictures fed to a decoder.
+    pub decoded_units: u64,
+}
+
+/// What the engine says of a span while it works.
+pub enum SpanEvent {
+    /// In no particular order, except under dedup: in the order of showing.
+    Made(Made),
+    /// What was made so far does not count: damage was met, the span is decoded again.
+    Restarted,
+    /// The last event.
+    Ended(Result<SpanEnd>),
+}

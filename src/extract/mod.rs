@@ -1,0 +1,14 @@
+//! Spans in, frames out: which units a span needs (`segments`), what one
+//! decoded picture becomes (`develop`), and the threads that do it (`engine`).
+//! Knows no store.
+
+mod develop;
+mod engine;
+mod job;
+mod segments;
+mod span;
+
+pub use develop::{Developer, Development};
+pub use engine::Engine;
+pub use job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
+pub use segments::{Segment, Task, segments, tasks};

@@ -1,0 +1,169 @@
+//! Which access units a set of wanted pictures needs. Pure.
+//!
+//! A picture can be decoded from the last cut point that is shown at or before it
+//! and stands before it in decode order: leading pictures of a cut point hang on
+//! the one before. From there every unit that something may depend on is fed, up
+//! to the picture itself; then nothing, until the next wanted picture's cut point.
+
+use crate::demux::Cut;
+use crate::timeline::index::Shown;
+
+/// A run of units fed to one decoder without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// A cut point.
+    pub from: u32,
+    /// The last unit needed, inclusive.
+    pub until: u32,
+    /// Units of wanted pictures, ascending.
+    pub wanted: Vec<u32>,
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        u64::from(self.until - self.from) + 1
+    }
+
+    pub fn wants(&self, unit: u32) -> bool {
+        self.wanted.binary_search(&unit).is_ok()
+    }
+}
+
+/// Segments that one decoder takes one after the other.
+pub type Task = Vec<Segment>;
+
+/// The segments for `wanted`, ascending. Two that overlap are one: the pictures in
+/// between are decoded once.
+pub fn segments(cuts: &[Cut], wanted: impl IntoIterator<Item = Shown>) -> Vec<Segment> {
+    let mut each: Vec<(u32, u32)> =
+        wanted.into_iter().map(|shown| (start(cuts, &shown), shown.unit)).collect();
+    each.sort_unstable();
+    let mut merged: Vec<Segment> = Vec::new();
+    for (from, unit) in each {
+        match merged.last_mut() {
+            Some(last) if from <= last.until => {
+                last.until = last.until.max(unit);
+                last.wanted.push(unit);
+            }
+            _ => merged.push(Segment { from, until: unit, wanted: vec![unit] }),
+        }
+    }
+    for segment in &mut merged {
+        segment.wanted.sort_unstable();
+        segment.wanted.dedup();
+    }
+    merged
+}
+
+/// Where decoding for a picture starts.
+pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
+    let behind = cuts.partition_point(|cut| cut.unit <= shown.unit);
+    let own = cuts[..behind].iter().rev().find(|cut| cut.pts <= shown.pts);
+    own.or(cuts.first()).map_or(0, |cut| cut.unit)
+}
+
+/// Deals segments into tasks for `workers` decoders: a few tasks each, so that they end
+/// together, and none so short that starting it would cost more than it decodes.
+pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
+    const SHORTEST: u64 = 24;
+    const TASKS_PER_WORKER: u64 = 4;
+    let total: u64 = segments.iter().map(Segment::len).sum();
+    let share = (total / (workers as u64 * TASKS_PER_WORKER).max(1)).max(SHORTEST);
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut filled = share;
+    for segment in segments {
+        let length = segment.len();
+        if filled >= share {
+            tasks.push(Vec::new());
+            filled = 0;
+        }
+        if let Some(task) = tasks.last_mut() {
+            append(task, segment);
+        }
+        filled += length;
+    }
+    tasks
+}
+
+/// Segments that follow on each other without a gap need no new start.
+fn append(task: &mut Task, segment: Segment) {
+    match task.last_mut() {
+        Some(last) if last.until + 1 == segment.from => {
+            last.until = segment.until;
+            last.wanted.extend(segment.wanted);
+        }
+        _ => task.push(segment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(pts: i64, unit: u32) -> Shown {
+        Shown { pts, duration: 1, unit, cut: false }
+    }
+
+    const CUTS: [Cut; 3] =
+        [Cut { unit: 0, pts: 0 }, Cut { unit: 10, pts: 12 }, Cut { unit: 20, pts: 22 }];
+
+    #[test]
+    fn only_the_groups_that_hold_wanted_pictures_are_decoded_and_only_as_far_as_needed() {
+        let plan = segments(&CUTS, [shown(3, 4), shown(25, 23)]);
+        assert_eq!(
+            plan,
+            [
+                Segment { from: 0, until: 4, wanted: vec![4] },
+                Segment { from: 20, until: 23, wanted: vec![23] },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_leading_picture_is_decoded_from_the_cut_point_before_and_shares_that_run() {
+        // Unit 11 is shown before the cut point of unit 10.
+        let plan = segments(&CUTS, [shown(11, 11), shown(14, 13)]);
+        assert_eq!(plan[0].from, 0);
+        assert_eq!(plan[0].until, 11);
+        // What follows starts within that run, so it is decoded once, in it.
+        assert_eq!(plan.len(), 1, "{plan:?}");
+    }
+
+    #[test]
+    fn contiguous_groups_join_to_tasks_without_a_restart() {
+        let all: Vec<Shown> = (0..30).map(|n| shown(n + i64::from(n >= 10) * 2, n as u32)).collect();
+        let dealt = tasks(segments(&CUTS, all), 1);
+        assert!(dealt.iter().all(|task| task.len() == 1), "{dealt:?}");
+        let units: u32 = dealt.iter().flatten().map(|s| s.until - s.from + 1).sum();
+        assert_eq!(units, 30);
+    }
+
+    proptest! {
+        #[test]
+        fn every_wanted_unit_is_in_one_segment_that_starts_at_a_cut_point(
+            cut_gaps in proptest::collection::vec(1u32..40, 1..12),
+            picks in proptest::collection::vec(0u32..400, 1..60),
+            workers in 1usize..9,
+        ) {
+            let mut cuts = vec![Cut { unit: 0, pts: 0 }];
+            for gap in cut_gaps {
+                let unit = cuts[cuts.len() - 1].unit + gap;
+                cuts.push(Cut { unit, pts: i64::from(unit) });
+            }
+            let wanted: Vec<Shown> = picks.iter().map(|u| shown(i64::from(*u), *u)).collect();
+            let plan = segments(&cuts, wanted.clone());
+            for pair in plan.windows(2) {
+                prop_assert!(pair[0].until < pair[1].from);
+            }
+            for segment in &plan {
+                prop_assert!(cuts.iter().any(|cut| cut.unit == segment.from));
+            }
+            let dealt: Vec<Segment> = tasks(plan, workers).into_iter().flatten().collect();
+            for picture in &wanted {
+                let holders = dealt.iter().filter(|s| s.wants(picture.unit)).count();
+                prop_assert_eq!(holders, 1);
+            }
+        }
+    }
+}
