@@ -15,3 +15,5 @@ mod sampling;
 pub mod select;
 pub mod shard;
 mod spans;
+#[cfg(test)]
+mod tests;
