@@ -1,12 +1,16 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
+pub mod app;
 pub mod av;
 pub mod aws;
+pub mod cli;
+pub mod config;
 pub mod decode;
 pub mod demux;
 pub mod error;
 pub mod extract;
 pub mod framemd5;
+pub mod frames;
 pub mod hash;
 pub mod hex;
 pub mod jpeg;

@@ -8,7 +8,7 @@ mod job;
 mod segments;
 mod span;
 
-pub use develop::{Developer, Development};
+pub use develop::{Developer, Development, check_size};
 pub use engine::Engine;
 pub use job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 pub use segments::{Segment, Task, segments, tasks};

@@ -1,0 +1,175 @@
+//! What every command shares: global flags, output, errors, signals.
+
+use std::error::Error as _;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::app;
+use crate::cache::Profile;
+use crate::config::{Flags, Settings};
+use crate::error::{Error, Reason, Result};
+use crate::frames::Frames;
+
+/// Flags of every command.
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Where frames are kept: a folder, or s3://bucket[/prefix] [default: ./framecache-data]
+    #[arg(long, global = true, env = "FRAMECACHE_STORE", value_name = "DIR|s3://BUCKET", help_heading = "Store")]
+    pub store: Option<String>,
+    /// URL of an S3 server other than AWS (MinIO, SeaweedFS, …)
+    #[arg(long, global = true, env = "FRAMECACHE_ENDPOINT", value_name = "URL", help_heading = "Store")]
+    pub endpoint: Option<String>,
+    /// First part of every key in the store [default: cache]
+    #[arg(long, global = true, env = "FRAMECACHE_PREFIX", help_heading = "Store")]
+    pub prefix: Option<String>,
+    /// A named set of extraction parameters; each keeps its own frames
+    #[arg(long, global = true, env = "FRAMECACHE_PROFILE", default_value = "default", help_heading = "Store")]
+    pub profile: String,
+    /// TOML file with settings
+    #[arg(long, global = true, env = "FRAMECACHE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Threads that decode and encode [default: all cores]
+    #[arg(long, global = true, env = "FRAMECACHE_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr: causes of errors, retries
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// How a command ended, apart from errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// Done, but a chunk or a frame failed.
+    PartFailed,
+    /// Damage was found and reported.
+    Damaged,
+    Interrupted,
+    Terminated,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::PartFailed => 3,
+            Exit::Damaged => 6,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        })
+    }
+}
+
+/// Settings, and what is built from them when it is needed.
+pub struct Context {
+    pub global: Global,
+    pub settings: Settings,
+}
+
+impl Context {
+    pub fn new(global: Global) -> Result<Self> {
+        let flags = Flags {
+            config: global.config.clone(),
+            store: global.store.clone(),
+            endpoint: global.endpoint.clone(),
+            prefix: global.prefix.clone(),
+            workers: global.workers,
+        };
+        let settings = Settings::resolve(flags, |name| std::env::var(name).ok())?;
+        Ok(Context { global, settings })
+    }
+
+    pub fn frames(&self) -> Result<Frames> {
+        app::frames(&self.settings)
+    }
+
+    /// The chosen profile of a timeline.
+    pub fn profile(&self, frames: &Frames, timeline: &str) -> Result<Profile> {
+        frames.cache().profile(timeline, &self.global.profile)
+    }
+
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+}
+
+/// Prints a value as one JSON document.
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::internal("could not write JSON").caused_by(e))?;
+    print_line(&text)
+}
+
+/// Prints a line of results. A reader that went away (`| head`) ends the command quietly.
+pub fn print_line(line: &str) -> Result<()> {
+    write_out(format!("{line}\n").as_bytes())
+}
+
+/// Writes bytes of results, as [`print_line`] does.
+pub fn write_out(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+            Err(Error::new(Reason::DiskFull, "could not write the results: no space left").caused_by(e))
+        }
+        Err(e) => Err(Error::internal("could not write the results").caused_by(e)),
+    }
+}
+
+/// A message beside the results.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// One line: what went wrong, and how to mend it.
+pub fn print_error(error: &Error, verbose: bool) {
+    let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
+    note(&format!("framecache: {}{hint}", one_line(error.message())));
+    let mut cause = error.source().filter(|_| verbose);
+    while let Some(inner) = cause {
+        note(&format!("  because: {}", one_line(&inner.to_string())));
+        cause = inner.source();
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+/// Whether a person watches stderr.
+pub fn watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+pub fn start_log(verbose: bool) {
+    let default = if verbose { "framecache=debug" } else { "framecache=warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // Set once a process; a second start would only be refused.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.
+pub async fn signal() -> Exit {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    let exit = tokio::select! {
+        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
+    };
+    note("framecache: stopped; what is committed stays, and the same command goes on from there");
+    exit
+}

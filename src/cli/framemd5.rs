@@ -1,0 +1,52 @@
+//! `framecache framemd5`
+
+use std::sync::Arc;
+
+use crate::cli::common::{Context, Exit, write_out};
+use crate::cli::extract::Backend;
+use crate::demux::Opener;
+use crate::error::{Error, Result};
+use crate::frames::Library;
+use crate::source::SourcePolicy;
+use crate::timeline::plan::ChunkSpec;
+
+/// Print the md5 of every decoded picture, as ffmpeg's framemd5 does
+///
+/// The output equals that of
+///   ffmpeg -flags bitexact -noautorotate -copyts -i SOURCE -map 0:V:0 -autoscale 0
+///     -fps_mode passthrough -enc_time_base -1 -f framemd5 -
+/// (native pixel format, coded orientation), so that decoding here can be checked
+/// against ffmpeg.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A video: a file, or s3://bucket/key
+    source: String,
+    /// The header of bare fragments
+    #[arg(long, value_name = "FILE")]
+    init: Option<String>,
+    /// Index of the video stream [default: the first that is no attached picture]
+    #[arg(long, value_name = "N")]
+    stream: Option<u32>,
+    /// What decodes
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    args.backend.check()?;
+    let policy = SourcePolicy::anything(context.settings.endpoint.clone());
+    let spec = ChunkSpec { init_uri: args.init, stream: args.stream, ..ChunkSpec::of(&args.source) };
+    let threads = context.settings.workers;
+    let work = move || -> Result<String> {
+        let library = Arc::new(Library::new(policy));
+        let track = library.track(&spec)?.track;
+        let opener: Opener = Arc::new(move || library.open(&spec));
+        crate::framemd5::framemd5(&track, &opener, threads)
+    };
+    let text = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| Error::internal("decoding ended unexpectedly").caused_by(e))??;
+    write_out(text.as_bytes())?;
+    Ok(Exit::Done)
+}

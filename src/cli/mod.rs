@@ -1,0 +1,85 @@
+//! The command line: one file a command. Results go to stdout, progress and
+//! messages to stderr, and the exit status says what became of it.
+
+mod common;
+mod extract;
+mod framemd5;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use common::{Context, Exit, Global};
+
+/// Turns stretches of video into frames once, and keeps them.
+///
+/// Frames are JPEGs under a timeline's key in a store (a folder, or an S3
+/// bucket), each with its exact time, perceptual hash and colour. The same
+/// command on any machine gives the same bytes; running it again reuses what is
+/// there.
+///
+///   framecache extract --fps 2 holiday.mp4     decode, hash and cache
+///   framecache frames holiday                  what is in the cache
+///   framecache sheet holiday -o sheet.jpg      a picture of it
+#[derive(Parser)]
+#[command(name = "framecache", version, verbatim_doc_comment, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Extract(extract::Args),
+    Framemd5(framemd5::Args),
+}
+
+/// Parses arguments, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => {
+            // Help and version are results, everything else a usage error; a closed pipe is neither.
+            let _ = asked.print();
+            return ExitCode::from(if asked.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let verbose = cli.global.verbose;
+    common::start_log(verbose);
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            common::print_error(&error, verbose);
+            ExitCode::from(error.reason().code().exit_status())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    let context = Context::new(cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = command(&context, cli.command) => outcome,
+            signal = common::signal() => Ok(signal),
+        }
+    });
+    // Blocking reads of a stalled source must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn command(context: &Context, command: Command) -> Result<Exit> {
+    match command {
+        Command::Extract(args) => extract::run(context, args).await,
+        Command::Framemd5(args) => framemd5::run(context, args).await,
+    }
+}

@@ -1,0 +1,140 @@
+//! Settings: flags over environment over a TOML file over defaults. Data only;
+//! `app` builds the components. Nothing below this module reads the environment.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::aws::Endpoint;
+use crate::error::{Error, Reason, Result};
+use crate::timeline::limits::Limits;
+
+/// Where frames go when nothing names a store.
+pub const DEFAULT_STORE: &str = "./framecache-data";
+/// First segment of every key.
+pub const DEFAULT_PREFIX: &str = "cache";
+
+/// A configuration file. Unknown keys are errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// A folder, or `s3://bucket/prefix`.
+    pub store: Option<String>,
+    /// URL of an S3 server other than AWS.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub prefix: Option<String>,
+    pub workers: Option<usize>,
+    pub max_chunks: Option<u64>,
+    pub max_frames: Option<u64>,
+}
+
+/// What flags (and their environment variables) said.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    pub config: Option<PathBuf>,
+    pub store: Option<String>,
+    pub endpoint: Option<String>,
+    pub prefix: Option<String>,
+    pub workers: Option<usize>,
+}
+
+/// Everything resolved.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub store: String,
+    pub endpoint: Endpoint,
+    pub prefix: String,
+    pub workers: usize,
+    pub limits: Limits,
+}
+
+impl File {
+    /// # Errors
+    /// FIELD_INVALID for a file that cannot be read, is no TOML, or has unknown keys.
+    pub fn read(path: &Path) -> Result<Self> {
+        let unreadable = |e| {
+            Error::field(format!("could not read the configuration, path={}", path.display())).caused_by(e)
+        };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        toml::from_str(&text).map_err(|e| {
+            let place = e.message().lines().next().unwrap_or_default().to_owned();
+            Error::new(
+                Reason::FieldInvalid,
+                format!("the configuration is wrong: {place}, path={}", path.display()),
+            )
+            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames")
+            .caused_by(e)
+        })
+    }
+}
+
+impl Settings {
+    /// Resolves `flags` with the file they name and `env`, which reads a variable.
+    ///
+    /// # Errors
+    /// As [`File::read`]; FIELD_INVALID for no workers.
+    pub fn resolve(flags: Flags, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let file = match &flags.config {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let ancestor = || env("S3_BUCKET").map(|bucket| format!("s3://{bucket}"));
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let defaults = Limits::default();
+        let workers = flags.workers.or(file.workers).unwrap_or_else(cores);
+        if workers == 0 {
+            return Err(Error::field("workers must be at least 1, workers=0")
+                .hint("leave it out to use all cores"));
+        }
+        Ok(Settings {
+            store: flags
+                .store
+                .or(file.store)
+                .or_else(ancestor)
+                .unwrap_or_else(|| DEFAULT_STORE.to_owned()),
+            endpoint: Endpoint {
+                url: flags.endpoint.or(file.endpoint),
+                region: file.region,
+                ..Endpoint::default()
+            },
+            prefix: flags.prefix.or(file.prefix).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            workers,
+            limits: Limits {
+                chunks: file.max_chunks.unwrap_or(defaults.chunks),
+                frames: file.max_frames.unwrap_or(defaults.frames),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: Flags, bucket: Option<&str>) -> Settings {
+        let env = |name: &str| bucket.filter(|_| name == "S3_BUCKET").map(str::to_owned);
+        Settings::resolve(flags, env).unwrap()
+    }
+
+    #[test]
+    fn the_ancestors_bucket_counts_only_when_nothing_else_names_a_store() {
+        assert_eq!(resolve(Flags::default(), None).store, DEFAULT_STORE);
+        assert_eq!(resolve(Flags::default(), Some("mpr")).store, "s3://mpr");
+        let named = Flags { store: Some("here".into()), ..Flags::default() };
+        assert_eq!(resolve(named, Some("mpr")).store, "here");
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_unknown_keys_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("framecache.toml");
+        std::fs::write(&path, "store = 'from-file'\nworkers = 3\n").unwrap();
+        let flags = Flags { config: Some(path.clone()), workers: Some(5), ..Flags::default() };
+        let settings = resolve(flags.clone(), None);
+        assert_eq!((settings.store.as_str(), settings.workers), ("from-file", 5));
+        std::fs::write(&path, "stoer = 'x'\n").unwrap();
+        let error = Settings::resolve(flags, |_| None).unwrap_err();
+        assert!(error.message().contains("stoer"), "{error}");
+    }
+}

@@ -1,0 +1,197 @@
+//! What comes of one span, into the store: frames as they are made, the record last.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc::Receiver;
+
+use crate::cache::Profile;
+use crate::error::{Error, Result};
+use crate::extract::{Made, SpanEnd, SpanEvent};
+use crate::hash::hamming;
+use crate::media::facts::FrameFacts;
+
+/// Frames of one span on their way to the store at once.
+const PUTS_AT_ONCE: usize = 16;
+
+/// Takes a span's frames.
+pub struct Collector<'a> {
+    profile: &'a Profile,
+    dedup: Option<Dedup>,
+    facts: Vec<FrameFacts>,
+    /// Called with the number of frames that came.
+    progress: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+/// Drops pictures that look like the last one kept. Pictures come nearly in order:
+/// no more than `window` others overtake one.
+struct Dedup {
+    bits: u32,
+    window: usize,
+    waiting: std::collections::BTreeMap<u64, Made>,
+    kept: Option<FrameFacts>,
+}
+
+type Puts<'a> = FuturesUnordered<futures::future::BoxFuture<'a, Result<()>>>;
+
+impl<'a> Collector<'a> {
+    pub fn new(
+        profile: &'a Profile,
+        dedup: Option<(u8, usize)>,
+        progress: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> Self {
+        let dedup = dedup.map(|(bits, window)| Dedup {
+            bits: u32::from(bits),
+            window,
+            waiting: Default::default(),
+            kept: None,
+        });
+        Collector { profile, dedup, facts: Vec::new(), progress }
+    }
+
+    /// Stores the span's frames until it ends; their facts in sequence order, all frames put.
+    ///
+    /// # Errors
+    /// The span's own failure, or the store's.
+    pub async fn collect(
+        mut self,
+        mut events: Receiver<SpanEvent>,
+    ) -> Result<(SpanEnd, Vec<FrameFacts>)> {
+        let mut puts = Puts::new();
+        let mut frames = 0u64;
+        loop {
+            while puts.len() >= PUTS_AT_ONCE {
+                finished(puts.next().await)?;
+            }
+            let event = tokio::select! {
+                event = events.recv() => event,
+                put = puts.next(), if !puts.is_empty() => {
+                    finished(put)?;
+                    continue;
+                }
+            };
+            match event {
+                Some(SpanEvent::Made(made)) => {
+                    frames += made.facts.len() as u64;
+                    (self.progress)(frames);
+                    self.take(made, &mut puts);
+                }
+                Some(SpanEvent::Restarted) => {
+                    drain(&mut puts).await?;
+                    self.restart();
+                    frames = 0;
+                }
+                Some(SpanEvent::Ended(end)) => {
+                    self.settle(&mut puts);
+                    drain(&mut puts).await?;
+                    return self.ended(end?);
+                }
+                None => return Err(Error::internal("a span ended without saying how")),
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.facts.clear();
+        if let Some(dedup) = &mut self.dedup {
+            dedup.waiting.clear();
+            dedup.kept = None;
+        }
+    }
+
+    fn ended(mut self, end: SpanEnd) -> Result<(SpanEnd, Vec<FrameFacts>)> {
+        self.facts.sort_by_key(|frame| frame.seq);
+        for frame in &mut self.facts {
+            frame.fallback_reason.clone_from(&end.fallback_reason);
+        }
+        Ok((end, self.facts))
+    }
+
+    fn take(&mut self, made: Made, puts: &mut Puts<'a>) {
+        let Some(dedup) = &mut self.dedup else {
+            return self.put(made, puts);
+        };
+        if let Some(first) = made.facts.first() {
+            dedup.waiting.insert(first.seq, made);
+        }
+        while let Some(next) = self.next_in_order(false) {
+            self.put_or_repeat(next, puts);
+        }
+    }
+
+    fn settle(&mut self, puts: &mut Puts<'a>) {
+        while let Some(next) = self.next_in_order(true) {
+            self.put_or_repeat(next, puts);
+        }
+    }
+
+    fn next_in_order(&mut self, all: bool) -> Option<Made> {
+        let dedup = self.dedup.as_mut()?;
+        if dedup.waiting.len() <= dedup.window && !all {
+            return None;
+        }
+        dedup.waiting.pop_first().map(|(_, made)| made)
+    }
+
+    /// Each number is compared by itself: a picture's second number repeats its first.
+    fn put_or_repeat(&mut self, made: Made, puts: &mut Puts<'a>) {
+        let jpeg = Bytes::from(made.jpeg);
+        for facts in made.facts {
+            match self.dedup.as_mut().and_then(|dedup| dedup.repeat(&facts)) {
+                Some(repeat) => self.facts.push(repeat),
+                None => {
+                    if let (Some(dedup), false) = (&mut self.dedup, facts.missing) {
+                        dedup.kept = Some(facts.clone());
+                    }
+                    self.put_one(facts, jpeg.clone(), puts);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, made: Made, puts: &mut Puts<'a>) {
+        let jpeg = Bytes::from(made.jpeg);
+        for facts in made.facts {
+            self.put_one(facts, jpeg.clone(), puts);
+        }
+    }
+
+    fn put_one(&mut self, facts: FrameFacts, jpeg: Bytes, puts: &mut Puts<'a>) {
+        if !facts.missing {
+            let (profile, seq) = (self.profile, facts.seq);
+            puts.push(Box::pin(async move { profile.put_frame(seq, jpeg).await }));
+        }
+        self.facts.push(facts);
+    }
+}
+
+impl Dedup {
+    /// The facts of a frame that repeats the last one kept, if it does.
+    fn repeat(&self, frame: &FrameFacts) -> Option<FrameFacts> {
+        let kept = self.kept.as_ref().filter(|_| !frame.missing)?;
+        let distance = hamming(bits(kept)?, bits(frame)?);
+        (distance <= self.bits).then(|| FrameFacts {
+            width: kept.width,
+            height: kept.height,
+            bytes: kept.bytes,
+            sha256: kept.sha256.clone(),
+            repeats: Some(kept.seq),
+            ..frame.clone()
+        })
+    }
+}
+
+fn bits(frame: &FrameFacts) -> Option<u64> {
+    u64::from_str_radix(frame.phash.as_deref()?, 16).ok()
+}
+
+fn finished(put: Option<Result<()>>) -> Result<()> {
+    put.unwrap_or(Ok(()))
+}
+
+async fn drain(puts: &mut Puts<'_>) -> Result<()> {
+    while let Some(put) = puts.next().await {
+        put?;
+    }
+    Ok(())
+}

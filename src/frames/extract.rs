@@ -1,0 +1,461 @@
+//! An extraction: plan, claim, and every span that is not committed yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::cache::Profile;
+use crate::cache::commit::Committed;
+use crate::cache::planned::{Planned, Row};
+use crate::cache::plans::{Claim, Claimed};
+use crate::cache::record::Outcome;
+use crate::cache::status::{FrameCounts, SpanState};
+use crate::error::{Code, Error, Reason, Result};
+use crate::extract::{Engine, SpanJob};
+use crate::frames::Frames;
+use crate::frames::collect::Collector;
+use crate::frames::library::blocking;
+use crate::frames::request::{
+    ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
+};
+use crate::source::strip_credentials;
+use crate::timeline::plan::{ChunkError, ChunkSpec, Parameters, Plan, PlannedChunk};
+use crate::timeline::planner::Planner;
+
+/// Frames that wait between the workers and the store, a span.
+const QUEUED_FRAMES: usize = 16;
+
+/// What became of one row.
+struct RowResult {
+    place: usize,
+    counts: FrameCounts,
+    backend: Option<String>,
+    fallback_reason: Option<String>,
+    made: bool,
+    error: Option<ChunkError>,
+}
+
+impl Frames {
+    /// Plans a timeline and extracts what of it is not in the cache. Dropping the future
+    /// stops the workers; what is committed stays, and calling again goes on from there.
+    ///
+    /// # Errors
+    /// Whatever stops all of it: a plan that differs, a chunk that cannot be indexed, a store
+    /// that fails. A chunk that fails alone is in its result.
+    pub async fn extract(&self, extraction: &Extraction, sink: Sink<'_>) -> Result<Summary> {
+        let begun = Instant::now();
+        let profile = self.cache.profile(&extraction.timeline, &extraction.profile)?;
+        self.cache.store().sweep().await?;
+        let claim = self.claim(&profile, extraction, sink).await?;
+        let plan = &claim.plan;
+        sink(Event::Plan { plan: plan.plan(), claimed: claim.claimed });
+        let rows = chosen_rows(plan, &extraction.only)?;
+        let run = Run::new(self, &profile, extraction, plan)?;
+        let results = run.rows(&rows, sink).await?;
+        if claim.claimed == Claimed::Replaced && !extraction.plan_only {
+            profile.sweep_stale().await?;
+        }
+        Ok(run.summary(results, begun))
+    }
+
+    async fn claim(
+        &self,
+        profile: &Profile,
+        extraction: &Extraction,
+        sink: Sink<'_>,
+    ) -> Result<Claim> {
+        let stored = match extraction.replace {
+            Some(_) => None,
+            None => profile.load_plan().await?,
+        };
+        let Some((chunks, parameters)) = &extraction.asked else {
+            return match stored {
+                Some(plan) => Ok(Claim { plan, claimed: Claimed::Unchanged }),
+                None => Err(unknown(&extraction.timeline)),
+            };
+        };
+        let chunks = as_stored(chunks)?;
+        let parameters = parameters.clone().checked(&self.limits)?;
+        if let Some(plan) = stored
+            && self.is_planned(&plan, &chunks, &parameters).await?
+        {
+            return Ok(Claim { plan, claimed: Claimed::Unchanged });
+        }
+        let plan = self.plan(chunks, parameters, extraction.skip_bad, sink).await?;
+        profile.claim_plan(&plan, extraction.replace).await
+    }
+
+    /// Whether the stored plan is of these very chunks: then nothing needs to be indexed to know it.
+    async fn is_planned(
+        &self,
+        stored: &Arc<Planned>,
+        chunks: &[ChunkSpec],
+        parameters: &Parameters,
+    ) -> Result<bool> {
+        let known = stored.plan();
+        let same = known.parameters.as_ref() == Some(parameters)
+            && known.chunks.len() == chunks.len()
+            && known.chunks.iter().zip(chunks).enumerate().all(|(n, (known, asked))| {
+                let named = ChunkSpec { chunk_id: id_of(asked, n), ..asked.clone() };
+                known.error.is_none() && known.spec == named
+            });
+        if !same {
+            return Ok(false);
+        }
+        let (library, stored) = (self.library.clone(), stored.clone());
+        blocking(move || {
+            let rows: HashMap<&str, _> =
+                stored.rows().iter().map(|row| (row.chunk_id.as_str(), row)).collect();
+            for chunk in &stored.plan().chunks {
+                let row = rows.get(chunk.spec.chunk_id.as_str());
+                let now = library.identities(&chunk.spec)?;
+                if !row.is_some_and(|row| (&row.source, &row.init) == (&now.0, &now.1)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Indexes the chunks in order and plans them.
+    async fn plan(
+        &self,
+        chunks: Vec<ChunkSpec>,
+        parameters: Parameters,
+        skip_bad: bool,
+        sink: Sink<'_>,
+    ) -> Result<Plan> {
+        let mut planner = Planner::new(parameters, self.limits)?;
+        let total = chunks.len() as u64;
+        for (place, spec) in chunks.into_iter().enumerate() {
+            let chunk_id = id_of(&spec, place);
+            sink(Event::Progress(Progress {
+                stage: Stage::Index,
+                chunk_id: Some(chunk_id.clone()),
+                done: place as u64,
+                total,
+                media_seconds: 0.0,
+            }));
+            let (library, asked) = (self.library.clone(), spec.clone());
+            match blocking(move || library.track(&asked)).await {
+                Ok(media) => planner.push(spec, Ok(&media.track.index))?,
+                Err(error) if skip_bad && error.reason().is_recorded() => {
+                    planner.push(spec, Err(chunk_error(&error)))?;
+                }
+                Err(error) => return Err(in_chunk(error, &chunk_id, total)),
+            }
+        }
+        planner.finish()
+    }
+}
+
+/// One extraction's spans.
+struct Run<'a> {
+    frames: &'a Frames,
+    profile: &'a Profile,
+    extraction: &'a Extraction,
+    plan: &'a Arc<Planned>,
+    chunks: HashMap<&'a str, &'a PlannedChunk>,
+    parameters: &'a Parameters,
+    done: AtomicU64,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        frames: &'a Frames,
+        profile: &'a Profile,
+        extraction: &'a Extraction,
+        plan: &'a Arc<Planned>,
+    ) -> Result<Self> {
+        let known = plan.plan();
+        let parameters = known.parameters.as_ref().ok_or_else(|| {
+            Error::new(Reason::PlanDiffers, "the profile's frames were put, not extracted")
+                .hint("choose another profile, or --replace")
+        })?;
+        let chunks = known.chunks.iter().map(|chunk| (chunk.spec.chunk_id.as_str(), chunk));
+        Ok(Run {
+            frames,
+            profile,
+            extraction,
+            plan,
+            chunks: chunks.collect(),
+            parameters,
+            done: AtomicU64::new(0),
+        })
+    }
+
+    /// Every chosen row: reused, kept as failed, or extracted.
+    async fn rows(&self, rows: &[usize], sink: Sink<'_>) -> Result<Vec<RowResult>> {
+        let states = self.profile.span_states(self.plan).await?;
+        let mut results = Vec::with_capacity(rows.len());
+        let mut todo = Vec::new();
+        for &place in rows {
+            match states.get(place).and_then(|state| self.settled(place, state)) {
+                Some(settled) => results.push(settled),
+                None => todo.push(place),
+            }
+        }
+        if self.extraction.plan_only {
+            return Ok(results);
+        }
+        let engine = if todo.is_empty() { None } else { Some(self.frames.engine()?) };
+        let Some(engine) = engine else { return Ok(results) };
+        let total = todo.iter().map(|place| self.count_of(*place)).sum();
+        let spans = todo.into_iter().map(|place| self.span(place, total, &engine, sink));
+        let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
+            .buffered(engine.workers() + 1)
+            .try_collect()
+            .await?;
+        results.extend(made);
+        results.sort_by_key(|result| result.place);
+        Ok(results)
+    }
+
+    fn count_of(&self, place: usize) -> u64 {
+        self.plan.row(place).map_or(0, |row| row.row.count)
+    }
+
+    /// The row's result, if nothing is to be done for it.
+    fn settled(&self, place: usize, state: &SpanState) -> Option<RowResult> {
+        let again = self.extraction.replace.is_some() && self.count_of(place) > 0;
+        let (counts, error) = match state {
+            SpanState::Complete(counts) if !again => (*counts, None),
+            SpanState::Failed(error) if !again && !self.extraction.retry_failed => {
+                (FrameCounts::default(), Some(error.clone()))
+            }
+            _ => return None,
+        };
+        Some(RowResult { place, counts, backend: None, fallback_reason: None, made: false, error })
+    }
+
+    async fn span(
+        &self,
+        place: usize,
+        total: u64,
+        engine: &Arc<Engine>,
+        sink: Sink<'_>,
+    ) -> Result<RowResult> {
+        let row = self.plan.row(place).ok_or_else(|| Error::internal("a row is gone"))?;
+        let outcome = self.extract_row(row, total, engine, sink).await;
+        let mut result = RowResult {
+            place,
+            counts: FrameCounts::default(),
+            backend: None,
+            fallback_reason: None,
+            made: true,
+            error: None,
+        };
+        let outcome = match outcome {
+            Ok((end, facts)) => {
+                result.counts = FrameCounts::of(&facts);
+                result.backend = Some(end.backend);
+                result.fallback_reason = end.fallback_reason;
+                Outcome::Frames(facts)
+            }
+            Err(error) if error.reason().is_recorded() => Outcome::Failed(chunk_error(&error)),
+            Err(error) if stops_everything(&error) => return Err(error),
+            Err(error) => {
+                result.error = Some(chunk_error(&error));
+                return Ok(result);
+            }
+        };
+        self.commit(row, outcome, result, sink).await
+    }
+
+    async fn commit(
+        &self,
+        row: Row<'_>,
+        outcome: Outcome,
+        mut result: RowResult,
+        sink: Sink<'_>,
+    ) -> Result<RowResult> {
+        if let Outcome::Failed(error) = &outcome {
+            result.error = Some(error.clone());
+        }
+        match self.profile.commit_span(row, outcome.clone()).await? {
+            Committed::Yes => {}
+            Committed::Kept => result.error = None,
+            Committed::Superseded => {
+                return Err(Error::new(
+                    Reason::PlanDiffers,
+                    format!("the plan was changed by others while its spans were extracted, chunk_id={}", row.row.chunk_id),
+                )
+                .hint("run again to work by the plan as it is now"));
+            }
+        }
+        if let Outcome::Frames(facts) = &outcome {
+            sink(Event::Committed(facts));
+        }
+        Ok(result)
+    }
+
+    async fn extract_row(
+        &self,
+        row: Row<'_>,
+        total: u64,
+        engine: &Arc<Engine>,
+        sink: Sink<'_>,
+    ) -> Result<(crate::extract::SpanEnd, Vec<crate::media::facts::FrameFacts>)> {
+        let chunk = self.chunks.get(row.row.chunk_id.as_str());
+        let chunk = chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))?;
+        let (library, spec) = (self.frames.library.clone(), chunk.spec.clone());
+        let media = blocking(move || library.track(&spec)).await?;
+        let job = SpanJob {
+            chunk: chunk.spec.clone(),
+            row: row.row.clone(),
+            parameters: self.parameters.clone(),
+        };
+        let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
+        engine.submit(job, media, events);
+        let counted = AtomicU64::new(0);
+        let progress = |frames: u64| {
+            let before = counted.swap(frames, Ordering::Relaxed);
+            let done = self.done.fetch_add(frames.wrapping_sub(before), Ordering::Relaxed);
+            sink(Event::Progress(self.progress(row, done.wrapping_add(frames.wrapping_sub(before)), total)));
+        };
+        // Pictures overtake each other by at most what the workers and their queue hold.
+        let dedup = self.parameters.dedup.map(|bits| (bits, 3 * engine.workers() + 1));
+        Collector::new(self.profile, dedup, &progress).collect(receiver).await
+    }
+
+    fn progress(&self, row: Row<'_>, done: u64, total: u64) -> Progress {
+        Progress {
+            stage: Stage::Extract,
+            chunk_id: Some(row.row.chunk_id.clone()),
+            done,
+            total,
+            media_seconds: row.row.start.to_f64(),
+        }
+    }
+
+    fn summary(&self, results: Vec<RowResult>, begun: Instant) -> Summary {
+        let mut summary = Summary {
+            timeline: self.extraction.timeline.clone(),
+            profile: self.extraction.profile.clone(),
+            frames: 0,
+            written: 0,
+            reused: 0,
+            seconds: 0.0,
+            media_seconds: 0.0,
+            chunks: self.plan.plan().chunks.iter().map(chunk_result).collect(),
+        };
+        let places: HashMap<String, usize> = summary
+            .chunks
+            .iter()
+            .enumerate()
+            .map(|(place, chunk)| (chunk.chunk_id.clone(), place))
+            .collect();
+        for result in &results {
+            let Some(row) = self.plan.row(result.place) else { continue };
+            let frames = result.counts.frames - result.counts.missing;
+            summary.frames += frames;
+            if result.made {
+                summary.written += frames;
+                summary.media_seconds += row.row.end.to_f64() - row.row.start.to_f64();
+            } else {
+                summary.reused += frames;
+            }
+            if let Some(place) = places.get(&row.row.chunk_id) {
+                add(&mut summary.chunks[*place], result);
+            }
+        }
+        summary.seconds = begun.elapsed().as_secs_f64();
+        summary
+    }
+}
+
+fn chunk_result(chunk: &PlannedChunk) -> ChunkResult {
+    ChunkResult {
+        chunk_id: chunk.spec.chunk_id.clone(),
+        frames: 0,
+        backend: None,
+        fallback_reason: None,
+        damaged: 0,
+        missing: 0,
+        unshown: chunk.unshown,
+        error: chunk.error.clone(),
+    }
+}
+
+fn add(chunk: &mut ChunkResult, row: &RowResult) {
+    chunk.frames += row.counts.frames - row.counts.missing;
+    chunk.damaged += row.counts.damaged;
+    chunk.missing += row.counts.missing;
+    chunk.backend = chunk.backend.take().or(row.backend.clone());
+    chunk.fallback_reason = chunk.fallback_reason.take().or(row.fallback_reason.clone());
+    chunk.error = chunk.error.take().or(row.error.clone());
+}
+
+fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
+    let all = 0..plan.rows().len();
+    let rows: Vec<usize> = match only {
+        Only::All => all.collect(),
+        Only::Shard(shard) => all.filter(|place| shard.takes(*place)).collect(),
+        Only::Rows(rows) => rows.clone(),
+        Only::Chunks(ids) => {
+            let known = |id: &&String| plan.plan().chunks.iter().all(|c| c.spec.chunk_id != **id);
+            if let Some(unknown) = ids.iter().find(known) {
+                return Err(Error::field(format!("the timeline has no such chunk, chunk_id={unknown}"))
+                    .hint("`framecache timelines ID` lists its chunks"));
+            }
+            all.filter(|place| ids.contains(&plan.rows()[*place].chunk_id)).collect()
+        }
+    };
+    Ok(rows)
+}
+
+/// Uris as plans keep them: absolute, without credentials.
+fn as_stored(chunks: &[ChunkSpec]) -> Result<Vec<ChunkSpec>> {
+    if chunks.is_empty() {
+        return Err(Error::field("there is nothing to extract: chunks is empty").hint("name at least one source"));
+    }
+    let stored = |spec: &ChunkSpec| ChunkSpec {
+        uri: strip_credentials(&spec.uri),
+        init_uri: spec.init_uri.as_deref().map(strip_credentials),
+        ..spec.clone()
+    };
+    Ok(chunks.iter().map(stored).collect())
+}
+
+fn id_of(spec: &ChunkSpec, place: usize) -> String {
+    if spec.chunk_id.is_empty() { place.to_string() } else { spec.chunk_id.clone() }
+}
+
+pub(super) fn chunk_error(error: &Error) -> ChunkError {
+    ChunkError { reason: error.reason().name().to_owned(), message: error.message().to_owned() }
+}
+
+/// Where there are several chunks, an error says which one it is about.
+fn in_chunk(error: Error, chunk_id: &str, chunks: u64) -> Error {
+    if chunks < 2 {
+        return error;
+    }
+    let message = format!("{}, chunk_id={chunk_id}", error.message());
+    let hint = error.hint_text().map(str::to_owned);
+    let named = Error::new(error.reason(), message).caused_by(error);
+    match hint {
+        Some(hint) => named.hint(hint),
+        None => named,
+    }
+}
+
+/// A failure of the store (or of ourselves) is no fault of one chunk.
+fn stops_everything(error: &Error) -> bool {
+    let reason = error.reason();
+    let source = matches!(
+        reason,
+        Reason::SourceNotFound | Reason::SourceDenied | Reason::SourceUnavailable | Reason::SourceChanged
+    );
+    !source && reason != Reason::ChunkStalled && reason.code() != Code::DataLoss
+}
+
+fn unknown(timeline: &str) -> Error {
+    Error::new(Reason::TimelineNotFound, format!("there is no plan of this timeline, timeline={timeline}"))
+        .hint("name its sources and a sampling")
+}
+
