@@ -1,5 +1,13 @@
 //! The timeline's arithmetic: pure code from indexes of sources to spans,
 //! numbers and plans. No I/O, no FFmpeg, no store.
 
+mod clock;
 pub mod index;
+pub mod limits;
+mod numbers;
 pub mod plan;
+pub mod planner;
+pub mod request;
+pub mod samples;
+mod sampling;
+mod spans;

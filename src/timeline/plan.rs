@@ -72,6 +72,8 @@ pub struct Parameters {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkSpec {
+    /// Empty as asked for: the planner puts the chunk's place in the list here.
+    #[serde(default)]
     pub chunk_id: String,
     /// Without credentials or signatures.
     pub uri: String,
@@ -97,7 +99,8 @@ pub struct PlannedChunk {
     /// Where it begins and ends on the timeline; what it owns is [begin, min(end, next chunk's begin)).
     pub begin: Exact,
     pub end: Exact,
-    /// Frames that are its own, sampled or not.
+    /// Frames that are its own, sampled or not (under `fps`, `count` and
+    /// `timestamps` with the one shown at `source_start`).
     pub frames: u64,
     #[serde(default)]
     pub unshown: Unshown,
@@ -119,10 +122,21 @@ pub struct SpanRow {
     pub chunk_id: String,
     /// From 0 within the chunk.
     pub span: u32,
-    /// Timeline time of its first frame, and of the next span's first frame or the chunk's end.
+    /// What it covers of the timeline: from the chunk's begin (span 0) or its
+    /// first frame, to the next span's first frame or the end of what the chunk owns.
     pub start: Exact,
     pub end: Exact,
-    /// Sequence of its first sample. Sequences within a span are consecutive.
+    /// Its frames, sampled or not: places in the index's `shown`, from
+    /// `first_frame` on, `frames` of them.
+    pub first_frame: u64,
+    pub frames: u64,
+    /// Timeline time of pts 0: a frame's time is pts * time_base + this.
+    pub pts_offset: Exact,
+    /// Under `every`: the timeline's frames before its first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<u64>,
+    /// Sequence of its first sample (where it has none: the one after the sample
+    /// before it, so it never falls). Sequences within a span are consecutive.
     pub first: u64,
     /// Samples in it; a span of 0 has no record and is complete.
     pub count: u64,

@@ -1,0 +1,332 @@
+//! The planner: takes a timeline's chunks one after the other and gives the
+//! plan. Of a source it keeps the frames only until the next chunk begins,
+//! because only then it is known what the chunk owns.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Reason, Result};
+use crate::media::time::Exact;
+use crate::timeline::clock::Clock;
+use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::limits::Limits;
+use crate::timeline::numbers::{Draft, number};
+use crate::timeline::plan::{
+    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
+};
+use crate::timeline::sampling::picked;
+use crate::timeline::spans::{Extent, span_starts};
+
+/// A span ends at the first cut point at least this much after its first frame.
+const SPAN_SECONDS: Exact = Exact::whole(60);
+
+/// Plans one profile of one timeline.
+pub struct Planner {
+    parameters: Parameters,
+    limits: Limits,
+    span: Exact,
+    chunk_ids: HashSet<String>,
+    /// Chunks whose extent is final.
+    chunks: Vec<PlannedChunk>,
+    drafts: Vec<Draft>,
+    /// Frames of the final chunks, sampled or not.
+    frames: u64,
+    open: Option<Open>,
+}
+
+/// The last chunk that was pushed.
+struct Open {
+    chunk: PlannedChunk,
+    stretch_end: Option<Exact>,
+    source: Option<Source>,
+}
+
+/// What is kept of an index.
+struct Source {
+    clock: Clock,
+    shown: Vec<Shown>,
+    stream: u32,
+    source: Identity,
+    init: Option<Identity>,
+}
+
+impl Planner {
+    /// Checks the parameters; see [`Parameters::checked`].
+    pub fn new(parameters: Parameters, limits: Limits) -> Result<Planner> {
+        Ok(Planner {
+            parameters: parameters.checked(&limits)?,
+            limits,
+            span: SPAN_SECONDS,
+            chunk_ids: HashSet::new(),
+            chunks: Vec::new(),
+            drafts: Vec::new(),
+            frames: 0,
+            open: None,
+        })
+    }
+
+    /// Another length of spans, so that tests need no hours of frames.
+    #[cfg(test)]
+    pub(crate) fn span_length(mut self, span: Exact) -> Planner {
+        self.span = span;
+        self
+    }
+
+    /// Takes the next chunk, in the timeline's order, with its index, or with
+    /// why it has none (`skip_bad`): then it counts as empty. An empty chunk_id
+    /// becomes its place in the list. After an error the planner is as before.
+    pub fn push(
+        &mut self,
+        mut spec: ChunkSpec,
+        source: std::result::Result<&SourceIndex, ChunkError>,
+    ) -> Result<()> {
+        let place = self.chunks.len() + usize::from(self.open.is_some());
+        if place as u64 >= self.limits.chunks {
+            return Err(self.limits.too_many_chunks());
+        }
+        if spec.chunk_id.is_empty() {
+            spec.chunk_id = place.to_string();
+        }
+        spec.check()?;
+        if self.chunk_ids.contains(&spec.chunk_id) {
+            return Err(Error::field(format!(
+                "two chunks have one id: chunk_id={}",
+                spec.chunk_id
+            ))
+            .hint("give each chunk an id of its own"));
+        }
+        let begin = self.begin_of(&spec)?;
+        let next = match source {
+            Ok(index) => open(spec, begin, index)?,
+            Err(error) => open_bad(spec, begin, error),
+        };
+        self.close(Some(begin))?;
+        self.chunk_ids.insert(next.chunk.spec.chunk_id.clone());
+        self.open = Some(next);
+        Ok(())
+    }
+
+    /// The plan. Numbers are given here, because `count` needs the timeline's end.
+    pub fn finish(mut self) -> Result<Plan> {
+        self.close(None)?;
+        let spans = number(&mut self.parameters, self.drafts, &self.limits)?;
+        Ok(Plan {
+            schema: SCHEMA,
+            kind: Kind::Extract,
+            layout: "frames".to_owned(),
+            parameters: Some(self.parameters),
+            chunks: self.chunks,
+            spans,
+        })
+    }
+
+    fn begin_of(&self, spec: &ChunkSpec) -> Result<Exact> {
+        let Some(before) = &self.open else {
+            return Ok(spec.start.unwrap_or(Exact::ZERO));
+        };
+        let begin = spec.start.unwrap_or(before.chunk.end);
+        if begin < before.chunk.begin {
+            return Err(Error::field(format!(
+                "chunks must come in the order of their starts: chunk_id={} start={begin} start_of_the_one_before={}",
+                spec.chunk_id, before.chunk.begin
+            ))
+            .hint("sort the chunks by start"));
+        }
+        Ok(begin)
+    }
+
+    /// Makes the open chunk final: what it owns ends where the next one begins.
+    fn close(&mut self, next_begin: Option<Exact>) -> Result<()> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        let drafts = self.drafts_of(open, next_begin)?;
+        if let Some(mut open) = self.open.take() {
+            open.chunk.frames = drafts.iter().map(|d| d.row.frames).sum();
+            self.frames += open.chunk.frames;
+            self.chunks.push(open.chunk);
+            self.drafts.extend(drafts);
+        }
+        Ok(())
+    }
+
+    fn drafts_of(&self, open: &Open, next_begin: Option<Exact>) -> Result<Vec<Draft>> {
+        let Some(source) = &open.source else {
+            return Ok(Vec::new());
+        };
+        let extent = Extent {
+            begin: open.chunk.begin,
+            stretch_end: open.stretch_end,
+            end: open.chunk.end,
+            next_begin,
+        };
+        let (clock, shown) = (&source.clock, &source.shown);
+        let frames = extent.frames(clock, shown, self.looks_at_times())?;
+        let starts = span_starts(clock, shown, &frames, self.span)?;
+        let bounds = Bounds {
+            extent,
+            first_frame: frames.start,
+            end_frame: frames.end,
+        };
+        let ends = starts.iter().skip(1).copied().chain([frames.end]);
+        let mut drafts = Vec::with_capacity(starts.len());
+        for (span, (first, end)) in starts.iter().zip(ends).enumerate() {
+            let mut draft = bounds.draft(source, *first, end)?;
+            draft.row.chunk_id.clone_from(&open.chunk.spec.chunk_id);
+            draft.row.span = u32::try_from(span).map_err(|_| too_many_spans(open))?;
+            self.count_frames(&mut draft.row, source, (*first - frames.start) as u64)?;
+            drafts.push(draft);
+        }
+        Ok(drafts)
+    }
+
+    /// Where the mode takes frames, a span's count needs no other chunk's end.
+    fn count_frames(&self, row: &mut SpanRow, source: &Source, before: u64) -> Result<()> {
+        if self.looks_at_times() {
+            return Ok(());
+        }
+        if let Sampling::Every(_) = self.parameters.sampling {
+            row.ordinal = Some(self.frames + before);
+        }
+        let count = picked(&self.parameters, row, &source.clock, &source.shown)?.count();
+        row.count = count as u64;
+        Ok(())
+    }
+
+    fn looks_at_times(&self) -> bool {
+        matches!(
+            self.parameters.sampling,
+            Sampling::Fps(_) | Sampling::Timestamps(_) | Sampling::Count(_)
+        )
+    }
+}
+
+/// The edges of a chunk that its first and last spans take.
+struct Bounds {
+    extent: Extent,
+    first_frame: usize,
+    end_frame: usize,
+}
+
+impl Bounds {
+    /// The row of frames [first, end), without its numbers.
+    fn draft(&self, source: &Source, first: usize, end: usize) -> Result<Draft> {
+        let (start, shown_from) = self.edge(source, first)?;
+        let (row_end, shown_to) = self.edge(source, end)?;
+        Ok(Draft {
+            row: SpanRow {
+                chunk_id: String::new(),
+                span: 0,
+                start,
+                end: row_end,
+                first_frame: first as u64,
+                frames: (end - first) as u64,
+                pts_offset: source.clock.offset,
+                ordinal: None,
+                first: 0,
+                count: 0,
+                stream: source.stream,
+                source: source.source.clone(),
+                init: source.init.clone(),
+            },
+            shown_from,
+            shown_to,
+        })
+    }
+
+    /// Timeline time of the frame at `place`, and from when on it is shown.
+    fn edge(&self, source: &Source, place: usize) -> Result<(Exact, Exact)> {
+        let (begin, end) = (self.extent.begin, self.extent.owned_end());
+        match source.shown.get(place) {
+            _ if place == self.first_frame => Ok((begin, begin)),
+            Some(frame) if place < self.end_frame => {
+                let shown_from = source.clock.shown_from(frame.pts)?;
+                Ok((
+                    source.clock.time(frame.pts)?,
+                    shown_from.max(begin).min(end),
+                ))
+            }
+            _ => Ok((end, end)),
+        }
+    }
+}
+
+fn open(spec: ChunkSpec, begin: Exact, index: &SourceIndex) -> Result<Open> {
+    let (first, last) = check_index(&spec, index)?;
+    let from_zero = Clock::with(index.time_base, first.pts, Exact::ZERO)?;
+    let media_end = from_zero
+        .time(last.pts)?
+        .plus(Clock::new(index.time_base, Exact::ZERO)?.time(last.duration)?)?;
+    let source_start = spec.source_start.unwrap_or(Exact::ZERO);
+    let source_end = spec.source_end.map_or(media_end, |end| end.min(media_end));
+    if source_start >= media_end && from_zero.time(last.pts)? < source_start {
+        return Err(Error::new(
+            Reason::TimePastEnd,
+            format!(
+                "chunk {} starts past its source's end: source_start={source_start} source_seconds={media_end}",
+                spec.chunk_id
+            ),
+        )
+        .hint("let source_start be before the end, or leave the chunk out"));
+    }
+    // Where source time zero lies on the timeline; negative for late stretches.
+    let zero = begin.minus(source_start)?;
+    let stretch_end = spec.source_end.map(|end| zero.plus(end)).transpose()?;
+    let source = Source {
+        clock: Clock::with(index.time_base, first.pts, zero)?,
+        shown: index.shown.clone(),
+        stream: index.stream,
+        source: index.source.clone(),
+        init: index.init.clone(),
+    };
+    Ok(Open {
+        chunk: PlannedChunk {
+            spec,
+            begin,
+            end: zero.plus(source_end)?.max(begin),
+            frames: 0,
+            unshown: index.unshown,
+            error: None,
+        },
+        stretch_end,
+        source: Some(source),
+    })
+}
+
+/// A chunk that could not be indexed: empty, and ends where it begins.
+fn open_bad(spec: ChunkSpec, begin: Exact, error: ChunkError) -> Open {
+    Open {
+        chunk: PlannedChunk {
+            spec,
+            begin,
+            end: begin,
+            frames: 0,
+            unshown: Unshown::default(),
+            error: Some(error),
+        },
+        stretch_end: None,
+        source: None,
+    }
+}
+
+/// What an index promises; the rest of the planner relies on it.
+fn check_index(spec: &ChunkSpec, index: &SourceIndex) -> Result<(Shown, Shown)> {
+    let sorted = index.shown.is_sorted_by_key(|s| s.pts);
+    match (index.shown.first(), index.shown.last()) {
+        (Some(first), Some(last)) if sorted && last.duration >= 0 => Ok((*first, *last)),
+        _ => Err(Error::internal(format!(
+            "the index is empty or out of order: chunk_id={} shown={}",
+            spec.chunk_id,
+            index.shown.len()
+        ))),
+    }
+}
+
+fn too_many_spans(open: &Open) -> Error {
+    Error::new(
+        Reason::MediaLimit,
+        format!(
+            "a chunk has too many spans: chunk_id={}",
+            open.chunk.spec.chunk_id
+        ),
+    )
+}
