@@ -2,6 +2,7 @@
 
 pub mod av;
 pub mod aws;
+pub mod cache;
 pub mod decode;
 pub mod demux;
 pub mod error;
