@@ -2,6 +2,8 @@
 //! numbers and plans. No I/O, no FFmpeg, no store.
 
 mod clock;
+pub mod compare;
+pub mod digest;
 pub mod index;
 pub mod limits;
 mod numbers;
@@ -10,4 +12,8 @@ pub mod planner;
 pub mod request;
 pub mod samples;
 mod sampling;
+pub mod select;
+pub mod shard;
 mod spans;
+#[cfg(test)]
+mod tests;
