@@ -21,8 +21,11 @@ pub fn framemd5(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<S
         None => decode_all(track, opener, 1)?.unwrap_or_default(),
     };
     if lines.is_empty() {
-        return Err(Error::new(Reason::MediaCorrupt, "no picture of this video can be decoded")
-            .hint("check that the file is complete and plays elsewhere"));
+        return Err(Error::new(
+            Reason::MediaCorrupt,
+            "no picture of this video can be decoded",
+        )
+        .hint("check that the file is complete and plays elsewhere"));
     }
     Ok(header(track)? + &lines)
 }
@@ -52,20 +55,45 @@ struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     fn new(track: &'t Track) -> Self {
-        let durations = track.index.shown.iter().map(|s| (s.unit, s.duration)).collect();
-        Lines { track, durations, count: 0, bytes: Vec::new(), text: String::new() }
+        let durations = track
+            .index
+            .shown
+            .iter()
+            .map(|s| (s.unit, s.duration))
+            .collect();
+        Lines {
+            track,
+            durations,
+            count: 0,
+            bytes: Vec::new(),
+            text: String::new(),
+        }
     }
 
     fn take(&mut self, event: Event) -> Result<()> {
-        let Event::Picture { unit, frame } = event else { return Ok(()) };
+        let Event::Picture { unit, frame } = event else {
+            return Ok(());
+        };
         frame.native_bytes(&mut self.bytes)?;
-        let by_order = self.track.index.shown.get(self.count).map_or(self.count as i64, |s| s.pts);
+        let by_order = self
+            .track
+            .index
+            .shown
+            .get(self.count)
+            .map_or(self.count as i64, |s| s.pts);
         let own = self.track.units.get(unit as usize).and_then(|u| u.pts);
-        let pts = if self.track.has_pts { own.unwrap_or(by_order) } else { by_order };
+        let pts = if self.track.has_pts {
+            own.unwrap_or(by_order)
+        } else {
+            by_order
+        };
         let duration = self.durations.get(&unit).copied().unwrap_or(0);
         let digest = hex(&Md5::digest(&self.bytes));
         let size = self.bytes.len();
-        let _ = writeln!(self.text, "0, {pts:>10}, {pts:>10}, {duration:>8}, {size:>8}, {digest}");
+        let _ = writeln!(
+            self.text,
+            "0, {pts:>10}, {pts:>10}, {duration:>8}, {size:>8}, {digest}"
+        );
         self.count += 1;
         Ok(())
     }

@@ -59,7 +59,10 @@ impl Decoder {
             if codec.is_null() {
                 return Err(Error::new(
                     Reason::MediaUnsupported,
-                    format!("this FFmpeg has no decoder for the video, codec={}", stream.codec_name()),
+                    format!(
+                        "this FFmpeg has no decoder for the video, codec={}",
+                        stream.codec_name()
+                    ),
                 )
                 .hint("install an FFmpeg that decodes it, or convert the video"));
             }
@@ -67,11 +70,18 @@ impl Decoder {
             if context.is_null() {
                 return Err(Error::internal("could not allocate a decoder"));
             }
-            let decoder = Decoder { context, errors: Box::default() };
+            let decoder = Decoder {
+                context,
+                errors: Box::default(),
+            };
             (*context).opaque = ptr::from_ref(decoder.errors.as_ref()).cast_mut().cast();
             let code = ffi::avcodec_parameters_to_context(context, parameters);
             if code < 0 {
-                return Err(failure(Reason::MediaCorrupt, "could not read the stream's parameters", code));
+                return Err(failure(
+                    Reason::MediaCorrupt,
+                    "could not read the stream's parameters",
+                    code,
+                ));
             }
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
             (*context).thread_count = c_int::try_from(threads.max(1)).unwrap_or(1);

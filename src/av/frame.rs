@@ -153,7 +153,10 @@ impl Frame {
     pub fn picture(&self, matrix: Matrix, range: Range) -> Result<Picture<'_>> {
         let samples = self.samples()?;
         let (width, height) = (self.0.width() as usize, self.0.height() as usize);
-        let mut planes = [Plane { data: &[], stride: 0 }; 3];
+        let mut planes = [Plane {
+            data: &[],
+            stride: 0,
+        }; 3];
         for (index, plane) in planes.iter_mut().enumerate().take(samples.planes) {
             *plane = self.plane(index, samples.rows(index, height))?;
         }
@@ -338,6 +341,10 @@ pub(super) fn format_name(format: c_int) -> Option<String> {
     // SAFETY: a valid format has a static name or none.
     unsafe {
         let name = ffi::av_get_pix_fmt_name(format);
-        (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
+        (!name.is_null()).then(|| {
+            std::ffi::CStr::from_ptr(name)
+                .to_string_lossy()
+                .into_owned()
+        })
     }
 }

@@ -65,7 +65,11 @@ impl Input {
         // SAFETY: the context is open.
         let code = unsafe { ffi::avformat_find_stream_info(input.context, ptr::null_mut()) };
         if code < 0 {
-            let error = failure(Reason::MediaCorrupt, "could not find the streams of the media", code);
+            let error = failure(
+                Reason::MediaCorrupt,
+                "could not find the streams of the media",
+                code,
+            );
             return Err(input.io.take_error().unwrap_or(error));
         }
         Ok(input)
@@ -74,7 +78,8 @@ impl Input {
     /// Opens the container without probing: for a source whose streams are known already.
     pub fn open_header(source: Box<dyn ByteSource>) -> Result<Self> {
         let mut io = SourceIo::new(source)?;
-        let formats = CString::new(FORMATS).map_err(|_| Error::internal("format list holds a NUL"))?;
+        let formats =
+            CString::new(FORMATS).map_err(|_| Error::internal("format list holds a NUL"))?;
         // SAFETY: the context is ours until avformat_open_input takes or frees it; options
         // are duplicated into it with av_strdup, as it frees them.
         unsafe {
@@ -86,7 +91,8 @@ impl Input {
             (*context).format_whitelist = ffi::av_strdup(formats.as_ptr());
             (*context).protocol_whitelist = ffi::av_strdup(c"none".as_ptr());
             (*context).io_open = Some(refuse_open);
-            let code = ffi::avformat_open_input(&mut context, ptr::null(), ptr::null(), ptr::null_mut());
+            let code =
+                ffi::avformat_open_input(&mut context, ptr::null(), ptr::null(), ptr::null_mut());
             if code < 0 {
                 return Err(io.take_error().unwrap_or_else(|| not_opened(code)));
             }
@@ -97,7 +103,9 @@ impl Input {
     /// Short names of the container, as FFmpeg lists them.
     pub fn format_name(&self) -> String {
         // SAFETY: iformat is set on an open context, its name is static.
-        unsafe { CStr::from_ptr((*(*self.context).iformat).name) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr((*(*self.context).iformat).name) }
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// Microseconds.
@@ -178,8 +186,12 @@ unsafe extern "C" fn refuse_open(
 }
 
 fn not_opened(code: c_int) -> Error {
-    failure(Reason::MediaCorrupt, "this is no media file, or its header is damaged or cut off", code)
-        .hint("check that the file is complete (an MP4 needs its moov box) and plays elsewhere")
+    failure(
+        Reason::MediaCorrupt,
+        "this is no media file, or its header is damaged or cut off",
+        code,
+    )
+    .hint("check that the file is complete (an MP4 needs its moov box) and plays elsewhere")
 }
 
 impl Packet {
@@ -280,7 +292,10 @@ impl StreamInfo {
             Some(StreamInfo {
                 parameters,
                 index: s.index as u32,
-                time_base: TimeBase { num: s.time_base.num, den: s.time_base.den },
+                time_base: TimeBase {
+                    num: s.time_base.num,
+                    den: s.time_base.den,
+                },
                 average_rate: positive(s.avg_frame_rate),
                 real_rate: positive(s.r_frame_rate),
                 display_matrix: display_matrix(stream),
@@ -298,7 +313,10 @@ impl StreamInfo {
     }
 
     pub(super) fn raw_time_base(&self) -> ffi::AVRational {
-        ffi::AVRational { num: self.time_base.num, den: self.time_base.den }
+        ffi::AVRational {
+            num: self.time_base.num,
+            den: self.time_base.den,
+        }
     }
 
     fn raw(&self) -> &ffi::AVCodecParameters {
@@ -315,7 +333,9 @@ impl StreamInfo {
     /// FFmpeg's name of the codec.
     pub fn codec_name(&self) -> String {
         // SAFETY: avcodec_get_name returns a static string for any id.
-        unsafe { CStr::from_ptr(ffi::avcodec_get_name(self.raw().codec_id)) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(ffi::avcodec_get_name(self.raw().codec_id)) }
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// Codec configuration (avcC, hvcC, or parameter sets in Annex B).
@@ -341,7 +361,9 @@ impl StreamInfo {
     }
 
     pub fn bit_rate(&self) -> Option<u64> {
-        u64::try_from(self.raw().bit_rate).ok().filter(|rate| *rate > 0)
+        u64::try_from(self.raw().bit_rate)
+            .ok()
+            .filter(|rate| *rate > 0)
     }
 
     /// FFmpeg's name of the pixel format, where the header or the probe told it.
@@ -375,7 +397,11 @@ impl StreamInfo {
     /// FFmpeg's field order: interlaced content by the header.
     pub fn interlaced(&self) -> Option<bool> {
         // SAFETY: as above.
-        match unsafe { addr_of!((*self.parameters).field_order).cast::<c_int>().read() } {
+        match unsafe {
+            addr_of!((*self.parameters).field_order)
+                .cast::<c_int>()
+                .read()
+        } {
             1 => Some(false),
             2..=5 => Some(true),
             _ => None,

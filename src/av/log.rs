@@ -25,7 +25,9 @@ unsafe extern "C" fn count(source: *mut c_void, level: c_int, _: *const c_char, 
     // threads copy it) to a counter that outlives the context.
     unsafe {
         if *source.cast::<*const ffi::AVClass>() == ffi::avcodec_get_class() {
-            let counter = (*source.cast::<ffi::AVCodecContext>()).opaque.cast::<AtomicU32>();
+            let counter = (*source.cast::<ffi::AVCodecContext>())
+                .opaque
+                .cast::<AtomicU32>();
             if let Some(counter) = counter.as_ref() {
                 counter.fetch_add(1, Ordering::Relaxed);
             }

@@ -50,7 +50,9 @@ fn describe(code: c_int) -> String {
     // SAFETY: the buffer's true length is passed, and av_strerror terminates it.
     unsafe {
         ffi::av_strerror(code, text.as_mut_ptr(), text.len());
-        std::ffi::CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
+        std::ffi::CStr::from_ptr(text.as_ptr())
+            .to_string_lossy()
+            .into_owned()
     }
 }
 

@@ -32,7 +32,10 @@ impl Software {
                 Delivered::Frame => {
                     let tag = frame.tag().and_then(|tag| u32::try_from(tag).ok());
                     self.refused |= frame.damaged();
-                    out(Event::Picture { unit: tag.unwrap_or(self.latest), frame })?;
+                    out(Event::Picture {
+                        unit: tag.unwrap_or(self.latest),
+                        frame,
+                    })?;
                 }
                 Delivered::Starved => return Ok(true),
                 Delivered::Ended => return Ok(false),

@@ -44,7 +44,10 @@ impl<'a> Nals<'a> {
             Framing::Lengths(_) => data,
             Framing::StartCodes => after_start_code(data),
         };
-        Nals { rest, framing: *framing }
+        Nals {
+            rest,
+            framing: *framing,
+        }
     }
 }
 
@@ -55,7 +58,9 @@ impl<'a> Iterator for Nals<'a> {
         match self.framing {
             Framing::Lengths(size) => {
                 let (length, rest) = self.rest.split_at_checked(size)?;
-                let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+                let length = length
+                    .iter()
+                    .fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
                 let (nal, rest) = rest.split_at_checked(length.min(rest.len()))?;
                 self.rest = rest;
                 Some(nal)
@@ -133,7 +138,10 @@ pub fn hevc(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
             ..plain
         };
     }
-    UnitKind { cut: false, ..plain }
+    UnitKind {
+        cut: false,
+        ..plain
+    }
 }
 
 /// recovery_frame_cnt of a recovery point message in an SEI NAL unit (H.264 D.1.8).
@@ -183,7 +191,11 @@ fn unescape(nal: &[u8]) -> Vec<u8> {
 
 /// The first ue(v) of a bit string (H.264 9.1).
 fn exp_golomb(bytes: &[u8]) -> Option<u32> {
-    let bit = |n: usize| bytes.get(n / 8).map(|byte| u32::from(byte >> (7 - n % 8) & 1));
+    let bit = |n: usize| {
+        bytes
+            .get(n / 8)
+            .map(|byte| u32::from(byte >> (7 - n % 8) & 1))
+    };
     let mut zeros = 0;
     while bit(zeros)? == 0 {
         zeros += 1;
@@ -214,7 +226,14 @@ mod tests {
     #[test]
     fn an_idr_slice_is_a_cut_point_whatever_the_container_says() {
         let unit = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x65, 9, 9];
-        let kind = h264(&unit, &Framing::StartCodes, UnitKind { cut: false, ..PLAIN });
+        let kind = h264(
+            &unit,
+            &Framing::StartCodes,
+            UnitKind {
+                cut: false,
+                ..PLAIN
+            },
+        );
         assert!(kind.cut && !kind.disposable && !kind.open);
     }
 

@@ -94,7 +94,10 @@ pub fn read_track(
     let info = super::choose_stream(input.streams(), stream)?;
     input.keep_only(info.index);
     let classifier = Classifier::of(&info);
-    let mut pass = Pass { every_pts: true, ..Pass::default() };
+    let mut pass = Pass {
+        every_pts: true,
+        ..Pass::default()
+    };
     let mut packet = Packet::new()?;
     while input.read(&mut packet)? {
         if packet.stream() == info.index && !packet.data().is_empty() {
@@ -107,7 +110,10 @@ pub fn read_track(
 impl Pass {
     fn take(&mut self, packet: &Packet, kind: UnitKind) -> Result<()> {
         if self.units.len() >= u32::MAX as usize {
-            return Err(Error::new(Reason::MediaLimit, "the source has over 2^32 pictures"));
+            return Err(Error::new(
+                Reason::MediaLimit,
+                "the source has over 2^32 pictures",
+            ));
         }
         let marks = [
             (kind.cut, CUT),
@@ -118,7 +124,10 @@ impl Pass {
             (kind.skipped_leading, LEADING),
             (kind.open, OPEN),
         ];
-        let flags = marks.iter().filter(|(set, _)| *set).fold(0, |sum, (_, flag)| sum | flag);
+        let flags = marks
+            .iter()
+            .filter(|(set, _)| *set)
+            .fold(0, |sum, (_, flag)| sum | flag);
         self.every_pts &= packet.pts().is_some();
         self.units.push(Unit {
             pts: packet.pts(),
@@ -146,10 +155,17 @@ impl Pass {
     ) -> Result<Track> {
         self.settle_flags();
         let unshown = self.number();
-        let mut shown = if self.every_pts { self.by_pts() } else { self.by_order(&info) };
+        let mut shown = if self.every_pts {
+            self.by_pts()
+        } else {
+            self.by_order(&info)
+        };
         if shown.is_empty() {
-            return Err(Error::new(Reason::MediaCorrupt, "the video stream holds no picture that can be decoded")
-                .hint("check that the file is complete and plays elsewhere"));
+            return Err(Error::new(
+                Reason::MediaCorrupt,
+                "the video stream holds no picture that can be decoded",
+            )
+            .hint("check that the file is complete and plays elsewhere"));
         }
         let last = self.last_duration(&container, &info, &shown);
         fill_durations(&mut shown, last);
@@ -216,7 +232,12 @@ impl Pass {
         let mut shown = Vec::with_capacity(self.units.len());
         for (place, unit) in self.units.iter().enumerate() {
             if let (true, Some(pts)) = (unit.is(NUMBERED), unit.pts) {
-                shown.push(Shown { pts, duration: 0, unit: place as u32, cut: unit.cut() });
+                shown.push(Shown {
+                    pts,
+                    duration: 0,
+                    unit: place as u32,
+                    cut: unit.cut(),
+                });
             }
         }
         shown.sort_by_key(|frame| frame.pts);
@@ -226,13 +247,19 @@ impl Pass {
     /// Where packets lack pts: the k-th smallest dts, or k / average rate.
     fn by_order(&mut self, info: &StreamInfo) -> Vec<Shown> {
         self.dts.sort_unstable();
-        let numbered: Vec<usize> = (0..self.units.len()).filter(|p| self.units[*p].is(NUMBERED)).collect();
+        let numbered: Vec<usize> = (0..self.units.len())
+            .filter(|p| self.units[*p].is(NUMBERED))
+            .collect();
         let enough = self.dts.len() >= numbered.len();
         numbered
             .iter()
             .enumerate()
             .map(|(k, place)| Shown {
-                pts: if enough { self.dts[k] } else { tick_of(k, info) },
+                pts: if enough {
+                    self.dts[k]
+                } else {
+                    tick_of(k, info)
+                },
                 duration: 0,
                 unit: *place as u32,
                 cut: self.units[*place].cut(),
@@ -271,6 +298,8 @@ fn tick_of(k: usize, info: &StreamInfo) -> i64 {
 fn fill_durations(shown: &mut [Shown], last: i64) {
     for place in 0..shown.len() {
         let next = shown.get(place + 1).map(|next| next.pts);
-        shown[place].duration = next.map_or(last, |next| next.saturating_sub(shown[place].pts)).max(0);
+        shown[place].duration = next
+            .map_or(last, |next| next.saturating_sub(shown[place].pts))
+            .max(0);
     }
 }

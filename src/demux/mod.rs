@@ -32,8 +32,10 @@ pub fn open(mut source: Box<dyn ByteSource>) -> Result<Input> {
     }
     refuse_playlist(&head[..filled])?;
     if filled == 0 {
-        return Err(Error::new(Reason::MediaCorrupt, "the media is empty, bytes=0")
-            .hint("check that the file was written completely"));
+        return Err(
+            Error::new(Reason::MediaCorrupt, "the media is empty, bytes=0")
+                .hint("check that the file was written completely"),
+        );
     }
     Input::open(source)
 }
@@ -74,8 +76,10 @@ pub fn choose_stream(streams: Vec<StreamInfo>, wanted: Option<u32>) -> Result<St
         None => s.is_video && !s.attached_picture,
     });
     found.ok_or_else(|| match wanted {
-        Some(index) => Error::field(format!("the media has no such video stream, stream={index}"))
-            .hint(format!("its video streams are: {listed}")),
+        Some(index) => Error::field(format!(
+            "the media has no such video stream, stream={index}"
+        ))
+        .hint(format!("its video streams are: {listed}")),
         None => Error::new(Reason::MediaUnsupported, "the media has no video stream")
             .hint("give a file that holds video"),
     })

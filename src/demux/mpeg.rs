@@ -48,7 +48,16 @@ mod tests {
         assert!(!mpeg12(&group(0x40), plain).open);
         assert!(mpeg12(&group(0), plain).open);
         let b = [0, 0, 1, 0, 0, 3 << 3, 0];
-        assert!(mpeg12(&b, UnitKind { cut: false, ..plain }).disposable);
+        assert!(
+            mpeg12(
+                &b,
+                UnitKind {
+                    cut: false,
+                    ..plain
+                }
+            )
+            .disposable
+        );
         assert!(!mpeg12(&[0, 0, 1], plain).disposable);
     }
 }

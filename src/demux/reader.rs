@@ -31,7 +31,14 @@ pub struct UnitReader {
 impl UnitReader {
     pub fn open(track: Arc<Track>, opener: Opener) -> Result<Self> {
         let input = open_input(&track, &opener)?;
-        Ok(UnitReader { track, opener, input, packet: Packet::new()?, next: 0, held: false })
+        Ok(UnitReader {
+            track,
+            opener,
+            input,
+            packet: Packet::new()?,
+            next: 0,
+            held: false,
+        })
     }
 
     /// Ordinal of the unit that comes next.
@@ -78,13 +85,19 @@ impl UnitReader {
     }
 
     fn bytes_between(&self, from: u32, to: u32) -> u64 {
-        let units = self.track.units.get(from as usize..to as usize).unwrap_or(&[]);
+        let units = self
+            .track
+            .units
+            .get(from as usize..to as usize)
+            .unwrap_or(&[]);
         units.iter().map(|unit| u64::from(unit.size)).sum()
     }
 
     /// True if the next unit is now at or before `unit`. False leaves the reader at the start of the media.
     fn seek(&mut self, unit: u32) -> Result<bool> {
-        let Some(pts) = self.track.units[unit as usize].pts else { return Ok(false) };
+        let Some(pts) = self.track.units[unit as usize].pts else {
+            return Ok(false);
+        };
         self.held = false;
         if self.input.seek(self.track.index.stream, pts) && self.resync(unit)? {
             return Ok(true);
@@ -99,7 +112,11 @@ impl UnitReader {
             if !self.read_own()? {
                 return Ok(false);
             }
-            let key = (self.packet.pts(), self.packet.position(), self.packet.data().len());
+            let key = (
+                self.packet.pts(),
+                self.packet.position(),
+                self.packet.data().len(),
+            );
             if let Some(ordinal) = cuts.get(&key) {
                 self.next = *ordinal;
                 self.held = true;
@@ -144,7 +161,9 @@ fn cuts_by_packet(track: &Track, unit: u32) -> HashMap<PacketKey, u32> {
 /// MP4 and Matroska say all of a stream in their headers; elsewhere packets depend on
 /// what the probe found, so that it must run again to give the same ones.
 fn open_input(track: &Track, opener: &Opener) -> Result<Input> {
-    let headers_suffice = ["mov,", "matroska,"].iter().any(|name| track.container.starts_with(name));
+    let headers_suffice = ["mov,", "matroska,"]
+        .iter()
+        .any(|name| track.container.starts_with(name));
     let mut input = if headers_suffice {
         Input::open_header(opener()?)?
     } else {
@@ -155,6 +174,9 @@ fn open_input(track: &Track, opener: &Opener) -> Result<Input> {
 }
 
 fn changed() -> Error {
-    Error::new(Reason::SourceChanged, "the source's packets are not those of its index any more")
-        .hint("run again with --replace to make the frames anew from the source as it is now")
+    Error::new(
+        Reason::SourceChanged,
+        "the source's packets are not those of its index any more",
+    )
+    .hint("run again with --replace to make the frames anew from the source as it is now")
 }

@@ -64,8 +64,14 @@ impl Classifier {
         match self {
             Classifier::H264(framing) => h26x::h264(packet.data(), framing, plain),
             Classifier::Hevc(framing) => h26x::hevc(packet.data(), framing, plain),
-            Classifier::Vp8 => UnitKind { shown: vpx::vp8_shown(packet.data()), ..plain },
-            Classifier::Vp9 => UnitKind { shown: vpx::vp9_shown(packet.data()), ..plain },
+            Classifier::Vp8 => UnitKind {
+                shown: vpx::vp8_shown(packet.data()),
+                ..plain
+            },
+            Classifier::Vp9 => UnitKind {
+                shown: vpx::vp9_shown(packet.data()),
+                ..plain
+            },
             Classifier::Mpeg12 => mpeg::mpeg12(packet.data(), plain),
             Classifier::Other => plain,
         }

@@ -29,7 +29,10 @@ fn superframe(data: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = &data[..index];
     let mut frames = Vec::with_capacity(count);
     for size in data[index + 1..data.len() - 1].chunks_exact(width) {
-        let size = size.iter().rev().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+        let size = size
+            .iter()
+            .rev()
+            .fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
         let (frame, after) = rest.split_at_checked(size)?;
         frames.push(frame);
         rest = after;
@@ -39,7 +42,9 @@ fn superframe(data: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// show_existing_frame or show_frame of an uncompressed header.
 fn frame_shown(data: &[u8]) -> bool {
-    let Some(first) = data.first() else { return false };
+    let Some(first) = data.first() else {
+        return false;
+    };
     let profile = (first >> 5 & 1) | (first >> 3 & 2);
     // Bits: marker 2, profile 2, [reserved in profile 3], show_existing, frame_type, show_frame.
     let shift = if profile == 3 { 2 } else { 3 };

@@ -1,5 +1,7 @@
 //! Where bytes are kept: an S3 bucket or a directory, behind one trait.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -10,6 +12,7 @@ use crate::hex::hex;
 pub mod dir;
 mod key;
 pub mod memory;
+pub mod s3;
 mod spec;
 
 #[cfg(test)]
@@ -181,4 +184,34 @@ pub trait Store: Send + Sync {
     /// Removes what writers that died left behind outside the keys (temporary
     /// files), and says how many there were.
     async fn sweep(&self) -> Result<u64>;
+}
+
+/// Opens a store. Touches nothing but a folder's own metadata; a bucket's client
+/// is made, and its credentials looked for, at the first call.
+///
+/// # Errors
+/// STORE_NOT_FOUND where a folder is asked for and something else is there.
+pub fn open(spec: &StoreSpec) -> Result<Arc<dyn Store>> {
+    Ok(match &spec.location {
+        Location::Dir(root) => Arc::new(dir::DirStore::open(root)?),
+        Location::S3 { bucket, prefix } => {
+            Arc::new(s3::S3Store::new(bucket, prefix, spec.endpoint.clone()))
+        }
+    })
+}
+
+/// Whether the store refuses a create-only put where an object is, as it should:
+/// some imitations of S3 ignore the condition. Two puts and a delete, for `doctor`.
+///
+/// # Errors
+/// As `put`.
+pub async fn probe_conditional(store: &dyn Store) -> Result<bool> {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let key = format!("probe/{}-{}.json", std::process::id(), now.as_nanos());
+    let claim = || PutOptions::unsynced("application/json").when(Condition::IfAbsent);
+    let first = store.put(&key, Bytes::from_static(b"{}"), claim()).await;
+    // Other bytes, so that a claim whose answer was lost is not taken for ours.
+    let second = store.put(&key, Bytes::from_static(b"[]"), claim()).await;
+    store.delete(&[key]).await?;
+    Ok((first?, second?) == (Written::Yes, Written::ConditionFailed))
 }

@@ -1,0 +1,49 @@
+//! Attempts until one succeeds, fails for good, or the deadline is reached.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::failure::{Failure, Kind};
+
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+/// Calls `attempt` again and again. Between attempts it waits a random time up to a bound that doubles ("full jitter"), so that many workers do not
+/// come back together. Answers at the deadline at the latest.
+///
+/// # Errors
+/// The first failure that does not pass, or the last one before the deadline.
+pub(crate) async fn retry<T, F>(deadline: Duration, attempt: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let end = Instant::now() + deadline;
+    let mut last = None;
+    for number in 0.. {
+        let failure = match timeout_at(end, attempt()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(failure)) if !failure.is_passing() => return Err(failure),
+            Ok(Err(failure)) => failure,
+            Err(_) => break,
+        };
+        let delay = delay(number);
+        if Instant::now() + delay >= end {
+            return Err(failure);
+        }
+        tracing::debug!(number, ?delay, ?failure, "trying the S3 service again");
+        last = Some(failure);
+        sleep(delay).await;
+    }
+    Err(last.unwrap_or_else(|| Failure::new(Kind::Unavailable, "no answer before the deadline")))
+}
+
+fn delay(number: u32) -> Duration {
+    let bound = FIRST_DELAY
+        .saturating_mul(1 << number.min(10))
+        .min(LONGEST_DELAY);
+    // Seeded anew by the standard library each time; quality is no concern here.
+    let part = RandomState::new().hash_one(number) % 1001;
+    bound.mul_f64(part as f64 / 1000.0)
+}

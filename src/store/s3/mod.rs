@@ -1,0 +1,209 @@
+//! A store in a bucket of S3 or of what imitates it.
+//!
+//! Every call is tried again until its deadline (`aws::retry`), with its body.
+//! A conditional put whose answer was lost may have been done: when the next
+//! attempt says that the condition fails, the object is read and compared.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use crate::aws::{Endpoint, Failure, Kind, Lazy, Side, read_body, retry};
+use crate::error::{Error, Result};
+use crate::store::{
+    Condition, ETag, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store, Written,
+    check_key, check_prefix,
+};
+
+mod delete;
+mod list;
+
+#[cfg(test)]
+mod tests;
+
+/// A bucket as a store; its client is made at the first call.
+pub struct S3Store {
+    aws: Lazy,
+    bucket: String,
+    /// Empty, or ending in `/`.
+    prefix: String,
+    /// The service was seen to refuse deletes of many keys at once.
+    deletes_singly: AtomicBool,
+}
+
+impl S3Store {
+    /// `prefix` as in `Location::S3`. Opens no connection.
+    pub fn new(bucket: &str, prefix: &str, endpoint: Endpoint) -> S3Store {
+        S3Store::with(Lazy::new(endpoint), bucket, prefix)
+    }
+
+    fn with(aws: Lazy, bucket: &str, prefix: &str) -> S3Store {
+        let prefix = match prefix {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        S3Store {
+            aws,
+            bucket: bucket.to_owned(),
+            prefix,
+            deletes_singly: AtomicBool::new(false),
+        }
+    }
+
+    /// The key in the bucket.
+    fn full_key(&self, key: &str) -> Result<String> {
+        let full = format!("{}{key}", self.prefix);
+        check_key(&full).and_then(|()| check_key(key))?;
+        Ok(full)
+    }
+
+    /// Runs attempts until the deadline, and says what was tried if none succeeds.
+    async fn call<T, F>(&self, attempt: impl Fn() -> F, what: impl FnOnce() -> String) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        retry(self.aws.endpoint().deadline, attempt)
+            .await
+            .map_err(|failure| failure.into_error(Side::Store, what()))
+    }
+
+    async fn get_once(&self, key: &str) -> Result<Option<Object>, Failure> {
+        let stall = self.aws.endpoint().stall;
+        let client = self.aws.client().await;
+        let request = client.get_object().bucket(&self.bucket).key(key).send();
+        let answer = match answered(stall, request).await {
+            Err(failure) if failure.kind == Kind::NoKey => return Ok(None),
+            other => other?,
+        };
+        let data = read_body(answer.body, answer.content_length, MAX_OBJECT_BYTES, stall).await?;
+        Ok(Some(match answer.e_tag {
+            Some(etag) => Object::versioned(data, ETag(etag)),
+            None => Object::new(data),
+        }))
+    }
+
+    async fn put_once(&self, put: &PutCall<'_>) -> Result<Written, Failure> {
+        let client = self.aws.client().await;
+        let mut request = client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&put.key)
+            .content_type(put.options.content_type)
+            .body(ByteStream::from(put.data.clone()));
+        match &put.options.when {
+            Condition::Always => {}
+            Condition::IfAbsent => request = request.if_none_match("*"),
+            Condition::IfMatch(etag) => request = request.if_match(&etag.0),
+        }
+        // A slow line is given the time that 64 KB/s need.
+        let sending = Duration::from_millis(put.data.len() as u64 / 64);
+        let stall = self.aws.endpoint().stall + sending;
+        match answered(stall, request.send()).await {
+            Ok(_) => Ok(Written::Yes),
+            Err(failure) if failed_condition(&failure, &put.options.when) => self.settle(put).await,
+            Err(failure) => {
+                if failure.kind == Kind::Unavailable {
+                    put.may_be_done.store(true, Ordering::Relaxed);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The condition failed; perhaps because an attempt before was done and its answer lost.
+    async fn settle(&self, put: &PutCall<'_>) -> Result<Written, Failure> {
+        if !put.may_be_done.load(Ordering::Relaxed) {
+            return Ok(Written::ConditionFailed);
+        }
+        let there = self.get_once(&put.key).await?;
+        Ok(match there {
+            Some(object) if object.data == put.data => Written::Yes,
+            _ => Written::ConditionFailed,
+        })
+    }
+}
+
+/// A put with all its attempts.
+struct PutCall<'a> {
+    /// In the bucket.
+    key: String,
+    data: Bytes,
+    options: PutOptions<'a>,
+    /// An attempt's answer was lost or an error of the service's.
+    may_be_done: AtomicBool,
+}
+
+/// If-Match on an absent object is answered 404.
+fn failed_condition(failure: &Failure, when: &Condition) -> bool {
+    match when {
+        Condition::Always => false,
+        Condition::IfAbsent => failure.kind == Kind::Precondition,
+        Condition::IfMatch(_) => matches!(failure.kind, Kind::Precondition | Kind::NoKey),
+    }
+}
+
+/// The answer's head, unless none comes in time.
+async fn answered<T, E>(
+    stall: Duration,
+    request: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match tokio::time::timeout(stall, request).await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(_) => Err(Failure::new(Kind::Unavailable, "no answer came in time")),
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn describe(&self) -> String {
+        let whole = format!("s3://{}/{}", self.bucket, self.prefix);
+        whole.trim_end_matches('/').to_owned()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Object>> {
+        let full = self.full_key(key)?;
+        let what = || format!("could not read an object: key={key}");
+        self.call(|| self.get_once(&full), what).await
+    }
+
+    async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {
+        let put = PutCall {
+            key: self.full_key(key)?,
+            data,
+            options,
+            may_be_done: AtomicBool::new(false),
+        };
+        let what = || format!("could not write an object: key={key}");
+        self.call(|| self.put_once(&put), what).await
+    }
+
+    async fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page> {
+        check_prefix(request.prefix)?;
+        let what = || format!("could not list objects: prefix={}", request.prefix);
+        self.call(|| self.list_once(&request), what).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<()> {
+        let full: Result<Vec<String>> = keys.iter().map(|key| self.full_key(key)).collect();
+        self.delete_all(full?).await
+    }
+
+    /// A PUT leaves nothing when it is cut off.
+    async fn sweep(&self) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+fn error(failure: Failure, attempt: String) -> Error {
+    failure.into_error(Side::Store, attempt)
+}
