@@ -4,6 +4,7 @@
 mod common;
 mod extract;
 mod framemd5;
+mod frames;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Extract(extract::Args),
+    #[command(visible_alias = "ls")]
+    Frames(frames::Args),
     Framemd5(framemd5::Args),
 }
 
@@ -80,6 +83,7 @@ fn run(cli: Cli) -> Result<Exit> {
 async fn command(context: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Extract(args) => extract::run(context, args).await,
+        Command::Frames(args) => frames::run(context, args).await,
         Command::Framemd5(args) => framemd5::run(context, args).await,
     }
 }

@@ -91,6 +91,21 @@ pub struct ChunkSpec {
     pub stream: Option<u32>,
 }
 
+impl ChunkSpec {
+    /// The whole of one source, everything else by default.
+    pub fn of(uri: &str) -> ChunkSpec {
+        ChunkSpec {
+            chunk_id: String::new(),
+            uri: uri.to_owned(),
+            init_uri: None,
+            source_start: None,
+            source_end: None,
+            start: None,
+            stream: None,
+        }
+    }
+}
+
 /// A chunk as planned: where it lies on the timeline and what was found in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChunk {

@@ -1,0 +1,114 @@
+//! Clearing: records, frames, plan last, so that a crash anywhere in between
+//! leaves a plan, and nothing half-cleared is taken for a legacy cache.
+
+use crate::cache::inventory::ListedFrames;
+use crate::cache::objects::{self, Tally};
+use crate::cache::plans::Stored;
+use crate::cache::{Cache, Profile};
+use crate::error::Result;
+
+/// What to clear; frames and records always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClearRequest {
+    pub overlays: bool,
+    /// Kept otherwise, so that the profile can be rebuilt. A put profile loses its plan in any case.
+    pub plan: bool,
+    /// Only count.
+    pub dry_run: bool,
+    /// Only profiles whose plan (without one: whose latest frame) was last
+    /// written before this, in seconds since the Unix epoch.
+    pub older_than: Option<i64>,
+}
+
+/// What was cleared, or would be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleared {
+    pub records: Tally,
+    pub frames: Tally,
+    pub overlays: Tally,
+    pub plans: Tally,
+    /// Not old enough: nothing was touched.
+    pub kept_as_newer: bool,
+}
+
+impl Cache {
+    /// Clears one profile, or all of them; answers each profile and its counts.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless the names are ids; the store's own.
+    pub async fn clear(
+        &self,
+        timeline: &str,
+        profile: Option<&str>,
+        request: ClearRequest,
+    ) -> Result<Vec<(String, Cleared)>> {
+        let names = match profile {
+            Some(name) => vec![name.to_owned()],
+            None => self.list_profiles(timeline).await?,
+        };
+        let mut cleared = Vec::with_capacity(names.len());
+        for name in names {
+            let counts = self.profile(timeline, &name)?.clear(request).await?;
+            cleared.push((name, counts));
+        }
+        Ok(cleared)
+    }
+}
+
+impl Profile {
+    /// Clears the profile. Calling again after a crash finishes what was begun.
+    ///
+    /// # Errors
+    /// PLAN_DIFFERS for a plan of a newer release that is to stay; the store's own.
+    pub async fn clear(&self, request: ClearRequest) -> Result<Cleared> {
+        if let Some(cutoff) = request.older_than
+            && !self.is_older_than(cutoff).await?
+        {
+            return Ok(Cleared {
+                kept_as_newer: true,
+                ..Cleared::default()
+            });
+        }
+        let plan_too = request.plan || self.is_put().await?;
+        let mut cleared = Cleared {
+            records: self.clear_below(&self.keys.records_prefix(), request).await?,
+            frames: self.clear_below(&self.keys.frames_prefix(), request).await?,
+            ..Cleared::default()
+        };
+        if request.overlays {
+            cleared.overlays = self.clear_below(&self.keys.overlays_prefix(), request).await?;
+        }
+        if plan_too {
+            cleared.plans = self.clear_plan(request.dry_run).await?;
+        }
+        Ok(cleared)
+    }
+
+    async fn clear_below(&self, prefix: &str, request: ClearRequest) -> Result<Tally> {
+        objects::delete_where(&*self.store, prefix, request.dry_run, |_| true).await
+    }
+
+    async fn clear_plan(&self, dry_run: bool) -> Result<Tally> {
+        let mut tally = Tally::default();
+        if let Some(entry) = objects::entry(&*self.store, &self.keys.plan()).await? {
+            tally.add(&entry);
+            if !dry_run {
+                self.store.delete(&[entry.key]).await?;
+            }
+        }
+        Ok(tally)
+    }
+
+    async fn is_put(&self) -> Result<bool> {
+        Ok(matches!(self.stored_plan().await?, Stored::Plan(plan, _) if plan.is_put()))
+    }
+
+    /// Unknown times are never old.
+    async fn is_older_than(&self, cutoff: i64) -> Result<bool> {
+        let modified = match objects::entry(&*self.store, &self.keys.plan()).await? {
+            Some(plan) => plan.modified,
+            None => ListedFrames::read(&*self.store, &self.keys).await?.modified,
+        };
+        Ok(modified.is_some_and(|m| m < cutoff))
+    }
+}

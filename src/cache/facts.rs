@@ -1,0 +1,97 @@
+//! The facts of all frames of a profile, in sequence order, a span at a time.
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use crate::cache::inventory::ListedFrames;
+use crate::cache::keys::SpanId;
+use crate::cache::planned::Planned;
+use crate::cache::put_index::PutIndex;
+use crate::cache::read::{Miss, View, legacy_facts};
+use crate::cache::Profile;
+use crate::error::Result;
+use crate::media::facts::FrameFacts;
+
+/// Spans read ahead: what a stream holds at a time.
+const READ_AHEAD: usize = 4;
+/// Frames in a batch where there are no spans.
+const BATCH: usize = 4096;
+
+/// A stretch of the profile.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FactsBatch {
+    /// In sequence order.
+    Frames(Vec<FrameFacts>),
+    /// A span that has no facts, and why.
+    Without {
+        id: SpanId,
+        first: u64,
+        count: u64,
+        miss: Miss,
+    },
+}
+
+impl Profile {
+    /// Facts of all frames, in sequence order; no more than four spans are held at a time.
+    pub async fn facts(&self, view: &View) -> Result<BoxStream<'static, Result<FactsBatch>>> {
+        Ok(match view {
+            View::Absent => stream::empty().boxed(),
+            View::Legacy => batches(self.legacy_frames().await?),
+            View::Put(index) => put_batches(index.clone()),
+            View::Extracted(plan) => self.span_batches(plan.clone()),
+        })
+    }
+
+    /// Frames without a plan, by a listing: sequence and bytes are all that is known.
+    pub async fn legacy_frames(&self) -> Result<Vec<FrameFacts>> {
+        let listed = ListedFrames::read(&*self.store, &self.keys).await?;
+        let facts = listed.frames.iter().map(|f| legacy_facts(f.seq, f.bytes));
+        Ok(facts.collect())
+    }
+
+    fn span_batches(&self, plan: Arc<Planned>) -> BoxStream<'static, Result<FactsBatch>> {
+        let profile = self.clone();
+        let count = plan.in_sequence().count();
+        stream::iter(0..count)
+            .map(move |place| {
+                let (profile, plan) = (profile.clone(), plan.clone());
+                async move { profile.span_batch(&plan, place).await }
+            })
+            .buffered(READ_AHEAD)
+            .try_filter_map(|batch| async move { Ok(batch) })
+            .boxed()
+    }
+
+    async fn span_batch(&self, plan: &Planned, place: usize) -> Result<Option<FactsBatch>> {
+        let Some(row) = plan.nth_in_sequence(place) else {
+            return Ok(None);
+        };
+        let without = |miss| FactsBatch::Without {
+            id: row.id(),
+            first: row.row.first,
+            count: row.row.count,
+            miss,
+        };
+        Ok(Some(match self.record(row).await? {
+            Ok(record) => record.into_frames().map_or_else(
+                |error| without(Miss::Failed(error)),
+                FactsBatch::Frames,
+            ),
+            Err(miss) => without(miss),
+        }))
+    }
+}
+
+fn batches(facts: Vec<FrameFacts>) -> BoxStream<'static, Result<FactsBatch>> {
+    let mut facts = facts.into_iter();
+    let batches = std::iter::from_fn(move || {
+        let batch: Vec<_> = facts.by_ref().take(BATCH).collect();
+        (!batch.is_empty()).then_some(Ok(FactsBatch::Frames(batch)))
+    });
+    stream::iter(batches).boxed()
+}
+
+fn put_batches(index: Arc<PutIndex>) -> BoxStream<'static, Result<FactsBatch>> {
+    batches(index.latest().cloned().collect())
+}

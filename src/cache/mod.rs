@@ -1,0 +1,104 @@
+//! The cache: what lies where, what counts as extracted, and how writers that
+//! may die at any moment keep it true. Knows stores and plans; no FFmpeg, no gRPC.
+//!
+//! A [`Profile`] is where plans are claimed and spans committed; a [`read::Reader`]
+//! is where frames are read, only under a valid record and with their sha256.
+
+pub mod clear;
+pub mod commit;
+pub mod facts;
+mod facts_table;
+mod inventory;
+pub mod keys;
+mod objects;
+mod overlay_name;
+pub mod overlays;
+pub mod planned;
+pub mod plans;
+pub mod put;
+pub mod put_index;
+pub mod read;
+pub mod record;
+mod rules;
+mod sealed;
+pub mod status;
+pub mod sweep;
+pub mod verify;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use crate::error::{Error, Reason, Result};
+use crate::store::Store;
+use crate::timeline::plan::SCHEMA;
+
+use self::keys::{Layout, ProfileKeys};
+
+/// Requests to the store that one operation has under way at most.
+const CONCURRENCY: usize = 32;
+
+/// All timelines of one store.
+#[derive(Clone)]
+pub struct Cache {
+    store: Arc<dyn Store>,
+    layout: Layout,
+}
+
+impl Cache {
+    pub fn new(store: Arc<dyn Store>, layout: Layout) -> Self {
+        Cache { store, layout }
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// A handle on one profile, which need not exist. Asks the store nothing.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids.
+    pub fn profile(&self, timeline: &str, profile: &str) -> Result<Profile> {
+        Ok(Profile {
+            store: self.store.clone(),
+            keys: self.layout.profile(timeline, profile)?,
+            attempt: new_attempt().into(),
+        })
+    }
+}
+
+/// One profile of one timeline. Every call asks the store afresh.
+#[derive(Clone)]
+pub struct Profile {
+    store: Arc<dyn Store>,
+    keys: ProfileKeys,
+    /// Written into the records that this handle commits.
+    attempt: Arc<str>,
+}
+
+impl Profile {
+    pub fn keys(&self) -> &ProfileKeys {
+        &self.keys
+    }
+}
+
+/// 32 hex digits that no other run has: the standard library seeds its hashers
+/// from the operating system's randomness.
+fn new_attempt() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
+
+/// What was stored by a release that knows more than this one.
+fn newer_schema(what: &str, schema: u64) -> Error {
+    let message = format!("{what} was written by a newer release: schema={schema} known={SCHEMA}");
+    Error::new(Reason::PlanDiffers, message).hint("use that release, or clear the profile with its plan")
+}

@@ -1,0 +1,237 @@
+//! Overlays: PNGs that a pipeline's stages drew for frames.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::cache::keys::{OverlayId, folder_name};
+use crate::cache::objects::{self, Tally};
+use crate::cache::{CONCURRENCY, Profile};
+use crate::error::{Error, Result};
+use crate::store::PutOptions;
+
+/// An overlay in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayItem {
+    pub id: OverlayId,
+    pub bytes: u64,
+    key: String,
+}
+
+/// An overlay to put.
+#[derive(Debug, Clone)]
+pub struct PutOverlay {
+    pub id: OverlayId,
+    pub png: Bytes,
+}
+
+/// Overlays to delete: of a job, or of one of its stages, or of one frame in either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayScope {
+    pub job: String,
+    pub stage: Option<String>,
+    pub seq: Option<u64>,
+}
+
+impl Profile {
+    /// Puts overlays; each has its own result, in the order given. Those that
+    /// are put are durable when it answers.
+    ///
+    /// # Errors
+    /// The store's own, where it cannot make them durable.
+    pub async fn put_overlays(&self, overlays: Vec<PutOverlay>) -> Result<Vec<Result<()>>> {
+        let puts = overlays.into_iter().map(|overlay| self.put_overlay(overlay));
+        let results = stream::iter(puts).buffered(CONCURRENCY).collect().await;
+        self.store.sync().await?;
+        Ok(results)
+    }
+
+    async fn put_overlay(&self, overlay: PutOverlay) -> Result<()> {
+        let key = self.keys.overlay(&overlay.id)?;
+        check_png(&overlay.png)?;
+        let options = PutOptions::unsynced(objects::PNG);
+        self.store.put(&key, overlay.png, options).await?;
+        Ok(())
+    }
+
+    /// One overlay by its name; none where there is none.
+    ///
+    /// # Errors
+    /// FIELD_INVALID as [`crate::cache::keys::ProfileKeys::overlay`]; the store's own.
+    pub async fn get_overlay(&self, id: &OverlayId) -> Result<Option<Bytes>> {
+        let key = self.keys.overlay(id)?;
+        if let Some(object) = self.store.get(&key).await? {
+            return Ok(Some(object.data));
+        }
+        // The ancestor wrote `%` and `/` as they are.
+        if !id.name.contains(['%', '/', '\\']) {
+            return Ok(None);
+        }
+        let listed = self.list_overlays(&id.job, &id.stage, Some(id.seq)).await?;
+        match listed.into_iter().find(|item| item.id == *id) {
+            Some(item) => self.get_listed(&item).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Overlays of several frames: those of these names, or all where none is
+    /// named. In the order of the sequences, then of the names; what is not there is left out.
+    ///
+    /// # Errors
+    /// FIELD_INVALID as [`crate::cache::keys::ProfileKeys::overlay`]; the store's own.
+    pub async fn find_overlays(&self, frames: &OverlayFrames, names: &[String]) -> Result<Vec<OverlayItem>> {
+        let lists = frames.seqs.iter().map(|&seq| self.list_overlays(&frames.job, &frames.stage, Some(seq)));
+        let lists: Vec<Vec<OverlayItem>> = stream::iter(lists.collect::<Vec<_>>())
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let wanted = |item: &OverlayItem| names.is_empty() || names.contains(&item.id.name);
+        Ok(lists.into_iter().flatten().filter(wanted).collect())
+    }
+
+    /// The bytes of a listed overlay; none where it was deleted since.
+    pub async fn get_listed(&self, item: &OverlayItem) -> Result<Option<Bytes>> {
+        Ok(self.store.get(&item.key).await?.map(|object| object.data))
+    }
+
+    /// Jobs that have overlays.
+    pub async fn overlay_jobs(&self) -> Result<Vec<String>> {
+        self.names_below(&self.keys.overlays_prefix()).await
+    }
+
+    /// Stages of a job that have overlays.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless `job` is an id; the store's own.
+    pub async fn overlay_stages(&self, job: &str) -> Result<Vec<String>> {
+        self.names_below(&self.keys.job_prefix(job)?).await
+    }
+
+    /// Sequences that have overlays of this stage, rising.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn overlay_frames(&self, job: &str, stage: &str) -> Result<Vec<u64>> {
+        let prefix = self.keys.stage_prefix(job, stage)?;
+        let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
+        let mut seqs = BTreeSet::new();
+        while let Some(entry) = entries.try_next().await? {
+            seqs.extend(self.keys.overlay_of(&entry.key).map(|id| id.seq));
+        }
+        Ok(seqs.into_iter().collect())
+    }
+
+    /// Overlays of a stage, or of one frame of it (then only its own keys are
+    /// listed), by sequence and name.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn list_overlays(&self, job: &str, stage: &str, seq: Option<u64>) -> Result<Vec<OverlayItem>> {
+        let prefix = match seq {
+            Some(seq) => self.keys.frame_overlays_prefix(job, stage, seq)?,
+            None => self.keys.stage_prefix(job, stage)?,
+        };
+        let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
+        let mut items = Vec::new();
+        while let Some(entry) = entries.try_next().await? {
+            if let Some(id) = self.keys.overlay_of(&entry.key) {
+                items.push(OverlayItem {
+                    id,
+                    bytes: entry.bytes,
+                    key: entry.key,
+                });
+            }
+        }
+        items.sort_by(|a, b| a.id.cmp(&b.id));
+        // One name under two keys (the ancestor's and ours): ours is served.
+        let ours = |item: &OverlayItem| self.keys.overlay(&item.id).ok().as_deref() == Some(&item.key);
+        items.dedup_by(|later, kept| {
+            let same = later.id == kept.id;
+            if same && ours(later) {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        Ok(items)
+    }
+
+    /// Deletes overlays, or counts them.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless job and stage are ids; the store's own.
+    pub async fn delete_overlays(&self, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for prefix in self.scope_prefixes(scope).await? {
+            let deleted = objects::delete_where(&*self.store, &prefix, dry_run, |_| true).await?;
+            tally.objects += deleted.objects;
+            tally.bytes += deleted.bytes;
+        }
+        Ok(tally)
+    }
+
+    async fn scope_prefixes(&self, scope: &OverlayScope) -> Result<Vec<String>> {
+        let stages = match (&scope.stage, scope.seq) {
+            (Some(stage), _) => vec![stage.clone()],
+            (None, None) => return Ok(vec![self.keys.job_prefix(&scope.job)?]),
+            (None, Some(_)) => self.overlay_stages(&scope.job).await?,
+        };
+        let prefix = |stage: &String| match scope.seq {
+            Some(seq) => self.keys.frame_overlays_prefix(&scope.job, stage, seq),
+            None => self.keys.stage_prefix(&scope.job, stage),
+        };
+        stages.iter().map(prefix).collect()
+    }
+
+    async fn names_below(&self, prefix: &str) -> Result<Vec<String>> {
+        let folders = objects::folders(&*self.store, prefix).await?;
+        let names = folders.iter().filter_map(|f| folder_name(f, prefix));
+        Ok(names.map(str::to_owned).collect())
+    }
+}
+
+/// Frames of one stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayFrames {
+    pub job: String,
+    pub stage: String,
+    pub seqs: Vec<u64>,
+}
+
+/// Signature and IHDR of a PNG (ISO/IEC 15948, 5.2 and 11.2.2).
+fn check_png(data: &[u8]) -> Result<()> {
+    const START: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
+    let size = data.strip_prefix(START).and_then(|ihdr| ihdr.get(..8));
+    // Four-byte sides, neither 0 nor over 2^31 - 1.
+    let side_is_good = |side: &[u8]| side.iter().any(|&b| b != 0) && side.iter().take(1).all(|b| b & 0x80 == 0);
+    match size {
+        Some(size) if size.chunks_exact(4).all(side_is_good) => Ok(()),
+        _ => Err(Error::field("an overlay is no PNG").hint("send the bytes of a PNG file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::testing::tiny_png;
+
+    #[test]
+    fn only_pngs_with_a_size_are_taken() {
+        let png = tiny_png();
+        assert!(check_png(&png).is_ok());
+        for cut in 0..24 {
+            assert!(check_png(&png[..cut]).is_err(), "cut={cut}");
+        }
+        for at in 0..16 {
+            let mut bad = png.to_vec();
+            bad[at] ^= 0x40;
+            assert!(check_png(&bad).is_err(), "at={at}");
+        }
+        for (at, value) in [(16, 0x80), (20, 0x80), (19, 0), (23, 0)] {
+            let mut bad = png.to_vec();
+            bad[at] = value;
+            assert!(check_png(&bad).is_err(), "at={at}");
+        }
+        assert!(check_png(b"\xff\xd8\xff\xe0").is_err());
+    }
+}

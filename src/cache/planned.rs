@@ -1,0 +1,152 @@
+//! A plan as it was read, with what is looked up in it.
+
+use std::collections::HashMap;
+
+use crate::cache::keys::SpanId;
+use crate::cache::rules::digest;
+use crate::error::Result;
+use crate::timeline::plan::{Kind, Plan, SpanRow};
+
+/// A stored plan: its rows' digests, and which row a sequence or record is of.
+#[derive(Debug)]
+pub struct Planned {
+    plan: Plan,
+    /// Of each row, in the rows' order.
+    digests: Vec<String>,
+    /// Rows that have samples, by their first sequence.
+    by_first: Vec<usize>,
+    by_id: HashMap<SpanId, usize>,
+}
+
+impl Planned {
+    pub fn new(plan: Plan) -> Result<Self> {
+        let parameters = plan.parameters.as_ref();
+        let digests = plan.spans.iter().map(|row| digest(parameters, row));
+        let digests = digests.collect::<Result<Vec<_>>>()?;
+        let mut by_first: Vec<usize> = (0..plan.spans.len())
+            .filter(|&i| plan.spans.get(i).is_some_and(|r| r.count > 0))
+            .collect();
+        by_first.sort_by_key(|&i| plan.spans.get(i).map(|r| r.first));
+        let by_id = plan.spans.iter().enumerate();
+        let by_id = by_id.map(|(i, row)| (span_id(row), i)).collect();
+        Ok(Planned {
+            plan,
+            digests,
+            by_first,
+            by_id,
+        })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn is_put(&self) -> bool {
+        self.plan.kind == Kind::Put
+    }
+
+    pub fn rows(&self) -> &[SpanRow] {
+        &self.plan.spans
+    }
+
+    /// Each row with its digest, in the plan's order.
+    pub fn digested(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows()
+            .iter()
+            .zip(&self.digests)
+            .map(|(row, digest)| Row { row, digest })
+    }
+
+    pub fn row(&self, index: usize) -> Option<Row<'_>> {
+        let row = self.plan.spans.get(index)?;
+        let digest = self.digests.get(index)?;
+        Some(Row { row, digest })
+    }
+
+    /// Rows that have samples, in sequence order.
+    pub fn in_sequence(&self) -> impl Iterator<Item = Row<'_>> {
+        self.by_first.iter().filter_map(|&i| self.row(i))
+    }
+
+    /// One of those rows.
+    pub fn nth_in_sequence(&self, place: usize) -> Option<Row<'_>> {
+        self.row(*self.by_first.get(place)?)
+    }
+
+    /// The row that holds a sequence.
+    pub fn row_of(&self, seq: u64) -> Option<Row<'_>> {
+        let first = |&i: &usize| self.plan.spans.get(i).is_some_and(|r| r.first <= seq);
+        let before = self.by_first.partition_point(first).checked_sub(1)?;
+        let row = self.row(*self.by_first.get(before)?)?;
+        (seq - row.row.first < row.row.count).then_some(row)
+    }
+
+    /// The row that a record of this name is of; rows without samples have none.
+    pub fn row_named(&self, id: &SpanId) -> Option<Row<'_>> {
+        let row = self.row(*self.by_id.get(id)?)?;
+        (row.row.count > 0).then_some(row)
+    }
+
+    /// Whether the plan still has this very row, under the same parameters.
+    pub fn has(&self, row: Row<'_>) -> bool {
+        let index = self.by_id.get(&row.id());
+        index.and_then(|&i| self.digests.get(i)).map(String::as_str) == Some(row.digest)
+    }
+
+    /// Frames planned, in all rows.
+    pub fn frames(&self) -> u64 {
+        let counts = self.rows().iter().map(|r| r.count);
+        counts.fold(0, u64::saturating_add)
+    }
+}
+
+/// A row of a plan and its digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    pub row: &'a SpanRow,
+    pub digest: &'a str,
+}
+
+impl Row<'_> {
+    pub fn id(&self) -> SpanId {
+        span_id(self.row)
+    }
+
+    /// The sequences of its samples.
+    pub fn sequences(&self) -> std::ops::Range<u64> {
+        self.row.first..self.row.first.saturating_add(self.row.count)
+    }
+}
+
+fn span_id(row: &SpanRow) -> SpanId {
+    SpanId {
+        chunk_id: row.chunk_id.clone(),
+        span: row.span,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cache::testing::{plan_of, planned, row};
+
+    #[test]
+    fn a_sequence_belongs_to_the_row_that_holds_it() {
+        let plan = plan_of(vec![
+            row("0", 0, 3, 2),
+            row("0", 1, 5, 0),
+            row("1", 0, 5, 4),
+            row("2", 0, 20, 1),
+        ]);
+        let planned = planned(plan);
+        let of = |seq| planned.row_of(seq).map(|r| (r.row.chunk_id.clone(), r.row.span));
+        assert_eq!(of(2), None);
+        assert_eq!(of(3), Some(("0".to_owned(), 0)));
+        assert_eq!(of(4), Some(("0".to_owned(), 0)));
+        assert_eq!(of(5), Some(("1".to_owned(), 0)));
+        assert_eq!(of(8), Some(("1".to_owned(), 0)));
+        assert_eq!(of(9), None);
+        assert_eq!(of(20), Some(("2".to_owned(), 0)));
+        assert_eq!(of(u64::MAX), None);
+        assert_eq!(planned.frames(), 7);
+    }
+}

@@ -1,0 +1,244 @@
+//! Plans in the store: read, claimed create-only, appended to, replaced.
+//!
+//! A claim is always read back and compared: create-only is not atomic on
+//! every S3 server, so whoever wrote last is who won, and the others work by
+//! what they read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::cache::objects;
+use crate::cache::planned::Planned;
+use crate::cache::rules::{Relation, relate};
+use crate::cache::sealed::{self, Unreadable};
+use crate::cache::{Profile, newer_schema};
+use crate::error::{Error, Reason, Result};
+use crate::store::{Condition, ETag};
+use crate::timeline::plan::Plan;
+
+/// Races that one claim survives; each round trip lost means that somebody
+/// else's plan was written meanwhile.
+const MAX_CLAIM_ROUNDS: usize = 8;
+
+/// What becomes of overlays when a profile is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverlayPolicy {
+    Keep,
+    Delete,
+}
+
+/// Leave to put another plan in the place of what is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replace {
+    /// Must be said where the profile has overlays.
+    pub overlays: Option<OverlayPolicy>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// Nothing was there.
+    Created,
+    /// The stored plan is the one asked for.
+    Unchanged,
+    /// The stored plan has these chunks and more; it stays as it is.
+    Covered,
+    /// Chunks were added behind the stored ones.
+    Appended,
+    /// Another plan, a legacy cache or a damaged plan made way. Call
+    /// `sweep_stale` when the new plan's spans are committed.
+    Replaced,
+}
+
+/// The plan to work by.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub plan: Arc<Planned>,
+    pub claimed: Claimed,
+}
+
+/// What a claim may take the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Nothing,
+    /// Frames without a plan, which were given records before.
+    Legacy,
+    Anything,
+}
+
+/// What lies at a plan's key.
+pub(super) enum Stored {
+    Absent,
+    Plan(Box<Planned>, ETag),
+    Damaged(ETag),
+}
+
+impl Profile {
+    /// The profile's plan; none where there is none (absent or legacy).
+    ///
+    /// # Errors
+    /// OBJECT_CORRUPT for a damaged plan, PLAN_DIFFERS for one of a newer
+    /// schema, and the store's own.
+    pub async fn load_plan(&self) -> Result<Option<Arc<Planned>>> {
+        match self.stored_plan().await? {
+            Stored::Absent => Ok(None),
+            Stored::Plan(planned, _) => Ok(Some(Arc::new(*planned))),
+            Stored::Damaged(_) => Err(self.damaged_plan()),
+        }
+    }
+
+    /// Makes `asked` the profile's plan, or finds that it is, or says why it cannot be.
+    ///
+    /// # Errors
+    /// PLAN_DIFFERS and SOURCE_CHANGED, saying what differs, unless `replace`;
+    /// FIELD_INVALID where `replace` must say what becomes of overlays.
+    pub async fn claim_plan(&self, asked: &Plan, replace: Option<Replace>) -> Result<Claim> {
+        if let Some(replace) = replace {
+            self.settle_overlays(replace).await?;
+        }
+        let over = if replace.is_some() { Over::Anything } else { Over::Nothing };
+        self.claim_over(asked, over).await
+    }
+
+    /// Claims in rounds, until what is read back is a plan to work by.
+    pub(super) async fn claim_over(&self, asked: &Plan, over: Over) -> Result<Claim> {
+        for _ in 0..MAX_CLAIM_ROUNDS {
+            if let Some(claim) = self.try_claim(asked, over).await? {
+                return Ok(claim);
+            }
+        }
+        let what = "the plan was changed by others at each attempt to claim it";
+        Err(self.keys.error(Reason::StoreUnavailable, what).hint("try again"))
+    }
+
+    pub(super) async fn stored_plan(&self) -> Result<Stored> {
+        let Some(object) = self.store.get(&self.keys.plan()).await? else {
+            return Ok(Stored::Absent);
+        };
+        match sealed::open::<Plan>(&object.data) {
+            Ok(opened) => {
+                let planned = Planned::new(opened.value)?;
+                Ok(Stored::Plan(Box::new(planned), object.etag()))
+            }
+            Err(Unreadable::Damaged) => Ok(Stored::Damaged(object.etag())),
+            Err(Unreadable::Newer { schema }) => {
+                let what = format!("plan.json of {}", self.keys.facts());
+                Err(newer_schema(&what, schema))
+            }
+        }
+    }
+
+    /// Whether frames lie here that no plan tells of. Only `default` can be legacy.
+    pub(super) async fn is_legacy(&self) -> Result<bool> {
+        if !self.keys.is_default() {
+            return Ok(false);
+        }
+        let frames = objects::any(&*self.store, &self.keys.frames_prefix()).await?;
+        // A claim between the two reads puts its plan before any frame.
+        Ok(frames && matches!(self.stored_plan().await?, Stored::Absent))
+    }
+
+    /// One round: none where somebody else's plan came between.
+    async fn try_claim(&self, asked: &Plan, over: Over) -> Result<Option<Claim>> {
+        let (when, claimed) = match self.stored_plan().await? {
+            Stored::Absent => {
+                let legacy = self.is_legacy().await?;
+                if legacy && over == Over::Nothing {
+                    return Err(self.refuse_legacy());
+                }
+                let claimed = if legacy { Claimed::Replaced } else { Claimed::Created };
+                (Condition::IfAbsent, claimed)
+            }
+            Stored::Damaged(etag) if over == Over::Anything => (Condition::IfMatch(etag), Claimed::Replaced),
+            Stored::Damaged(_) => return Err(self.damaged_plan()),
+            Stored::Plan(stored, etag) => {
+                let when = Condition::IfMatch(etag);
+                match relate(stored.plan(), asked) {
+                    Relation::Same => return Ok(Some(claim(*stored, Claimed::Unchanged))),
+                    Relation::Covered => return Ok(Some(claim(*stored, Claimed::Covered))),
+                    Relation::Extends => (when, Claimed::Appended),
+                    _ if over == Over::Anything => (when, Claimed::Replaced),
+                    Relation::Differs(what) => return Err(self.plan_differs(&what)),
+                    Relation::SourceChanged(what) => return Err(self.source_changed(&what)),
+                }
+            }
+        };
+        self.put_plan(sealed::seal(asked, None)?, when).await?;
+        self.confirm(asked, claimed).await
+    }
+
+    async fn put_plan(&self, data: Bytes, when: Condition) -> Result<()> {
+        // What became of the condition is read back: a put that was answered
+        // by a reset may have happened all the same.
+        objects::put_json(&*self.store, &self.keys.plan(), data, when).await?;
+        Ok(())
+    }
+
+    /// Reads the plan back: the claim, if it is one to work by.
+    async fn confirm(&self, asked: &Plan, claimed: Claimed) -> Result<Option<Claim>> {
+        let Stored::Plan(stored, _) = self.stored_plan().await? else {
+            return Ok(None);
+        };
+        Ok(match relate(stored.plan(), asked) {
+            Relation::Same | Relation::Covered => Some(self::claim(*stored, claimed)),
+            _ => None,
+        })
+    }
+
+    /// Before a replacement: overlays go, or stay, as was said.
+    async fn settle_overlays(&self, replace: Replace) -> Result<()> {
+        let prefix = self.keys.overlays_prefix();
+        if replace.overlays == Some(OverlayPolicy::Keep)
+            || !objects::any(&*self.store, &prefix).await?
+        {
+            return Ok(());
+        }
+        if replace.overlays.is_none() {
+            let what = "the profile has overlays, and the request to replace it does not say what becomes of them";
+            return Err(self
+                .keys
+                .error(Reason::FieldInvalid, what)
+                .hint("say whether overlays are to be kept or deleted"));
+        }
+        // A plan that a newer release wrote is refused before anything goes.
+        self.stored_plan().await?;
+        objects::delete_where(&*self.store, &prefix, false, |_| true).await?;
+        Ok(())
+    }
+
+    fn refuse_legacy(&self) -> Error {
+        let what = "frames are there that were written without a plan";
+        self.keys
+            .error(Reason::PlanDiffers, what)
+            .hint("replace them, use another profile, or clear them first")
+    }
+
+    fn plan_differs(&self, what: &str) -> Error {
+        let message = format!("another plan is there already, {what}");
+        self.keys
+            .error(Reason::PlanDiffers, &message)
+            .hint("replace it, or use another profile")
+    }
+
+    fn source_changed(&self, what: &str) -> Error {
+        let message = format!("a source is not the one that was planned, {what}");
+        self.keys
+            .error(Reason::SourceChanged, &message)
+            .hint("replace the plan, or bring the old source back")
+    }
+
+    fn damaged_plan(&self) -> Error {
+        let what = "plan.json is damaged";
+        self.keys
+            .error(Reason::ObjectCorrupt, what)
+            .hint("extract again with replace")
+    }
+}
+
+fn claim(stored: Planned, claimed: Claimed) -> Claim {
+    Claim {
+        plan: Arc::new(stored),
+        claimed,
+    }
+}

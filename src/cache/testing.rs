@@ -1,0 +1,294 @@
+//! Plans, facts and pictures for the tests of this folder, and a store that
+//! dies at a given write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::cache::keys::Layout;
+use crate::cache::planned::{Planned, Row};
+use crate::cache::record::Outcome;
+use crate::cache::sealed::sha256_hex;
+use crate::cache::{Cache, Profile};
+use crate::error::{Error, Reason, Result};
+use crate::media::colour::{Colour, Matrix, Range};
+use crate::media::facts::FrameFacts;
+use crate::media::time::{Exact, Rational};
+use crate::store::memory::MemoryStore;
+use crate::store::{ListRequest, Object, Page, PutOptions, Store, Written};
+use crate::timeline::index::{Identity, Unshown};
+use crate::timeline::plan::{
+    ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
+};
+
+fn seconds(n: u64) -> Exact {
+    Exact(Rational::from_integer(i128::from(n)))
+}
+
+pub fn row(chunk_id: &str, span: u32, first: u64, count: u64) -> SpanRow {
+    SpanRow {
+        chunk_id: chunk_id.to_owned(),
+        span,
+        start: seconds(first),
+        end: seconds(first + count),
+        first,
+        count,
+        stream: 0,
+        source: identity(chunk_id),
+        init: None,
+    }
+}
+
+pub fn identity(of: &str) -> Identity {
+    Identity {
+        bytes: of.len() as u64,
+        head_sha256: sha256_hex(&[of.as_bytes()]),
+        tail_sha256: sha256_hex(&[of.as_bytes()]),
+    }
+}
+
+/// A plan of these rows, with a chunk for each chunk_id.
+pub fn plan_of(spans: Vec<SpanRow>) -> Plan {
+    let mut chunks: Vec<PlannedChunk> = Vec::new();
+    for row in &spans {
+        match chunks.last_mut() {
+            Some(chunk) if chunk.spec.chunk_id == row.chunk_id => {
+                chunk.end = row.end;
+                chunk.frames += row.count;
+            }
+            _ => chunks.push(chunk_of(row)),
+        }
+    }
+    Plan {
+        schema: SCHEMA,
+        kind: Kind::Extract,
+        layout: "frames".to_owned(),
+        parameters: Some(Parameters::new(Sampling::All)),
+        chunks,
+        spans,
+    }
+}
+
+fn chunk_of(row: &SpanRow) -> PlannedChunk {
+    PlannedChunk {
+        spec: ChunkSpec {
+            chunk_id: row.chunk_id.clone(),
+            uri: format!("{}.mp4", row.chunk_id),
+            init_uri: None,
+            source_start: None,
+            source_end: None,
+            start: None,
+            stream: None,
+        },
+        begin: row.start,
+        end: row.end,
+        frames: row.count,
+        unshown: Unshown::default(),
+        error: None,
+    }
+}
+
+pub fn planned(plan: Plan) -> Planned {
+    Planned::new(plan).unwrap()
+}
+
+/// Facts of a frame with these bytes.
+pub fn frame_facts(seq: u64, bytes: &[u8]) -> FrameFacts {
+    FrameFacts {
+        seq,
+        bytes: Some(bytes.len() as u64),
+        sha256: Some(sha256_hex(&[bytes])),
+        ..FrameFacts::default()
+    }
+}
+
+/// Facts of one camera's frame, every one of them set.
+pub fn every_fact(seq: u64) -> FrameFacts {
+    FrameFacts {
+        seq,
+        chunk_id: Some("0".to_owned()),
+        pts: Some(seq as i64 * 512),
+        time_base: Some("1/15360".to_owned()),
+        timestamp: Some(seq as f64 / 30.0),
+        duration: Some(1.0 / 30.0),
+        keyframe: Some(seq.is_multiple_of(250)),
+        width: Some(1080),
+        height: Some(1920),
+        source_width: Some(1920),
+        source_height: Some(1080),
+        mirrored: Some(true),
+        rotation: Some(90),
+        sample_aspect_ratio: Some("1:1".to_owned()),
+        interlaced: Some(false),
+        bytes: Some(80_000 + seq),
+        sha256: Some(sha256_hex(&[&seq.to_le_bytes()])),
+        content_type: Some("image/jpeg".to_owned()),
+        quality: Some(85),
+        phash: Some(format!("{:016x}", seq.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        dhash: Some("00ff00ff00ff00ff".to_owned()),
+        average_hash: Some("0f0f0f0f0f0f0f0f".to_owned()),
+        colour: Some(Colour {
+            matrix: Matrix::Bt709,
+            range: Range::Limited,
+            primaries: Some("bt709".to_owned()),
+            transfer: Some("bt709".to_owned()),
+            assumed: vec!["range".to_owned()],
+        }),
+        backend: Some("cpu".to_owned()),
+        fallback_reason: Some("codec".to_owned()),
+        damaged: true,
+        missing: true,
+        repeats: Some(0),
+    }
+}
+
+pub fn tiny_png() -> Bytes {
+    Bytes::from_static(
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\
+          \0\0\0\x0aIDATx\x9cc`\0\0\0\x02\0\x01\x48\xaf\xa4\x71\0\0\0\0IEND\xaeB`\x82",
+    )
+}
+
+/// A 16 x 8 picture of one gray.
+pub fn jpeg(gray: u8) -> Bytes {
+    let pixels = vec![gray; 16 * 8];
+    let image = turbojpeg::Image {
+        pixels: pixels.as_slice(),
+        width: 16,
+        pitch: 16,
+        height: 8,
+        format: turbojpeg::PixelFormat::GRAY,
+    };
+    let data = turbojpeg::compress(image, 85, turbojpeg::Subsamp::Gray).unwrap();
+    Bytes::copy_from_slice(&data)
+}
+
+/// The frame that an extraction under these parameters would make.
+pub fn frame_bytes(row: Row<'_>, seq: u64) -> Bytes {
+    Bytes::from(format!("frame {seq} of {}", row.row.source.head_sha256))
+}
+
+/// What an extraction of the row gives.
+pub fn outcome(row: Row<'_>) -> Outcome {
+    let facts = row.sequences().map(|seq| frame_facts(seq, &frame_bytes(row, seq)));
+    Outcome::Frames(facts.collect())
+}
+
+/// Extracts one row as a worker does.
+pub async fn extract_row(profile: &Profile, row: Row<'_>) -> Result<crate::cache::commit::Committed> {
+    for seq in row.sequences() {
+        profile.put_frame(seq, frame_bytes(row, seq)).await?;
+    }
+    profile.commit_span(row, outcome(row)).await
+}
+
+pub fn cache_over(store: Arc<dyn Store>) -> Cache {
+    Cache::new(store, Layout::new("cache").unwrap())
+}
+
+pub fn memory_cache() -> (Arc<MemoryStore>, Cache) {
+    let store = Arc::new(MemoryStore::new());
+    (store.clone(), cache_over(store))
+}
+
+/// Every key and its bytes; records without their attempt.
+pub async fn listing(store: &dyn Store) -> Vec<(String, Vec<u8>)> {
+    let page = store.list(ListRequest::default()).await.unwrap();
+    assert!(page.next.is_none(), "one page is enough for tests");
+    let mut all = Vec::new();
+    for entry in page.entries {
+        let data = store.get(&entry.key).await.unwrap().unwrap().data;
+        all.push((entry.key, without_attempt(&data)));
+    }
+    all
+}
+
+fn without_attempt(data: &[u8]) -> Vec<u8> {
+    match data.strip_prefix(b"{\"attempt\":\"") {
+        Some(rest) => rest.iter().skip_while(|b| **b != b',').copied().collect(),
+        None => data.to_vec(),
+    }
+}
+
+/// A store whose process dies at a write: the first `writes` of them happen,
+/// nothing after does. A delete of many keys is many writes.
+pub struct DyingStore {
+    pub inner: Arc<MemoryStore>,
+    writes_left: AtomicU64,
+}
+
+impl DyingStore {
+    pub fn new(inner: Arc<MemoryStore>, writes: u64) -> Self {
+        DyingStore {
+            inner,
+            writes_left: AtomicU64::new(writes),
+        }
+    }
+
+    pub fn died(&self) -> bool {
+        self.writes_left.load(Ordering::SeqCst) == u64::MAX
+    }
+
+    fn write(&self) -> Result<()> {
+        let spend = |left: u64| match left {
+            u64::MAX => None,
+            0 => Some(u64::MAX),
+            left => Some(left - 1),
+        };
+        let before = self
+            .writes_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend);
+        match before {
+            Ok(left) if left > 0 => Ok(()),
+            _ => Err(dead()),
+        }
+    }
+
+    fn read(&self) -> Result<()> {
+        if self.died() { Err(dead()) } else { Ok(()) }
+    }
+}
+
+fn dead() -> Error {
+    Error::new(Reason::StoreUnavailable, "the process died here")
+}
+
+#[async_trait]
+impl Store for DyingStore {
+    fn describe(&self) -> String {
+        "dying".to_owned()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Object>> {
+        self.read()?;
+        self.inner.get(key).await
+    }
+
+    async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {
+        self.write()?;
+        self.inner.put(key, data, options).await
+    }
+
+    async fn sync(&self) -> Result<()> {
+        self.read()
+    }
+
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page> {
+        self.read()?;
+        self.inner.list(request).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<()> {
+        for key in keys {
+            self.write()?;
+            self.inner.delete(std::slice::from_ref(key)).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        self.inner.sweep().await
+    }
+}

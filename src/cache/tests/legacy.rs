@@ -1,0 +1,137 @@
+//! Caches of the ancestor's writing: frames and no plan.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use crate::cache::clear::ClearRequest;
+use crate::cache::facts::FactsBatch;
+use crate::cache::plans::{Claimed, Replace};
+use crate::cache::read::Miss;
+use crate::cache::status::State;
+use crate::cache::testing::*;
+use crate::cache::verify::Fault;
+use crate::cache::{Cache, Profile};
+use crate::error::Reason;
+use crate::media::facts::FrameFacts;
+use crate::store::memory::MemoryStore;
+use crate::store::{PutOptions, Store};
+
+const SEQS: [u64; 6] = [0, 9, 10, 100, 1000, 2];
+
+async fn legacy() -> (Arc<MemoryStore>, Cache, Profile) {
+    let (store, cache) = memory_cache();
+    for seq in SEQS {
+        let key = format!("cache/timelines/t/frames/{seq}.jpg");
+        let bytes = jpeg((seq % 250) as u8);
+        store.put(&key, bytes, PutOptions::durable("image/jpeg")).await.unwrap();
+    }
+    let profile = cache.profile("t", "default").unwrap();
+    (store, cache, profile)
+}
+
+#[tokio::test]
+async fn frames_without_a_plan_are_served_as_they_are() {
+    let (_, _, profile) = legacy().await;
+    let status = profile.status().await.unwrap();
+    assert_eq!((status.state, status.plan.is_none()), (State::Legacy, true));
+    let frame = profile.reader().read_frame(100).await.unwrap().unwrap();
+    assert_eq!(frame.jpeg, jpeg(100));
+    let known = FrameFacts {
+        content_type: Some("image/jpeg".to_owned()),
+        ..frame_facts(100, &frame.jpeg)
+    };
+    assert_eq!(frame.facts, known);
+    let miss = profile.reader().read_frame(1).await.unwrap().unwrap_err();
+    assert_eq!(miss, Miss::NotPlanned);
+}
+
+#[tokio::test]
+async fn legacy_frames_are_listed_by_number_and_not_by_key() {
+    let (_, _, profile) = legacy().await;
+    let view = profile.view().await.unwrap();
+    let batches: Vec<_> = profile.facts(&view).await.unwrap().try_collect().await.unwrap();
+    let [FactsBatch::Frames(frames)] = &batches[..] else {
+        panic!("one batch of frames");
+    };
+    assert_eq!(frames.iter().map(|f| f.seq).collect::<Vec<_>>(), [0, 2, 9, 10, 100, 1000]);
+    assert!(frames.iter().all(|f| f.timestamp.is_none() && f.phash.is_none()));
+}
+
+#[tokio::test]
+async fn extraction_onto_a_legacy_cache_needs_replace() {
+    let (_, _, profile) = legacy().await;
+    let plan = plan_of(vec![row("0", 0, 0, 2)]);
+    let error = profile.claim_plan(&plan, None).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::PlanDiffers);
+    let claim = profile.claim_plan(&plan, Some(Replace::default())).await.unwrap();
+    assert_eq!(claim.claimed, Claimed::Replaced);
+    extract_row(&profile, claim.plan.row(0).unwrap()).await.unwrap();
+    let swept = profile.sweep_stale().await.unwrap();
+    assert_eq!(swept.frames.objects, 5);
+    assert!(profile.verify(false).await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn only_the_default_profile_can_be_legacy() {
+    let (store, cache, _) = legacy().await;
+    let key = "cache/timelines/t/profiles/p/frames/0.jpg";
+    store.put(key, jpeg(1), PutOptions::durable("image/jpeg")).await.unwrap();
+    let profile = cache.profile("t", "p").unwrap();
+    assert_eq!(profile.status().await.unwrap().state, State::Absent);
+    let plan = plan_of(vec![row("0", 0, 0, 2)]);
+    assert!(profile.claim_plan(&plan, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_legacy_cache_is_cleared_whole() {
+    let (store, _, profile) = legacy().await;
+    let cleared = profile.clear(ClearRequest::default()).await.unwrap();
+    assert_eq!(cleared.frames.objects, 6);
+    assert!(listing(&*store).await.is_empty());
+}
+
+#[tokio::test]
+async fn verify_finds_what_is_no_jpeg_and_leaves_it() {
+    let (store, _, profile) = legacy().await;
+    assert!(profile.verify(false).await.unwrap().is_clean());
+    let key = "cache/timelines/t/frames/9.jpg".to_owned();
+    let cut = jpeg(9).slice(..20);
+    store.put(&key, cut, PutOptions::durable("image/jpeg")).await.unwrap();
+    let report = profile.verify(true).await.unwrap();
+    assert_eq!((report.faults, report.deleted, report.frames_checked), (1, 0, 6));
+    assert_eq!((&report.findings[0].key, report.findings[0].fault), (&key, Fault::NotJpeg));
+    assert!(store.get(&key).await.unwrap().is_some());
+}
+
+/// The example that the ancestor itself wrote, where it is at hand.
+#[tokio::test]
+async fn the_ancestors_example_is_read() {
+    let root = std::path::Path::new("/work/shared/media/seed_cache_example/bucket_mpr");
+    if !root.is_dir() {
+        return;
+    }
+    let (store, cache) = memory_cache();
+    let timeline = root.join("cache/timelines/tl-example-01");
+    let mut frames = Vec::new();
+    for folder in ["frames", "overlays/job-7/detect_edges"] {
+        for file in std::fs::read_dir(timeline.join(folder)).unwrap() {
+            let path = file.unwrap().path();
+            let key = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let data = std::fs::read(&path).unwrap();
+            store.put(&key, data.into(), PutOptions::durable("x/y")).await.unwrap();
+            frames.push(key);
+        }
+    }
+    let ids = cache.list_timelines(None, None).await.unwrap().ids;
+    assert_eq!(ids, ["tl-example-01"]);
+    let profile = cache.profile("tl-example-01", "default").unwrap();
+    let seqs: Vec<_> = profile.legacy_frames().await.unwrap().iter().map(|f| f.seq).collect();
+    assert_eq!(seqs, [0, 1, 2, 3, 5, 8, 9, 10, 11, 12, 100, 1000]);
+    assert!(profile.verify(false).await.unwrap().is_clean());
+    let overlays = profile.overlay_frames("job-7", "detect_edges").await.unwrap();
+    assert_eq!(overlays, [0, 1, 10, 100]);
+    let of_zero = profile.list_overlays("job-7", "detect_edges", Some(0)).await.unwrap();
+    let names: Vec<_> = of_zero.iter().map(|o| o.id.name.as_str()).collect();
+    assert_eq!(names, ["edge_overlay_b64", "lines_overlay_b64", "with_under_score"]);
+}

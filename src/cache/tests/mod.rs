@@ -1,0 +1,10 @@
+//! The cache's promises, over a store in memory.
+
+mod claims;
+mod clearing;
+mod crash;
+mod legacy;
+mod overlays;
+mod putting;
+mod reading;
+mod verifying;
