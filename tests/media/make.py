@@ -175,7 +175,7 @@ RECIPES = {
     "negative_pts.mkv": remuxed("mpeg4.mp4", "-avoid_negative_ts", "disabled", "-output_ts_offset", "-0.6"),
     "duplicate_pts.mkv": remuxed("mjpeg.avi", "-bsf:v", "setts=ts=2*trunc(N/2)"),
     "midgop_start.ts": bytes_of("h264.ts", 0.35),
-    "all_intra.mp4": encoded(*X264, "-g", "1", seconds=1),
+    "all_intra.mp4": encoded(*X264, "-g", "1"),
     # Other streams beside the video.
     "cover_first.mp4": with_cover,
     "audio_first.mp4": with_audio,
