@@ -56,7 +56,7 @@ if [ "$(id -u)" != 0 ]; then
   as_root=(sudo)
 fi
 echo "==> installing what $for_what needs and this machine lacks: ${missing[*]}"
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 install_missing() { apt install -y --no-install-recommends "${missing[@]}" >/dev/null; }
 # A fresh image has no package lists, an old one stale ones: fetch them only then.
 if ! install_missing 2>/dev/null; then
