@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-
 from .support import oracle, runner_of
 
 
@@ -46,21 +44,6 @@ def test_a_damaged_file_gives_ffmpegs_frames_in_each_of_five_runs(truth, corrupt
     runs = [framemd5(truth.root / corrupt_file, code=0 if want else None) for _ in range(5)]
     assert_equal_to_ffmpeg(runs[0], want, has_pts)
     assert all(again == runs[0] for again in runs)
-
-
-def test_bare_fragments_decode_with_their_init_like_the_whole_file(clip):
-    folder = clip("fragments")
-    whole = oracle.without_pts(oracle.framemd5_rows(oracle.framemd5(folder / "whole.mp4")))
-    parts = [oracle.without_pts(framemd5(folder / f"frag_{k}.m4s", "--init", folder / "init.mp4")) for k in range(3)]
-    assert sum(parts, []) == whole
-
-
-def test_another_stream_can_be_asked_for(truth):
-    relative = "videos/tc_nasa_13013.mp4"
-    stored = truth.framemd5(f"{relative}.s0")
-    if stored is None:
-        pytest.skip("the media folder has no further streams")
-    assert_equal_to_ffmpeg(framemd5(truth.root / relative, "--stream", 0), stored, True)
 
 
 def test_decoding_does_not_depend_on_the_number_of_cores(clip):
