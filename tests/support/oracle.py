@@ -285,8 +285,11 @@ class Truth:
         return list(csv.DictReader(gzip.open(path, "rt"))) if path.exists() else None
 
     def hashes(self, relative):
+        """Rows of the first video stream: frames 0, middle and last."""
         with open(self.root / "gt" / "hashes.csv") as table:
-            return [row for row in csv.DictReader(table) if row["file"] == str(relative)]
+            rows = [row for row in csv.DictReader(table) if row["file"] == str(relative)]
+        first = min((int(row["stream"]) for row in rows), default=0)
+        return [row for row in rows if int(row["stream"]) == first]
 
     def files(self, *folders):
         """Relative paths that have a framemd5."""
