@@ -1,0 +1,31 @@
+# make demo   see it work: extract a clip (or VIDEO=file), a table of frames, a contact sheet
+# make test   everything that is checked: lint, Rust tests, black-box tests of the binary
+# Both install what a fresh Debian 12 lacks, saying what, and build.
+
+.DEFAULT_GOAL := help
+.PHONY: help install build demo test lint bench-peers
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+install: ## install the system packages that building needs
+	@scripts/install.sh build
+
+build: install ## target/release/framecache
+	@cargo build --release --locked --quiet
+
+demo: ## extract a clip made here, or VIDEO=file; leaves demo/sheet.jpg
+	@VIDEO='$(VIDEO)' scripts/demo.sh
+
+test: ## lint, cargo test, pytest; MEDIA with ground truth by FRAMECACHE_MEDIA=folder
+	@scripts/test.sh
+
+lint: ## rustfmt, clippy, rustdoc, licences; warnings are errors
+	@scripts/install.sh build
+	@scripts/lint.sh
+
+bench-peers: ## measure against ffmpeg, into BENCHMARKS.md
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet
+	@.venv/bin/python benches/peers/run.py --write BENCHMARKS.md

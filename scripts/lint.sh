@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Format, lints, documentation, licences. Warnings are errors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# A minimal Rust installation lacks these two.
+for component in rustfmt clippy; do
+  cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+echo "==> cargo fmt --check"
+cargo fmt --check
+echo "==> cargo clippy"
+cargo clippy --release --locked --quiet --all-targets -- -D warnings
+echo "==> cargo doc"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --quiet --no-deps
+echo "==> licences"
+cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" |
+  python3 scripts/licences.py

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Everything that is checked. Needs no GPU; the network only for packages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/install.sh test
+scripts/venv.sh
+scripts/lint.sh
+
+echo "==> cargo build --release"
+cargo build --release --locked --quiet
+
+# One server that speaks S3, for the Rust and the Python tests.
+s3_file=$(mktemp)
+.venv/bin/python tests/support/s3_server.py > "$s3_file" &
+s3_pid=$!
+trap 'kill "$s3_pid" 2>/dev/null || true; rm -f "$s3_file"' EXIT
+for _ in $(seq 150); do
+  [ -s "$s3_file" ] && break
+  kill -0 "$s3_pid" 2>/dev/null || { echo "the S3 test server did not start" >&2; exit 1; }
+  sleep 0.2
+done
+FRAMECACHE_TEST_S3=$(head -n1 "$s3_file")
+[ -n "$FRAMECACHE_TEST_S3" ] || { echo "the S3 test server did not start within 30 s" >&2; exit 1; }
+export FRAMECACHE_TEST_S3
+
+echo "==> cargo test --release"
+cargo test --release --locked --quiet
+echo "==> pytest"
+.venv/bin/python -m pytest tests "$@"

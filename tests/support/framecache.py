@@ -1,0 +1,170 @@
+"""Runs the `framecache` binary and reads what it leaves behind."""
+
+import json
+import os
+import resource
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "framecache"))
+S3_KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKTESTTESTTEST",
+    "AWS_SECRET_ACCESS_KEY": "test-secret",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def clean_environment(**more):
+    """This process's environment without what would steer framecache or the AWS SDK, and with `more`."""
+    steering = ("FRAMECACHE_", "AWS_", "S3_", "SLURM_", "JOB_COMPLETION_INDEX", "RUST_LOG")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
+    return {**kept, **S3_KEYS, **more}
+
+
+@dataclass
+class Done:
+    """A finished command."""
+
+    command: list
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self):
+        return self.out.decode()
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def describe(self):
+        words = " ".join(str(c) for c in self.command)
+        return f"{words}\nexit {self.code}\nstdout: {self.out[-1500:].decode(errors='replace')}\nstderr: {self.err[-3000:]}"
+
+
+@dataclass
+class Framecache:
+    """The binary over one store; `s3` holds the options and variables of an S3 store."""
+
+    store: str
+    options: list = field(default_factory=list)
+    environment: dict = field(default_factory=dict)
+
+    def command(self, name, *arguments):
+        return [str(BINARY), name, *map(str, arguments), "--store", str(self.store), *self.options]
+
+    def run(self, name, *arguments, code=0, timeout=120, command=None, **more):
+        """Runs a subcommand on the store; `code` None accepts any exit status."""
+        words = command or self.command(name, *arguments)
+        done = run(words, timeout=timeout, environment=self.environment, **more)
+        assert code is None or done.code == code, done.describe()
+        return done
+
+    def extract(self, timeline, *arguments, **more):
+        return self.run("extract", "--timeline", timeline, "--backend", "cpu", "--json", *arguments, **more)
+
+    def frames(self, timeline, *arguments, **more):
+        """The facts of every frame, missing ones too."""
+        return self.run("frames", timeline, "--json", *arguments, **more).json
+
+    def start(self, name, *arguments, **more):
+        return subprocess.Popen(
+            self.command(name, *arguments),
+            env=clean_environment(**self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **more,
+        )
+
+    def folder(self, timeline, profile=None):
+        """Where a directory store keeps a timeline."""
+        below = Path(self.store) / "cache" / "timelines" / timeline
+        return below / "profiles" / profile if profile else below
+
+    def jpegs(self, timeline, profile=None):
+        """{sequence: JPEG bytes} as they lie in a directory store."""
+        return {int(p.stem): p.read_bytes() for p in (self.folder(timeline, profile) / "frames").glob("*.jpg")}
+
+    def records(self, timeline, profile=None):
+        """{chunk/span: record} as they lie in a directory store."""
+        below = self.folder(timeline, profile) / "chunks"
+        return {str(p.relative_to(below)): json.loads(p.read_text()) for p in below.rglob("*.json")}
+
+
+def run(words, timeline=None, timeout=120, environment=None, **more):
+    try:
+        done = subprocess.run(
+            [str(w) for w in words],
+            capture_output=True,
+            timeout=timeout,
+            env=clean_environment(**(environment or {})),
+            stdin=subprocess.DEVNULL,
+            **more,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f"still running after {timeout} s: {' '.join(map(str, words))}") from late
+    return Done(list(words), done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def tree(folder):
+    """{path below folder: bytes} of every file."""
+    folder = Path(folder)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def without_attempt(record):
+    """A commit record but for who wrote it."""
+    return {k: v for k, v in json.loads(record).items() if k != "attempt"}
+
+
+def assert_same_store(one, other):
+    """Files byte for byte, records equal but for their attempt, nothing more on either side."""
+    left, right = tree(one), tree(other)
+    assert sorted(left) == sorted(right)
+    for name, data in left.items():
+        if "/chunks/" in name:
+            assert without_attempt(data) == without_attempt(right[name]), name
+        else:
+            assert data == right[name], name
+
+
+def two_cores():
+    """For `preexec_fn`: a machine of two cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+
+
+class Watched:
+    """A running command whose resident memory is sampled; peak and samples in MiB."""
+
+    def __init__(self, process, every_secs=0.02):
+        self.process = process
+        self.samples = []
+        self.every_secs = every_secs
+        self.thread = threading.Thread(target=self._sample, daemon=True)
+        self.thread.start()
+
+    def _sample(self):
+        page_mib = resource.getpagesize() / 2**20
+        while self.process.poll() is None:
+            try:
+                resident = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+            except (OSError, IndexError, ValueError):
+                return
+            self.samples.append(resident * page_mib)
+            time.sleep(self.every_secs)
+
+    def finish(self, timeout):
+        out, err = self.process.communicate(timeout=timeout)
+        self.thread.join()
+        return Done(self.process.args, self.process.returncode, out, err.decode(errors="replace"))
+
+    @property
+    def peak_mib(self):
+        return max(self.samples)

@@ -1,0 +1,95 @@
+"""Long footage: planned in seconds, resumed without redoing, memory bounded."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from .support.framecache import Watched, assert_same_store, two_cores
+
+
+def extract_watched(fc, *arguments):
+    watched = Watched(fc.start("extract", "--timeline", "t", "--backend", "cpu", "--json", *arguments, preexec_fn=two_cores))
+    done = watched.finish(timeout=300)
+    assert done.code == 0, done.describe()
+    return watched, done.json
+
+
+def test_ten_hours_are_planned_within_seconds(fc, clip):
+    source = clip("ten_hours.mp4")
+    began = time.monotonic()
+    fc.extract("t", "--fps", "1/5", "--plan-only", source)
+    took = time.monotonic() - began
+    plan = json.loads((fc.folder("t") / "plan.json").read_text())
+    assert sum(row["count"] for row in plan["spans"]) == 7200
+    assert len(plan["spans"]) == 600
+    print(f"planned in {took:.2f} s")
+    assert took < 10
+
+
+def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(new_store, clip):
+    source, sampling = clip("ten_hours.mp4"), ["--fps", "1/5"]
+    fc, quiet = new_store(), new_store()
+    process = fc.start("extract", "--timeline", "t", "--backend", "cpu", *sampling, source)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline and len(fc.records("t")) < 60:
+        time.sleep(0.05)
+    assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    committed = {p: p.stat().st_mtime_ns for p in fc.folder("t").glob("chunks/**/*.json")}
+    frames = {p: p.stat().st_mtime_ns for p in fc.folder("t").glob("frames/*.jpg")}
+    assert 60 <= len(committed) < 600
+    kept = sum(len(json.loads(p.read_text())["frames"]) for p in committed)
+
+    told = fc.extract("t", *sampling, source, timeout=300).json
+    assert (told["frames"], told["reused"], told["written"]) == (7200, kept, 7200 - kept)
+    assert all(p.stat().st_mtime_ns == t for p, t in committed.items())
+    untouched = sum(p.stat().st_mtime_ns == t for p, t in frames.items())
+    assert untouched >= kept
+    quiet.extract("t", *sampling, source, timeout=300)
+    assert_same_store(quiet.store, fc.store)
+
+
+def test_memory_is_flat_over_ten_hours(fc, clip):
+    watched, _told = extract_watched(fc, "--fps", "1/5", clip("ten_hours.mp4"))
+    samples = watched.samples
+    quarter = len(samples) // 4
+    early, late = max(samples[quarter : 2 * quarter]), max(samples[-quarter:])
+    print(f"peak {watched.peak_mib:.0f} MiB, second quarter {early:.0f}, last {late:.0f}")
+    assert late <= early + 24
+    assert watched.peak_mib < 400
+
+
+def test_a_1080p_file_of_more_than_two_minutes_stays_under_400_mib(fc, clip):
+    watched, told = extract_watched(fc, "--every", "5", clip("hd_long.mp4"))
+    assert told["frames"] == 135 * 30 // 5
+    print(f"peak {watched.peak_mib:.0f} MiB over {told['seconds']:.1f} s")
+    assert watched.peak_mib < 400
+
+
+def test_1080p_footage_with_every_frame_wanted_stays_under_400_mib(fc, clip):
+    watched, told = extract_watched(fc, "--all", clip("hd.mp4"))
+    assert told["frames"] == 270
+    print(f"peak {watched.peak_mib:.0f} MiB over {told['seconds']:.1f} s")
+    assert watched.peak_mib < 400
+
+
+def test_a_real_1080p_file_of_six_minutes_stays_under_400_mib(fc, media):
+    path = media / "videos" / "ax_long_1080p_videoonly_lowbitrate.mp4"
+    if not path.exists():
+        pytest.skip("not in this media folder")
+    watched, told = extract_watched(fc, "--fps", "2", path)
+    assert told["frames"] == 726
+    print(f"peak {watched.peak_mib:.0f} MiB over {told['seconds']:.1f} s")
+    assert watched.peak_mib < 400
+
+
+def test_sparse_frames_of_long_footage_do_not_decode_all_of_it(fc, clip):
+    """A sample an hour costs seconds, where decoding the ten hours costs a minute and more."""
+    source = clip("ten_hours.mp4")
+    began = time.monotonic()
+    fc.extract("t", "--count", "10", source)
+    assert time.monotonic() - began < 10
+    assert len(fc.jpegs("t")) == 10

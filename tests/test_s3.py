@@ -1,0 +1,106 @@
+"""The cache in a bucket, and sources in a bucket, over HTTP."""
+
+import pytest
+
+from .support.framecache import Framecache, tree, without_attempt
+
+
+def objects(s3, bucket, prefix=""):
+    """{key: bytes} of a bucket."""
+    keys = [o["Key"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix) for o in page.get("Contents", [])]
+    return {k: s3.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys}
+
+
+@pytest.fixture(scope="module")
+def many(request, tmp_path_factory):
+    """A clip of 1,500 frames: more than one page of a listing."""
+    from .conftest import make_clip
+    from .media.make import ffmpeg
+
+    target = tmp_path_factory.mktemp("many") / "many.mp4"
+    ffmpeg("-stream_loop", "-1", "-i", make_clip("tick.mp4"), "-t", "150", "-c", "copy", target)
+    return target
+
+
+def test_a_bucket_holds_what_a_directory_holds(s3, s3_fc, bucket, new_store, clip):
+    sources = [clip("h264_bframes.mp4"), clip("vfr.mp4")]
+    here = new_store()
+    for fc in (s3_fc, here):
+        fc.extract("t", "--fps", "5", *sources)
+    there, local = objects(s3, bucket), tree(here.store)
+    assert sorted(there) == sorted(local)
+    for name, data in local.items():
+        if "/chunks/" in name:
+            assert without_attempt(there[name]) == without_attempt(data)
+        else:
+            assert there[name] == data
+    kinds = {k.rsplit(".", 1)[1]: s3.head_object(Bucket=bucket, Key=k)["ContentType"] for k in there}
+    assert kinds == {"jpg": "image/jpeg", "json": "application/json"}
+
+
+def test_1500_frames_are_listed_in_order_read_and_cleared_completely(s3, s3_fc, bucket, many, tmp_path):
+    told = s3_fc.extract("t", "--all", many, timeout=300).json
+    assert (told["frames"], told["written"]) == (1500, 1500)
+    assert [f["seq"] for f in s3_fc.frames("t")] == list(range(1500))
+    stored = objects(s3, bucket, "cache/timelines/t/frames/")
+    assert len(stored) == 1500
+    s3_fc.run("get", "t", "--seq", "0-1499", "--format", "jpeg", "--out", tmp_path / "out", timeout=300)
+    got = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    assert got == {k.rsplit("/", 1)[1]: v for k, v in stored.items()}
+    s3_fc.run("verify", "t", timeout=300)
+    # Its neighbours by name stay.
+    s3.put_object(Bucket=bucket, Key="cache/timelines/t1/frames/0.jpg", Body=b"x")
+    s3_fc.run("clear", "t", timeout=300)
+    left = [k for k in objects(s3, bucket) if "/timelines/t/" in k]
+    assert [k for k in left if not k.endswith("plan.json")] == []
+    assert "cache/timelines/t1/frames/0.jpg" in objects(s3, bucket)
+
+
+def test_a_prefix_in_the_store_is_kept_to(s3, s3_endpoint, bucket, clip):
+    fc = Framecache(f"s3://{bucket}/some/where", options=["--endpoint", s3_endpoint])
+    fc.extract("t", "--count", "2", clip("h264_bframes.mp4"))
+    keys = list(objects(s3, bucket))
+    assert len(keys) == 4 and all(k.startswith("some/where/") for k in keys)
+    assert len(fc.frames("t")) == 2
+
+
+def test_a_source_in_a_bucket_gives_the_frames_of_the_file(s3, s3_endpoint, bucket, new_store, clip):
+    source = clip("h264_gop250.mp4")
+    s3.upload_file(str(source), bucket, "media/a clip+1.mp4")
+    here, there = new_store(), new_store()
+    here.extract("t", "--fps", "3", source)
+    there.environment = {"AWS_ENDPOINT_URL": s3_endpoint}
+    there.extract("t", "--fps", "3", f"s3://{bucket}/media/a clip+1.mp4")
+    assert there.jpegs("t") == here.jpegs("t")
+    assert [f["timestamp"] for f in there.frames("t")] == [f["timestamp"] for f in here.frames("t")]
+
+
+def test_a_secret_or_a_signature_is_never_stored(s3, s3_endpoint, bucket, new_store, clip):
+    s3.upload_file(str(clip("h264_bframes.mp4")), bucket, "clip.mp4")
+    fc = new_store()
+    fc.environment = {"AWS_ENDPOINT_URL": s3_endpoint}
+    fc.extract("t", "--count", "2", f"s3://{bucket}/clip.mp4")
+    for name, data in tree(fc.store).items():
+        assert b"test-secret" not in data and b"AKTEST" not in data and b"X-Amz" not in data, name
+
+
+def test_a_run_on_s3_that_is_killed_goes_on_where_it_was(s3, s3_fc, bucket, many):
+    import signal
+    import time
+
+    process = s3_fc.start("extract", "--timeline", "t", "--backend", "cpu", "--all", many)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(objects_named(s3, bucket, "/chunks/")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    committed = set(objects_named(s3, bucket, "/chunks/"))
+    assert committed
+    told = s3_fc.extract("t", "--all", many, timeout=300).json
+    assert told["reused"] > 0 and told["reused"] + told["written"] == 1500
+    assert len(objects(s3, bucket, "cache/timelines/t/frames/")) == 1500
+
+
+def objects_named(s3, bucket, part):
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"cache/timelines/t{part}").get("Contents", [])
+    return [o["Key"] for o in listed]
