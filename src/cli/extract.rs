@@ -359,19 +359,19 @@ fn no_sampling() -> Error {
 }
 
 /// Progress on a terminal; silence elsewhere.
-struct Bar {
+pub struct Bar {
     bar: ProgressBar,
     stage: Mutex<Option<Stage>>,
 }
 
 impl Bar {
-    fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool) -> Self {
         let bar = if watched() && !quiet { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.enable_steady_tick(Duration::from_millis(200));
         Bar { bar, stage: Mutex::new(None) }
     }
 
-    fn hear(&self, event: Event<'_>) {
+    pub fn hear(&self, event: Event<'_>) {
         if let Event::Progress(progress) = event {
             self.show(&progress);
         }
@@ -388,7 +388,7 @@ impl Bar {
         self.bar.set_position(progress.done);
     }
 
-    fn clear(&self) {
+    pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

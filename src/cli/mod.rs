@@ -5,6 +5,9 @@ mod common;
 mod extract;
 mod framemd5;
 mod frames;
+mod get;
+mod output;
+mod select;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,7 @@ enum Command {
     Extract(extract::Args),
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
+    Get(get::Args),
     Framemd5(framemd5::Args),
 }
 
@@ -84,6 +88,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Extract(args) => extract::run(context, args).await,
         Command::Frames(args) => frames::run(context, args).await,
+        Command::Get(args) => get::run(context, args).await,
         Command::Framemd5(args) => framemd5::run(context, args).await,
     }
 }
