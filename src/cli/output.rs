@@ -4,12 +4,19 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Serialize;
 
+
 use crate::error::{Error, Reason, Result};
+use crate::jpeg::Encoder;
+use crate::media::colour::{Matrix, Range};
 use crate::media::facts::FrameFacts;
+use crate::media::picture::{self as image, Layout, Plane};
 use crate::npy;
 use crate::pixel::RgbImage;
+use crate::pixel::jfif::{JfifRequest, to_jfif};
+use crate::png::Pixels;
 
 /// A picture in the form of its file.
 pub enum Picture<'a> {
@@ -41,6 +48,30 @@ pub fn file_of(picture: &Picture<'_>) -> Result<Vec<u8>> {
     })
 }
 
+/// Full-range pixels as a JPEG: 4:2:0, or gray.
+///
+/// # Errors
+/// FIELD_INVALID for a quality that is none; INTERNAL where bytes do not fit the size.
+pub fn jpeg_of_pixels(pixels: &Pixels, quality: u8) -> Result<Vec<u8>> {
+    let (layout, width, height, data, samples) = match pixels {
+        Pixels::Gray(gray) => (Layout::Gray, gray.width, gray.height, &gray.data, 1),
+        Pixels::Rgb(rgb) => {
+            (Layout::Packed { r: 0, g: 1, b: 2, step: 3 }, rgb.width, rgb.height, &rgb.data, 3)
+        }
+    };
+    let none = Plane { data: &[], stride: 0 };
+    let picture = image::Picture {
+        layout,
+        depth: 8,
+        width,
+        height,
+        planes: [Plane { data, stride: samples * width }, none, none],
+        matrix: if samples == 1 { Matrix::Bt601 } else { Matrix::Rgb },
+        range: Range::Full,
+    };
+    Encoder::new(quality)?.encode(&to_jfif(&picture, &JfifRequest::default())?)
+}
+
 /// The head of an array of so many pictures of one size (width, height).
 pub fn stack_header(count: usize, (width, height): (usize, usize)) -> Result<Vec<u8>> {
     npy::header(&[count, height, width, 3])
@@ -57,6 +88,17 @@ pub fn base64_line(facts: &FrameFacts, jpeg: &[u8]) -> Result<String> {
     }
     let line = Line { seq: facts.seq, timestamp: facts.timestamp, jpeg_b64: STANDARD.encode(jpeg) };
     serde_json::to_string(&line).map_err(|e| Error::internal("could not write JSON").caused_by(e))
+}
+
+/// A file's bytes.
+///
+/// # Errors
+/// FIELD_INVALID where it cannot be read.
+pub fn read_file(path: &Path) -> Result<Bytes> {
+    let unread = |e: std::io::Error| {
+        Error::field(format!("could not read a file: {e}, path={}", path.display())).caused_by(e)
+    };
+    Ok(std::fs::read(path).map_err(unread)?.into())
 }
 
 /// A folder that files are written into, made at the first one.
