@@ -243,7 +243,7 @@ async fn from_cache(context: &Context, serving: &Serving<'_>, seqs: &[u64], sink
 }
 
 /// One frame is to blame, so that the others can be had.
-fn fails_alone(error: &Error) -> bool {
+pub fn fails_alone(error: &Error) -> bool {
     use crate::error::Code;
     error.reason().code() == Code::DataLoss
         || matches!(
