@@ -72,8 +72,8 @@ impl Layout {
     /// So many columns that `count` frames make a sheet about as high as wide.
     pub fn columns_for(count: usize) -> usize {
         match count {
-            0..=4 => count.max(1),
-            5..=12 => 4,
+            0..=5 => count.max(1),
+            6..=12 => 4,
             13..=30 => 6,
             _ => 8,
         }

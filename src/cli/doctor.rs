@@ -73,7 +73,7 @@ fn version() -> Check {
 }
 
 fn ffmpeg() -> Check {
-    good("FFmpeg", format!("{}, licence {}", av::version(), av::license()))
+    good("FFmpeg", format!("{}, licence {}", av::version().trim_start_matches("FFmpeg "), av::license()))
 }
 
 fn decoders() -> Check {

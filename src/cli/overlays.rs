@@ -137,7 +137,10 @@ async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
     let mut failed = Vec::new();
     for (file, result) in args.files.iter().zip(results) {
         if let Err(error) = result {
-            note(&format!("framecache: {}, file={}", error.message(), file.display()));
+            // A single one's failure is the command's own.
+            if count > 1 {
+                note(&format!("framecache: {}, file={}", error.message(), file.display()));
+            }
             failed.push(error);
         }
     }
