@@ -26,7 +26,7 @@ use crate::pixel::planes::{
     Byte, Checked, Chroma, ChromaTile, Kind, Sample, TILE, Word, replicate, subsampled,
 };
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
-use crate::pixel::simd::{self, Kernel, Level};
+use crate::pixel::simd::{self, Kernel, Level, Machine};
 use crate::pixel::{fit, orient};
 
 /// How the planes are to stand, and how large they may be.
@@ -275,7 +275,7 @@ impl<S: Sample> Kernel for Convert<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<M: Machine>(self) {
         let (chroma, c) = (self.chroma, self.to_jfif);
         let (width, height) = (self.source.picture.width, self.source.picture.height);
         let (chroma_width, chroma_height) = self.source.chroma_size(chroma);

@@ -52,41 +52,127 @@ impl Level {
 /// `run`, and what it calls, `#[inline(always)]`.
 pub(crate) trait Kernel {
     type Output;
-    fn run(self) -> Self::Output;
+    fn run<M: Machine>(self) -> Self::Output;
+}
+
+/// The one operation that the compiler does not find in scalar code.
+pub(crate) trait Machine {
+    /// For each of four rows the sum of `samples * (256*high + low)` modulo
+    /// 2^32. All slices are of one length, a multiple of [`LANES`].
+    fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4];
+}
+
+/// Samples that [`Machine::weigh`] takes at a time.
+pub(crate) const LANES: usize = 16;
+
+struct Scalar;
+
+impl Machine for Scalar {
+    #[inline(always)]
+    fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
+        samples.map(|samples| (dot(samples, high) << 8).wrapping_add(dot(samples, low)))
+    }
+}
+
+#[inline(always)]
+fn dot(samples: &[i16], weights: &[i16]) -> i32 {
+    let mut sum = 0i32;
+    for (&sample, &weight) in samples.iter().zip(weights) {
+        sum = sum.wrapping_add(i32::from(sample) * i32::from(weight));
+    }
+    sum
 }
 
 /// Runs `kernel` with the instructions of `level`, or with the best that this
 /// machine has where it lacks them.
 pub(crate) fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
-        Level::Baseline => kernel.run(),
+        Level::Baseline => kernel.run::<Scalar>(),
         #[cfg(target_arch = "x86_64")]
-        _ => run_x86(level, kernel),
+        _ => x86::run(level, kernel),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn run_x86<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    let best = Level::best();
-    if level == Level::Avx512 && best == Level::Avx512 {
-        // SAFETY: best() is Avx512 only where the processor reported avx512f, bw, dq, vl and avx2.
-        unsafe { run_avx512(kernel) }
-    } else if best != Level::Baseline {
-        // SAFETY: best() is above Baseline only where the processor reported avx2.
-        unsafe { run_avx2(kernel) }
-    } else {
-        kernel.run()
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Kernel, LANES, Level, Machine, Scalar};
+
+    pub(super) fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
+        let best = Level::best();
+        if level == Level::Avx512 && best == Level::Avx512 {
+            // SAFETY: best() is Avx512 only where the processor reported avx512f, bw, dq, vl and avx2.
+            unsafe { run_avx512(kernel) }
+        } else if best != Level::Baseline {
+            // SAFETY: best() is above Baseline only where the processor reported avx2.
+            unsafe { run_avx2(kernel) }
+        } else {
+            kernel.run::<Scalar>()
+        }
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
-}
+    #[target_feature(enable = "avx2")]
+    fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx2>()
+    }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+    fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx2>()
+    }
+
+    /// Named only by the two functions above, whose callers checked for avx2.
+    struct Avx2;
+
+    impl Machine for Avx2 {
+        #[inline(always)]
+        fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
+            // SAFETY: Avx2 is private to this module and named only where avx2 was found.
+            unsafe { weigh(samples, high, low) }
+        }
+    }
+
+    /// Weights are loaded once for four rows: 0.3 ms instead of 0.8 ms for the
+    /// horizontal pass of 1920 x 1080 to 32 columns.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
+        let (high, _) = high.as_chunks::<LANES>();
+        let low = &low.as_chunks::<LANES>().0[..high.len()];
+        let samples = samples.map(|row| &row.as_chunks::<LANES>().0[..high.len()]);
+        let mut highs = [_mm256_setzero_si256(); 4];
+        let mut lows = [_mm256_setzero_si256(); 4];
+        for i in 0..high.len() {
+            let (high, low) = (load(&high[i]), load(&low[i]));
+            for row in 0..4 {
+                let samples = load(&samples[row][i]);
+                highs[row] = _mm256_add_epi32(highs[row], _mm256_madd_epi16(samples, high));
+                lows[row] = _mm256_add_epi32(lows[row], _mm256_madd_epi16(samples, low));
+            }
+        }
+        let sums = |row: usize| _mm256_add_epi32(_mm256_slli_epi32::<8>(highs[row]), lows[row]);
+        // Adding neighbours twice leaves the four rows' sums side by side in each half.
+        let pairs = _mm256_hadd_epi32(sums(0), sums(1));
+        let more = _mm256_hadd_epi32(sums(2), sums(3));
+        let halves = _mm256_hadd_epi32(pairs, more);
+        let (below, above) = (
+            _mm256_castsi256_si128(halves),
+            _mm256_extracti128_si256::<1>(halves),
+        );
+        let total = _mm_add_epi32(below, above);
+        [
+            _mm_extract_epi32::<0>(total),
+            _mm_extract_epi32::<1>(total),
+            _mm_extract_epi32::<2>(total),
+            _mm_extract_epi32::<3>(total),
+        ]
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn load(lanes: &[i16; LANES]) -> __m256i {
+        // SAFETY: the reference covers the 32 bytes read; the load needs no alignment.
+        unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+    }
 }
