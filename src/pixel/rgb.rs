@@ -43,9 +43,14 @@ pub fn to_rgb_into(
     let upright = orientation == Orientation::default();
     let target = if upright { &mut out.data } else { &mut *coded };
     let (pixels, _) = fit(target, 3 * width * height).as_chunks_mut::<3>();
-    each_pixel::<Rgb>(Level::best(), picture, pixels)?;
+    convert(Level::best(), picture, pixels)?;
     if !upright {
         orient::turn::<3>(coded, (width, height), orientation, &mut out.data);
     }
     Ok(())
+}
+
+/// In coded orientation.
+pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [[u8; 3]]) -> Result<()> {
+    each_pixel::<Rgb>(level, picture, out)
 }
