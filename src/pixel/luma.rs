@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
 use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::planes::Checked;
 use crate::pixel::simd::Level;
 use crate::pixel::{GrayImage, RgbImage, fit, orient};
 
@@ -35,6 +36,7 @@ pub fn to_luma_into(
     out: &mut GrayImage,
 ) -> Result<()> {
     orient::check(orientation)?;
+    Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
     (out.width, out.height) = orientation.upright(width, height);
     let upright = orientation == Orientation::default();

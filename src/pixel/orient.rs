@@ -163,10 +163,11 @@ impl<const C: usize> Transpose<'_, C> {
         for (y, line) in block.iter_mut().enumerate() {
             line.copy_from_slice(&self.source[self.source_row(top + y) + left..][..BLOCK]);
         }
-        for x in 0..BLOCK {
-            let line: [[u8; C]; BLOCK] = std::array::from_fn(|y| block[y][x]);
+        let turned: [[[u8; C]; BLOCK]; BLOCK] =
+            std::array::from_fn(|x| std::array::from_fn(|y| block[y][x]));
+        for (x, line) in turned.iter().enumerate() {
             let at = self.out_row(left + x) + top;
-            self.out[at..][..BLOCK].copy_from_slice(&line);
+            self.out[at..][..BLOCK].copy_from_slice(line);
         }
     }
 

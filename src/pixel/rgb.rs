@@ -7,6 +7,7 @@
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
 use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::planes::Checked;
 use crate::pixel::simd::Level;
 use crate::pixel::{RgbImage, fit, orient};
 
@@ -38,6 +39,7 @@ pub fn to_rgb_into(
     out: &mut RgbImage,
 ) -> Result<()> {
     orient::check(orientation)?;
+    Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
     (out.width, out.height) = orientation.upright(width, height);
     let upright = orientation == Orientation::default();
