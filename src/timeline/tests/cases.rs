@@ -145,6 +145,16 @@ fn a_stretch_begins_with_the_frame_that_is_shown_at_its_start_under_fps() {
 }
 
 #[test]
+fn a_stretch_within_the_tolerance_before_a_frame_shows_the_frame_before_that() {
+    let mut sliver = made("0", source((1, 1000), &[0, 40, 80], &[0], 40));
+    sliver.spec.source_start = Some(exact("0.0397"));
+    sliver.spec.source_end = Some(exact("0.0399"));
+    let chunks = [sliver];
+    let count = Parameters::new(Sampling::Count(2));
+    assert_eq!(samples(&count, &chunks), [(0, 0), (1, 0)]);
+}
+
+#[test]
 fn count_takes_the_midpoints_of_equal_parts_and_puts_the_footages_ends_into_the_window() {
     let chunks = [made("0", steady(100, 10, 100))];
     let count = Parameters::new(Sampling::Count(4));
