@@ -19,7 +19,6 @@ pub mod put;
 pub mod put_index;
 pub mod read;
 pub mod record;
-mod rules;
 mod sealed;
 pub mod status;
 pub mod sweep;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::cache::keys::SpanId;
-use crate::cache::rules::digest;
 use crate::error::Result;
+use crate::timeline::digest::Digests;
 use crate::timeline::plan::{Kind, Plan, SpanRow};
 
 /// A stored plan: its rows' digests, and which row a sequence or record is of.
@@ -20,9 +20,7 @@ pub struct Planned {
 
 impl Planned {
     pub fn new(plan: Plan) -> Result<Self> {
-        let parameters = plan.parameters.as_ref();
-        let digests = plan.spans.iter().map(|row| digest(parameters, row));
-        let digests = digests.collect::<Result<Vec<_>>>()?;
+        let digests = digests_of(&plan)?;
         let mut by_first: Vec<usize> = (0..plan.spans.len())
             .filter(|&i| plan.spans.get(i).is_some_and(|r| r.count > 0))
             .collect();
@@ -116,6 +114,15 @@ impl Row<'_> {
     pub fn sequences(&self) -> std::ops::Range<u64> {
         self.row.first..self.row.first.saturating_add(self.row.count)
     }
+}
+
+/// None for a put plan, which has no rows to digest.
+fn digests_of(plan: &Plan) -> Result<Vec<String>> {
+    let Some(parameters) = &plan.parameters else {
+        return Ok(Vec::new());
+    };
+    let digests = Digests::new(parameters)?;
+    plan.spans.iter().map(|row| digests.of(row)).collect()
 }
 
 fn span_id(row: &SpanRow) -> SpanId {

@@ -6,15 +6,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::cache::objects;
 use crate::cache::planned::Planned;
-use crate::cache::rules::{Relation, relate};
 use crate::cache::sealed::{self, Unreadable};
 use crate::cache::{Profile, newer_schema};
 use crate::error::{Error, Reason, Result};
 use crate::store::{Condition, ETag};
+use crate::timeline::compare::{Relation, appended, extends};
 use crate::timeline::plan::Plan;
 
 /// Races that one claim survives; each round trip lost means that somebody
@@ -72,6 +70,23 @@ pub(super) enum Stored {
     Absent,
     Plan(Box<Planned>, ETag),
     Damaged(ETag),
+}
+
+/// A plan to be written, and when it may be.
+struct Step {
+    plan: Plan,
+    when: Condition,
+    claimed: Claimed,
+}
+
+impl Step {
+    fn replace(asked: &Plan, over: ETag) -> Self {
+        Step {
+            plan: asked.clone(),
+            when: Condition::IfMatch(over),
+            claimed: Claimed::Replaced,
+        }
+    }
 }
 
 impl Profile {
@@ -141,38 +156,44 @@ impl Profile {
 
     /// One round: none where somebody else's plan came between.
     async fn try_claim(&self, asked: &Plan, over: Over) -> Result<Option<Claim>> {
-        let (when, claimed) = match self.stored_plan().await? {
-            Stored::Absent => {
-                let legacy = self.is_legacy().await?;
-                if legacy && over == Over::Nothing {
-                    return Err(self.refuse_legacy());
-                }
-                let claimed = if legacy { Claimed::Replaced } else { Claimed::Created };
-                (Condition::IfAbsent, claimed)
-            }
-            Stored::Damaged(etag) if over == Over::Anything => (Condition::IfMatch(etag), Claimed::Replaced),
+        let step = match self.stored_plan().await? {
+            Stored::Absent => self.create(asked, over).await?,
+            Stored::Damaged(etag) if over == Over::Anything => Step::replace(asked, etag),
             Stored::Damaged(_) => return Err(self.damaged_plan()),
-            Stored::Plan(stored, etag) => {
-                let when = Condition::IfMatch(etag);
-                match relate(stored.plan(), asked) {
-                    Relation::Same => return Ok(Some(claim(*stored, Claimed::Unchanged))),
-                    Relation::Covered => return Ok(Some(claim(*stored, Claimed::Covered))),
-                    Relation::Extends => (when, Claimed::Appended),
-                    _ if over == Over::Anything => (when, Claimed::Replaced),
-                    Relation::Differs(what) => return Err(self.plan_differs(&what)),
-                    Relation::SourceChanged(what) => return Err(self.source_changed(&what)),
-                }
-            }
+            Stored::Plan(stored, etag) => match extends(stored.plan(), asked) {
+                Relation::Same => return Ok(Some(claim(*stored, Claimed::Unchanged))),
+                Relation::IsPrefix => return Ok(Some(claim(*stored, Claimed::Covered))),
+                Relation::Appends { .. } => Step {
+                    plan: appended(stored.plan(), asked),
+                    when: Condition::IfMatch(etag),
+                    claimed: Claimed::Appended,
+                },
+                _ if over == Over::Anything => Step::replace(asked, etag),
+                Relation::Differs(what) => return Err(self.plan_differs(&what)),
+                Relation::SourceChanged { chunk_id } => return Err(self.source_changed(&chunk_id)),
+            },
         };
-        self.put_plan(sealed::seal(asked, None)?, when).await?;
-        self.confirm(asked, claimed).await
-    }
-
-    async fn put_plan(&self, data: Bytes, when: Condition) -> Result<()> {
         // What became of the condition is read back: a put that was answered
         // by a reset may have happened all the same.
-        objects::put_json(&*self.store, &self.keys.plan(), data, when).await?;
-        Ok(())
+        let data = sealed::seal(&step.plan, None)?;
+        objects::put_json(&*self.store, &self.keys.plan(), data, step.when).await?;
+        self.confirm(asked, step.claimed).await
+    }
+
+    async fn create(&self, asked: &Plan, over: Over) -> Result<Step> {
+        let legacy = self.is_legacy().await?;
+        if legacy && over == Over::Nothing {
+            return Err(self.refuse_legacy());
+        }
+        Ok(Step {
+            plan: asked.clone(),
+            when: Condition::IfAbsent,
+            claimed: if legacy {
+                Claimed::Replaced
+            } else {
+                Claimed::Created
+            },
+        })
     }
 
     /// Reads the plan back: the claim, if it is one to work by.
@@ -180,8 +201,8 @@ impl Profile {
         let Stored::Plan(stored, _) = self.stored_plan().await? else {
             return Ok(None);
         };
-        Ok(match relate(stored.plan(), asked) {
-            Relation::Same | Relation::Covered => Some(self::claim(*stored, claimed)),
+        Ok(match extends(stored.plan(), asked) {
+            Relation::Same | Relation::IsPrefix => Some(self::claim(*stored, claimed)),
             _ => None,
         })
     }
@@ -214,17 +235,17 @@ impl Profile {
             .hint("replace them, use another profile, or clear them first")
     }
 
-    fn plan_differs(&self, what: &str) -> Error {
-        let message = format!("another plan is there already, {what}");
+    fn plan_differs(&self, what: &[String]) -> Error {
+        let message = format!("another plan is there already ({})", what.join("; "));
         self.keys
             .error(Reason::PlanDiffers, &message)
             .hint("replace it, or use another profile")
     }
 
-    fn source_changed(&self, what: &str) -> Error {
-        let message = format!("a source is not the one that was planned, {what}");
-        self.keys
-            .error(Reason::SourceChanged, &message)
+    fn source_changed(&self, chunk_id: &str) -> Error {
+        let what = "a source is not the one that was planned";
+        let message = format!("{what}: {} chunk_id={chunk_id}", self.keys.facts());
+        Error::new(Reason::SourceChanged, message)
             .hint("replace the plan, or bring the old source back")
     }
 

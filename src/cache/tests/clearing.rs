@@ -79,7 +79,7 @@ async fn a_put_profile_loses_its_plan_too() {
 #[tokio::test]
 async fn what_is_not_old_enough_or_of_unknown_age_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = crate::store::dir::DirStore::open(folder.path()).await.unwrap();
+    let store = crate::store::dir::DirStore::open(folder.path()).unwrap();
     let cache = cache_over(Arc::new(store));
     let profile = cache.profile("t", "default").unwrap();
     let plan = plan_of(vec![row("0", 0, 0, 1)]);
