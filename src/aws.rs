@@ -23,7 +23,7 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod fake;
 
-pub(crate) use body::read_body;
+pub(crate) use body::{answered, read_body};
 pub(crate) use failure::{Failure, Kind, Side};
 pub(crate) use retry::retry;
 

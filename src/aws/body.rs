@@ -1,4 +1,4 @@
-//! Reading an answer's body whole, without hanging on one that stalls.
+//! Reading answers whole, without hanging on one that stalls.
 
 use std::time::Duration;
 
@@ -6,6 +6,20 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 
 use super::failure::{Failure, Kind};
+
+/// The answer's head, unless none comes in time.
+pub(crate) async fn answered<T, E>(
+    stall: Duration,
+    request: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match tokio::time::timeout(stall, request).await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(_) => Err(Failure::new(Kind::Unavailable, "no answer came in time")),
+    }
+}
 
 /// The body, which must have `expected` bytes where the answer said so, and at most `limit`.
 pub(crate) async fn read_body(

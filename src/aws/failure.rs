@@ -96,7 +96,8 @@ fn kind_of(code: Option<&str>, answer: &HttpResponse) -> Kind {
         405 | 501 => Kind::NotImplemented,
         408 | 425 | 429 | 500 | 502..=506 | 508.. => Kind::Unavailable,
         409 => Kind::Conflict,
-        412 => Kind::Precondition,
+        // A range past the end of what was measured: the object is another.
+        412 | 416 => Kind::Precondition,
         507 => Kind::Full,
         _ => Kind::Refused,
     })

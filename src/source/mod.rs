@@ -1,6 +1,26 @@
-//! Byte sources that media is demuxed from.
+//! Byte sources that media is demuxed from: files, objects of S3, bytes in
+//! memory, and an init segment with its fragment. Blocking.
 
 use crate::error::Result;
+
+mod concat;
+mod file;
+mod identity;
+mod memory;
+mod policy;
+mod s3;
+mod uri;
+
+#[cfg(test)]
+mod tests;
+
+pub use concat::concat;
+pub use identity::identity;
+pub use memory::BytesSource;
+pub use policy::SourcePolicy;
+pub use uri::strip_credentials;
+
+use uri::Location;
 
 /// A media source of known size, read at offsets. Blocking.
 pub trait ByteSource: Send {
@@ -8,4 +28,39 @@ pub trait ByteSource: Send {
     fn bytes(&self) -> u64;
     /// Reads up to `buf.len()` bytes at `offset`; 0 only at or past the end.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+}
+
+/// Opens a path, `file://` or `s3://bucket/key`, if the policy allows it.
+///
+/// # Errors
+/// - FIELD_INVALID for other schemes, folders, pipes and devices.
+/// - SOURCE_DENIED outside the policy's roots and buckets, or by the system's permissions.
+/// - SOURCE_NOT_FOUND; SOURCE_UNAVAILABLE for the rest.
+pub fn open(uri: &str, policy: &SourcePolicy) -> Result<Box<dyn ByteSource>> {
+    match uri::parse(uri)? {
+        Location::File(path) => file::open(&path, policy),
+        Location::S3 { bucket, key } => {
+            policy.check_bucket(&bucket)?;
+            s3::open(policy.aws(), bucket, key)
+        }
+    }
+}
+
+/// Reads until `buf` is full or the source ends; gives how many bytes.
+pub(crate) fn read_full(
+    source: &mut dyn ByteSource,
+    mut offset: u64,
+    buf: &mut [u8],
+) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read_at(offset, rest)? {
+            0 => break,
+            count => {
+                filled += count;
+                offset += count as u64;
+            }
+        }
+    }
+    Ok(filled)
 }

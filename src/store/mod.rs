@@ -19,6 +19,7 @@ mod spec;
 pub(crate) mod conformance;
 
 pub use key::{MAX_KEY_BYTES, check_key, check_prefix, content_type_of};
+pub(crate) use spec::check_bucket;
 pub use spec::{Location, StoreSpec};
 
 /// No object of ours is larger (64 megapixels of JPEG at quality 100 are about 150 MB);

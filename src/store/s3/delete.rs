@@ -8,8 +8,8 @@ use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::{S3Store, answered, error};
-use crate::aws::{Failure, Kind, retry};
+use super::{S3Store, error};
+use crate::aws::{Failure, Kind, answered, retry};
 use crate::error::Result;
 
 /// The most that S3 takes at once.

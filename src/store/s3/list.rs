@@ -3,8 +3,8 @@
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
 
-use super::{S3Store, answered};
-use crate::aws::Failure;
+use super::S3Store;
+use crate::aws::{Failure, answered};
 use crate::store::{Entry, ListRequest, Page, check_key};
 
 /// The most that S3 gives at once.

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use crate::aws::{Endpoint, Failure, Kind, Lazy, Side, read_body, retry};
+use crate::aws::{Endpoint, Failure, Kind, Lazy, Side, answered, read_body, retry};
 use crate::error::{Error, Result};
 use crate::store::{
     Condition, ETag, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store, Written,
@@ -142,20 +142,6 @@ fn failed_condition(failure: &Failure, when: &Condition) -> bool {
         Condition::Always => false,
         Condition::IfAbsent => failure.kind == Kind::Precondition,
         Condition::IfMatch(_) => matches!(failure.kind, Kind::Precondition | Kind::NoKey),
-    }
-}
-
-/// The answer's head, unless none comes in time.
-async fn answered<T, E>(
-    stall: Duration,
-    request: impl Future<Output = Result<T, E>>,
-) -> Result<T, Failure>
-where
-    Failure: From<E>,
-{
-    match tokio::time::timeout(stall, request).await {
-        Ok(answer) => answer.map_err(Failure::from),
-        Err(_) => Err(Failure::new(Kind::Unavailable, "no answer came in time")),
     }
 }
 

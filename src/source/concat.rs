@@ -1,0 +1,27 @@
+//! One source after another, as an init segment before its fragment.
+
+use crate::error::Result;
+use crate::source::ByteSource;
+
+struct Concat {
+    init: Box<dyn ByteSource>,
+    body: Box<dyn ByteSource>,
+}
+
+/// `init`'s bytes, then `body`'s.
+pub fn concat(init: Box<dyn ByteSource>, body: Box<dyn ByteSource>) -> Box<dyn ByteSource> {
+    Box::new(Concat { init, body })
+}
+
+impl ByteSource for Concat {
+    fn bytes(&self) -> u64 {
+        self.init.bytes().saturating_add(self.body.bytes())
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        match offset.checked_sub(self.init.bytes()) {
+            None => self.init.read_at(offset, buf),
+            Some(offset) => self.body.read_at(offset, buf),
+        }
+    }
+}

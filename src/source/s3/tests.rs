@@ -1,0 +1,171 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::aws::fake::{End, Fake, Reply, Request};
+use crate::aws::{Endpoint, Lazy};
+use crate::error::{Reason, Result};
+use crate::source::tests::{anything, noise, whole};
+use crate::source::{ByteSource, open, read_full};
+
+const OBJECT_BYTES: usize = 20_000_000;
+
+/// Answers HEAD and ranges of an object as S3 does.
+fn serve(data: &[u8], etag: &str, request: &Request) -> Reply {
+    let etag_line = format!("etag: \"{etag}\"");
+    if request.method == "HEAD" {
+        // The head alone, with the object's length.
+        return Reply::new(200, data).cut(0, End::Close).header(&etag_line);
+    }
+    if request
+        .header("if-match")
+        .is_some_and(|wanted| wanted != format!("\"{etag}\""))
+    {
+        return Reply::error(412, "PreconditionFailed");
+    }
+    let range = request
+        .header("range")
+        .and_then(|range| range.strip_prefix("bytes="));
+    let (first, last) = range.and_then(|range| range.split_once('-')).unwrap();
+    let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+    Reply::new(206, &data[first..=last]).header(&etag_line)
+}
+
+/// The server runs on a runtime of its own: sources block the thread that reads them.
+fn object(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = runtime.unwrap();
+    let fake = runtime.block_on(Fake::start(script));
+    Server {
+        fake,
+        _runtime: runtime,
+    }
+}
+
+struct Server {
+    fake: Fake,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Server {
+    fn open(&self) -> Result<Box<dyn ByteSource>> {
+        let endpoint = Endpoint {
+            stall: Duration::from_millis(500),
+            deadline: Duration::from_secs(3),
+            ..self.fake.endpoint()
+        };
+        let aws = Lazy::with_credentials(endpoint, "user", "secret");
+        open("s3://bucket/folder/a.mp4", &anything().with_aws(aws))
+    }
+}
+
+#[test]
+fn an_object_is_read_by_ranges_once_each_when_read_forward() {
+    let data = noise(OBJECT_BYTES);
+    let served = data.clone();
+    let server = object(move |request| serve(&served, "v1", request));
+    let mut source = server.open().unwrap();
+    assert_eq!(source.bytes(), OBJECT_BYTES as u64);
+    let mut read = Vec::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = source.read_at(read.len() as u64, &mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        read.extend_from_slice(&buffer[..count]);
+    }
+    assert!(read == data);
+    let ranges = server.fake.requests().len() - 1;
+    assert_eq!(ranges, OBJECT_BYTES.div_ceil(1 << 20));
+}
+
+#[test]
+fn an_object_read_here_and_there_gives_the_right_bytes_from_few_ranges() {
+    let data = noise(OBJECT_BYTES);
+    let served = data.clone();
+    let server = object(move |request| serve(&served, "v1", request));
+    let mut source = server.open().unwrap();
+    for offset in [19_999_000, 5, 10_000_000, 7, 19_999_500, 10_000_100] {
+        let mut buffer = [0; 400];
+        let count = read_full(&mut *source, offset, &mut buffer).unwrap();
+        assert_eq!(
+            buffer[..count],
+            data[offset as usize..offset as usize + count]
+        );
+        assert_eq!(count, 400);
+    }
+    assert_eq!(server.fake.requests().len() - 1, 3);
+}
+
+#[test]
+fn an_object_that_changes_is_noticed_even_where_if_match_is_ignored() {
+    for ignores in [false, true] {
+        let gets = AtomicU64::new(0);
+        let data = noise(3_000_000);
+        let server = object(move |request| {
+            let later = request.method == "GET" && gets.fetch_add(1, Ordering::Relaxed) > 0;
+            let etag = if later { "v2" } else { "v1" };
+            let mut request = request.clone();
+            if ignores {
+                request.head = request.head.replace("if-match", "x-ignored");
+            }
+            serve(&data, etag, &request)
+        });
+        let mut source = server.open().unwrap();
+        source.read_at(0, &mut [0; 10]).unwrap();
+        let error = source.read_at(2_500_000, &mut [0; 10]).unwrap_err();
+        assert_eq!(error.reason(), Reason::SourceChanged, "{ignores}");
+    }
+}
+
+#[test]
+fn passing_errors_and_stalls_of_an_object_are_tried_again() {
+    let data = noise(3_000_000);
+    let served = data.clone();
+    let server = object(move |request| match request.number % 4 {
+        0 => Reply::error(503, "SlowDown"),
+        1 => serve(&served, "v1", request).cut(0, End::Hang),
+        2 => Reply::reset(),
+        _ => serve(&served, "v1", request),
+    });
+    let mut source = server.open().unwrap();
+    assert!(whole(&mut *source) == data);
+}
+
+#[test]
+fn an_object_that_cannot_be_had_says_why() {
+    let cases = [
+        (404, "NoSuchKey", Reason::SourceNotFound),
+        (404, "NoSuchBucket", Reason::SourceNotFound),
+        (403, "AccessDenied", Reason::SourceDenied),
+        (400, "InvalidRequest", Reason::SourceUnavailable),
+    ];
+    for (status, code, reason) in cases {
+        let server = object(move |_| Reply::error(status, code).cut(0, End::Close));
+        let error = server.open().err().unwrap();
+        assert_eq!(error.reason(), reason, "{code}");
+        assert!(error.hint_text().is_some());
+    }
+    let server = object(|_| Reply::silence());
+    let begin = Instant::now();
+    let error = server.open().err().unwrap();
+    assert_eq!(error.reason(), Reason::SourceUnavailable);
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn an_object_can_be_read_from_an_async_thread_too() {
+    let data = noise(100_000);
+    let served = data.clone();
+    let fake = std::thread::spawn(move || object(move |request| serve(&served, "v1", request)));
+    let server = fake.join().unwrap();
+    assert!(whole(&mut *server.open().unwrap()) == data);
+    std::thread::spawn(move || drop(server)).join().unwrap();
+}
