@@ -145,7 +145,11 @@ mod tests {
             row("2", 0, 20, 1),
         ]);
         let planned = planned(plan);
-        let of = |seq| planned.row_of(seq).map(|r| (r.row.chunk_id.clone(), r.row.span));
+        let of = |seq| {
+            planned
+                .row_of(seq)
+                .map(|r| (r.row.chunk_id.clone(), r.row.span))
+        };
         assert_eq!(of(2), None);
         assert_eq!(of(3), Some(("0".to_owned(), 0)));
         assert_eq!(of(4), Some(("0".to_owned(), 0)));

@@ -214,9 +214,13 @@ mod tests {
 
     #[test]
     fn the_json_names_are_the_contracts_own() {
-        let data = record(Outcome::Frames(vec![every_fact(5), every_fact(6)])).encode().unwrap();
+        let data = record(Outcome::Frames(vec![every_fact(5), every_fact(6)]))
+            .encode()
+            .unwrap();
         let json: serde_json::Value = serde_json::from_slice(&data).unwrap();
-        for name in ["schema", "digest", "attempt", "chunk_id", "span", "common", "frames"] {
+        for name in [
+            "schema", "digest", "attempt", "chunk_id", "span", "common", "frames",
+        ] {
             assert!(json.get(name).is_some(), "{name}");
         }
         assert_eq!(json["frames"][1]["seq"], 6);
@@ -228,7 +232,11 @@ mod tests {
     #[test]
     fn a_record_fits_only_the_row_it_is_of() {
         let row = row("0", 0, 5, 3);
-        let good = vec![frame_facts(5, b"a"), frame_facts(6, b"b"), frame_facts(7, b"c")];
+        let good = vec![
+            frame_facts(5, b"a"),
+            frame_facts(6, b"b"),
+            frame_facts(7, b"c"),
+        ];
         assert_eq!(fits(&Outcome::Frames(good.clone()), &row), Ok(()));
         let wrong = |change: fn(&mut Vec<FrameFacts>)| {
             let mut frames = good.clone();
@@ -242,8 +250,16 @@ mod tests {
         assert!(wrong(|f| f[1].repeats = Some(7)));
         assert!(wrong(|f| f[1].repeats = Some(5)));
         let fine = |change: fn(&mut Vec<FrameFacts>)| !wrong(change);
-        assert!(fine(|f| f[1] = FrameFacts { repeats: Some(5), seq: 6, ..f[0].clone() }));
-        assert!(fine(|f| f[1] = FrameFacts { missing: true, seq: 6, ..FrameFacts::default() }));
+        assert!(fine(|f| f[1] = FrameFacts {
+            repeats: Some(5),
+            seq: 6,
+            ..f[0].clone()
+        }));
+        assert!(fine(|f| f[1] = FrameFacts {
+            missing: true,
+            seq: 6,
+            ..FrameFacts::default()
+        }));
     }
 
     proptest! {
