@@ -288,7 +288,7 @@ impl Profile {
         Error::new(Reason::PlanDiffers, message).hint("use the release that wrote it")
     }
 
-    fn damaged_plan(&self) -> Error {
+    pub(super) fn damaged_plan(&self) -> Error {
         let what = "plan.json is damaged";
         self.keys
             .error(Reason::ObjectCorrupt, what)

@@ -69,8 +69,8 @@ impl Profile {
             let stored = index.candidates(facts.seq);
             !stored.is_empty() && stored.iter().all(|s| s.sha256 != facts.sha256)
         });
-        self.put_all(new.into_iter().map(|(f, _)| f)).await?;
-        self.still_put().await?;
+        self.put_all(new.iter().map(|(f, _)| *f)).await?;
+        self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
         self.put_all(over.into_iter().map(|(f, _)| f)).await?;
         Ok(PutDone {
@@ -141,17 +141,22 @@ impl Profile {
         self.store.sync().await
     }
 
-    async fn still_put(&self) -> Result<()> {
+    /// Where the plan went meanwhile, the new frames go too: without a plan
+    /// they would pass for a legacy cache.
+    async fn still_put(&self, new: &[(&PutFrame, &FrameFacts)]) -> Result<()> {
         match self.stored_plan().await? {
-            Stored::Plan(plan, _) if plan.is_put() => Ok(()),
-            _ => {
-                let what = "the profile was cleared or replaced while frames were put";
-                Err(self
-                    .keys
-                    .error(Reason::PlanDiffers, what)
-                    .hint("put them again"))
+            Stored::Plan(plan, _) if plan.is_put() => return Ok(()),
+            Stored::Absent => {
+                let keys: Vec<_> = new.iter().map(|(f, _)| self.keys.frame(f.seq)).collect();
+                self.store.delete(&keys).await?;
             }
+            _ => {}
         }
+        let what = "the profile was cleared or replaced while frames were put";
+        Err(self
+            .keys
+            .error(Reason::PlanDiffers, what)
+            .hint("put them again"))
     }
 
     /// Commits a record under the next free number: claimed, read back, compared.

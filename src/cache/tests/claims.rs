@@ -329,3 +329,47 @@ async fn what_a_newer_release_wrote_is_an_error_and_stays() {
     assert!(profile.verify(true).await.is_err());
     assert!(store.get(record).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_layout_of_a_later_release_is_an_error_that_names_it() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let packed = Plan {
+        layout: "packed".to_owned(),
+        ..one_chunk()
+    };
+    let data = crate::cache::sealed::seal(&packed, None).unwrap();
+    let json = PutOptions::durable("application/json");
+    store
+        .put("cache/timelines/t/plan.json", data, json)
+        .await
+        .unwrap();
+    let replace = Some(Replace::default());
+    for error in [
+        profile.load_plan().await.unwrap_err(),
+        profile.claim_plan(&one_chunk(), replace).await.unwrap_err(),
+    ] {
+        assert_eq!(error.reason(), Reason::PlanDiffers);
+        assert!(error.message().contains("packed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_plan_was_cleared_leaves_nothing_that_looks_legacy() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let plan = profile.claim_plan(&one_chunk(), None).await.unwrap().plan;
+    let row = plan.row(0).unwrap();
+    let request = crate::cache::clear::ClearRequest {
+        plan: true,
+        ..Default::default()
+    };
+    profile.clear(request).await.unwrap();
+    assert_eq!(
+        extract_row(&profile, row).await.unwrap(),
+        Committed::Superseded
+    );
+    assert!(listing(&*store).await.is_empty());
+    profile.claim_plan(&two_chunks(), None).await.unwrap();
+    assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
+}
