@@ -238,13 +238,11 @@ impl Bounds {
         let (begin, end) = (self.extent.begin, self.extent.owned_end());
         match source.shown.get(place) {
             _ if place == self.first_frame => Ok((begin, begin)),
-            Some(frame) if place < self.end_frame => {
-                let shown_from = source.clock.shown_from(frame.pts)?;
-                Ok((
-                    source.clock.time(frame.pts)?,
-                    shown_from.max(begin).min(end),
-                ))
-            }
+            // Not before `begin`: spans are far longer than the tolerance.
+            Some(frame) if place < self.end_frame => Ok((
+                source.clock.time(frame.pts)?,
+                source.clock.shown_from(frame.pts)?,
+            )),
             _ => Ok((end, end)),
         }
     }

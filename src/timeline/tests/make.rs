@@ -163,9 +163,14 @@ type Stretch = (Option<Exact>, Option<Exact>);
 
 fn any_stretch() -> impl Strategy<Value = Stretch> {
     let time = || proptest::option::weighted(0.4, any_time(2));
-    (time(), time()).prop_map(|(start, end)| {
+    let sliver = proptest::option::weighted(0.2, 1i128..2000);
+    (time(), time(), sliver).prop_map(|(start, end, sliver)| {
         let start_or_zero = start.unwrap_or(Exact::ZERO);
-        (start, end.filter(|end| *end > start_or_zero))
+        let end = end.filter(|end| *end > start_or_zero);
+        // Shorter than the tolerance: less than half a millisecond.
+        let sliver = sliver.map(|part| Exact::ratio(part, 4_000_000).unwrap());
+        let sliver_end = sliver.map(|length| start_or_zero.plus(length).unwrap());
+        (start, sliver_end.or(end))
     })
 }
 
