@@ -214,6 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_schema_1_is_written_and_read_as_it_always_was() {
+        // Made with Python: json by hand, hashlib.sha256 of it without attempt and seal.
+        let golden = concat!(
+            r#"{"attempt":"0123abc","seal":"7b4d8df8279789e859bd35001d6524b59e9e9b530bb50d773ab92fd1d548bc7f","#,
+            r#""schema":1,"digest":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd","#,
+            r#""chunk_id":"0","span":3,"common":{"bytes":1},"frames":["#,
+            r#"{"seq":5,"sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"},"#,
+            r#"{"seq":6,"sha256":"3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"}]}"#,
+        );
+        let frames = vec![frame_facts(5, b"a"), frame_facts(6, b"b")];
+        let record = record(Outcome::Frames(frames));
+        assert_eq!(record.encode().unwrap(), golden);
+        assert_eq!(Record::decode(golden.as_bytes()).unwrap(), record);
+    }
+
+    #[test]
     fn the_json_names_are_the_contracts_own() {
         let data = record(Outcome::Frames(vec![every_fact(5), every_fact(6)]))
             .encode()
