@@ -24,7 +24,12 @@ use common::{Context, Exit, Global};
 ///   framecache frames holiday                  what is in the cache
 ///   framecache sheet holiday -o sheet.jpg      a picture of it
 #[derive(Parser)]
-#[command(name = "framecache", version, verbatim_doc_comment, max_term_width = 100)]
+#[command(
+    name = "framecache",
+    version,
+    verbatim_doc_comment,
+    max_term_width = 100
+)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
@@ -35,7 +40,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Extract(extract::Args),
+    Extract(Box<extract::Args>),
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
     Framemd5(framemd5::Args),
@@ -82,7 +87,7 @@ fn run(cli: Cli) -> Result<Exit> {
 
 async fn command(context: &Context, command: Command) -> Result<Exit> {
     match command {
-        Command::Extract(args) => extract::run(context, args).await,
+        Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
         Command::Framemd5(args) => framemd5::run(context, args).await,
     }

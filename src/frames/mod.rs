@@ -15,9 +15,7 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use library::Library;
-pub use request::{
-    ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
-};
+pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 
 /// A cache, and the means to fill it. Made once a process.
 pub struct Frames {

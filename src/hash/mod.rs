@@ -5,9 +5,9 @@ mod cosines;
 mod dct;
 
 use crate::error::Result;
-use crate::timeline::plan::HashKind;
 use crate::pixel::GrayImage;
 use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch};
+use crate::timeline::plan::HashKind;
 
 /// Side of the picture that `phash` is made of.
 const PHASH_SIDE: usize = 32;
