@@ -16,6 +16,8 @@ use aws_sdk_s3::config::{
 };
 use tokio::sync::OnceCell;
 
+use crate::error::{Error, Result};
+
 mod body;
 mod failure;
 mod retry;
@@ -49,6 +51,19 @@ impl Default for Endpoint {
             region: None,
             deadline: Duration::from_secs(60),
             stall: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Endpoint {
+    /// # Errors
+    /// FIELD_INVALID where the url is none of http or https.
+    pub fn check(&self) -> Result<()> {
+        let fits = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        match &self.url {
+            Some(url) if !fits(url) => Err(Error::field("the S3 endpoint is no http or https url")
+                .hint("write it as http://host:port")),
+            _ => Ok(()),
         }
     }
 }

@@ -54,14 +54,21 @@ impl File {
     /// FIELD_INVALID for a file that cannot be read, is no TOML, or has unknown keys.
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |e| {
-            Error::field(format!("could not read the configuration, path={}", path.display())).caused_by(e)
+            Error::field(format!(
+                "could not read the configuration, path={}",
+                path.display()
+            ))
+            .caused_by(e)
         };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         toml::from_str(&text).map_err(|e| {
             let place = e.message().lines().next().unwrap_or_default().to_owned();
             Error::new(
                 Reason::FieldInvalid,
-                format!("the configuration is wrong: {place}, path={}", path.display()),
+                format!(
+                    "the configuration is wrong: {place}, path={}",
+                    path.display()
+                ),
             )
             .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames")
             .caused_by(e)
@@ -98,7 +105,10 @@ impl Settings {
                 region: file.region,
                 ..Endpoint::default()
             },
-            prefix: flags.prefix.or(file.prefix).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            prefix: flags
+                .prefix
+                .or(file.prefix)
+                .unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
             workers,
             limits: Limits {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),
@@ -121,7 +131,10 @@ mod tests {
     fn the_ancestors_bucket_counts_only_when_nothing_else_names_a_store() {
         assert_eq!(resolve(Flags::default(), None).store, DEFAULT_STORE);
         assert_eq!(resolve(Flags::default(), Some("mpr")).store, "s3://mpr");
-        let named = Flags { store: Some("here".into()), ..Flags::default() };
+        let named = Flags {
+            store: Some("here".into()),
+            ..Flags::default()
+        };
         assert_eq!(resolve(named, Some("mpr")).store, "here");
     }
 
@@ -130,9 +143,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("framecache.toml");
         std::fs::write(&path, "store = 'from-file'\nworkers = 3\n").unwrap();
-        let flags = Flags { config: Some(path.clone()), workers: Some(5), ..Flags::default() };
+        let flags = Flags {
+            config: Some(path.clone()),
+            workers: Some(5),
+            ..Flags::default()
+        };
         let settings = resolve(flags.clone(), None);
-        assert_eq!((settings.store.as_str(), settings.workers), ("from-file", 5));
+        assert_eq!(
+            (settings.store.as_str(), settings.workers),
+            ("from-file", 5)
+        );
         std::fs::write(&path, "stoer = 'x'\n").unwrap();
         let error = Settings::resolve(flags, |_| None).unwrap_err();
         assert!(error.message().contains("stoer"), "{error}");

@@ -19,17 +19,34 @@ pub fn width(text: &str) -> usize {
 /// Where a text has ink: x and y from its upper left corner, at scale 1. A
 /// character that the font has not is drawn as `?`, a space not at all.
 pub fn ink(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    text.chars().enumerate().flat_map(|(place, c)| glyph(c).map(move |(x, y)| (place * ADVANCE + x, y)))
+    text.chars()
+        .enumerate()
+        .flat_map(|(place, c)| glyph(c).map(move |(x, y)| (place * ADVANCE + x, y)))
 }
 
 fn glyph(c: char) -> impl Iterator<Item = (usize, usize)> {
-    let known = |c: char| BANDS.iter().find_map(|band| Some((band, band.characters.find(c)?)));
-    let found = if c == ' ' { None } else { known(c).or_else(|| known('?')) };
+    let known = |c: char| {
+        BANDS
+            .iter()
+            .find_map(|band| Some((band, band.characters.find(c)?)))
+    };
+    let found = if c == ' ' {
+        None
+    } else {
+        known(c).or_else(|| known('?'))
+    };
     let rows = found.into_iter().flat_map(|(band, place)| {
-        band.rows.iter().enumerate().map(move |(y, row)| (y, row.get(place * ADVANCE..).unwrap_or_default()))
+        band.rows
+            .iter()
+            .enumerate()
+            .map(move |(y, row)| (y, row.get(place * ADVANCE..).unwrap_or_default()))
     });
     rows.flat_map(|(y, row)| {
-        row.bytes().take(ADVANCE - 1).enumerate().filter(|(_, b)| *b == b'#').map(move |(x, _)| (x, y))
+        row.bytes()
+            .take(ADVANCE - 1)
+            .enumerate()
+            .filter(|(_, b)| *b == b'#')
+            .map(move |(x, _)| (x, y))
     })
 }
 
@@ -159,11 +176,17 @@ mod tests {
 
     #[test]
     fn every_character_of_ids_and_times_has_ink_of_its_own() {
-        let needed = ('0'..='9').chain('a'..='z').chain('A'..='Z').chain("._~-:=,/()#%+".chars());
+        let needed = ('0'..='9')
+            .chain('a'..='z')
+            .chain('A'..='Z')
+            .chain("._~-:=,/()#%+".chars());
         let mut seen = std::collections::HashSet::new();
         for c in needed {
             let ink: Vec<_> = glyph(c).collect();
-            assert!(!ink.is_empty() && ink.iter().all(|(x, y)| *x < 5 && *y < 9), "{c}");
+            assert!(
+                !ink.is_empty() && ink.iter().all(|(x, y)| *x < 5 && *y < 9),
+                "{c}"
+            );
             assert!(seen.insert(ink), "{c} looks like another character");
         }
     }
@@ -172,7 +195,11 @@ mod tests {
     fn rows_of_a_band_are_as_long_as_its_characters_need() {
         for band in &BANDS {
             let length = band.characters.len() * ADVANCE - 1;
-            assert!(band.rows.iter().all(|row| row.len() == length), "{}", band.characters);
+            assert!(
+                band.rows.iter().all(|row| row.len() == length),
+                "{}",
+                band.characters
+            );
         }
     }
 

@@ -45,7 +45,11 @@ mod tests {
         for (shape, start) in cases {
             let made = header(shape).unwrap();
             assert_eq!(made.len(), 128);
-            assert!(made.starts_with(start), "{:?}", String::from_utf8_lossy(&made));
+            assert!(
+                made.starts_with(start),
+                "{:?}",
+                String::from_utf8_lossy(&made)
+            );
             assert!(made[start.len()..127].iter().all(|b| *b == b' '));
             assert_eq!(made[127], b'\n');
         }

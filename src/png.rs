@@ -32,7 +32,12 @@ pub fn encode(image: &RgbImage) -> Result<Vec<u8>> {
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let mut out = Vec::new();
     PngEncoder::new(&mut out)
-        .write_image(&image.data, side(image.width), side(image.height), ExtendedColorType::Rgb8)
+        .write_image(
+            &image.data,
+            side(image.width),
+            side(image.height),
+            ExtendedColorType::Rgb8,
+        )
         .map_err(|e| Error::internal("could not write a PNG").caused_by(e))?;
     Ok(out)
 }
@@ -45,9 +50,17 @@ pub fn decode(png: &[u8]) -> Result<Pixels> {
     let (image, gray) = open(png)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
     Ok(if gray {
-        Pixels::Gray(GrayImage { width, height, data: image.into_luma8().into_raw() })
+        Pixels::Gray(GrayImage {
+            width,
+            height,
+            data: image.into_luma8().into_raw(),
+        })
     } else {
-        Pixels::Rgb(RgbImage { width, height, data: image.into_rgb8().into_raw() })
+        Pixels::Rgb(RgbImage {
+            width,
+            height,
+            data: image.into_rgb8().into_raw(),
+        })
     })
 }
 
@@ -58,21 +71,31 @@ pub fn decode(png: &[u8]) -> Result<Pixels> {
 pub fn decode_rgba(png: &[u8]) -> Result<RgbaImage> {
     let (image, _) = open(png)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
-    Ok(RgbaImage { width, height, data: image.into_rgba8().into_raw() })
+    Ok(RgbaImage {
+        width,
+        height,
+        data: image.into_rgba8().into_raw(),
+    })
 }
 
 fn open(png: &[u8]) -> Result<(DynamicImage, bool)> {
     let decoder = PngDecoder::new(Cursor::new(png)).map_err(|e| corrupt(png, e))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
-    let gray = matches!(decoder.color_type(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
+    let gray = matches!(
+        decoder.color_type(),
+        ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16
+    );
     let image = DynamicImage::from_decoder(decoder).map_err(|e| corrupt(png, e))?;
     Ok((image, gray))
 }
 
 fn corrupt(png: &[u8], error: image::ImageError) -> Error {
-    Error::new(Reason::MediaCorrupt, format!("decode PNG: damaged or no PNG bytes={}", png.len()))
-        .caused_by(error)
+    Error::new(
+        Reason::MediaCorrupt,
+        format!("decode PNG: damaged or no PNG bytes={}", png.len()),
+    )
+    .caused_by(error)
 }
 
 #[cfg(test)]
@@ -82,7 +105,11 @@ mod tests {
     #[test]
     fn pixels_come_back_as_they_were() {
         let data: Vec<u8> = (0..5 * 3 * 3).map(|n| (n * 5) as u8).collect();
-        let image = RgbImage { width: 5, height: 3, data: data.clone() };
+        let image = RgbImage {
+            width: 5,
+            height: 3,
+            data: data.clone(),
+        };
         let png = encode(&image).unwrap();
         assert!(matches!(decode(&png).unwrap(), Pixels::Rgb(back) if back == image));
         let rgba = decode_rgba(&png).unwrap();
@@ -91,7 +118,12 @@ mod tests {
 
     #[test]
     fn what_is_no_png_or_cut_off_is_corrupt() {
-        let png = encode(&RgbImage { width: 9, height: 9, data: vec![7; 243] }).unwrap();
+        let png = encode(&RgbImage {
+            width: 9,
+            height: 9,
+            data: vec![7; 243],
+        })
+        .unwrap();
         for bad in [&b""[..], b"text", &png[..20], &png[..png.len() / 2]] {
             assert_eq!(decode(bad).unwrap_err().reason(), Reason::MediaCorrupt);
         }

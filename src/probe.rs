@@ -124,13 +124,18 @@ fn stream(info: &StreamInfo) -> Stream {
         (true, false) => "video",
         (false, _) => "other",
     };
-    Stream { index: info.index, kind, codec: info.codec_name() }
+    Stream {
+        index: info.index,
+        kind,
+        codec: info.codec_name(),
+    }
 }
 
 fn video(track: &Track) -> Result<Video> {
     let (info, index) = (&track.info, &track.index);
     let tick = index.time_base.seconds()?;
-    let seconds = |ticks: i64| Ok::<f64, crate::error::Error>(tick.times(Exact::whole(ticks))?.to_f64());
+    let seconds =
+        |ticks: i64| Ok::<f64, crate::error::Error>(tick.times(Exact::whole(ticks))?.to_f64());
     let (first, end) = ends(&index.shown);
     let samples = info.samples();
     let (width, height) = info.size();
@@ -150,7 +155,10 @@ fn video(track: &Track) -> Result<Video> {
         rotation: track.orientation.rotation,
         colour: colour_tags(info.colour_code_points()),
         frame_rate: (duration > 0.0).then(|| index.shown.len() as f64 / duration),
-        stated_frame_rate: info.average_rate.or(info.real_rate).map(|(n, d)| format!("{n}/{d}")),
+        stated_frame_rate: info
+            .average_rate
+            .or(info.real_rate)
+            .map(|(n, d)| format!("{n}/{d}")),
         variable_frame_rate: varies(&index.shown),
         interlaced: info.interlaced(),
         time_base: index.time_base.to_string(),
@@ -169,13 +177,19 @@ fn video(track: &Track) -> Result<Video> {
 /// pts of the first frame, and where the last one ends.
 fn ends(shown: &[Shown]) -> (i64, i64) {
     let first = shown.first().map_or(0, |shown| shown.pts);
-    let end = shown.last().map_or(0, |shown| shown.pts.saturating_add(shown.duration));
+    let end = shown
+        .last()
+        .map_or(0, |shown| shown.pts.saturating_add(shown.duration));
     (first, end)
 }
 
 /// A clock of whole ticks cannot hold every rate: gaps of one rate differ by one.
 fn varies(shown: &[Shown]) -> bool {
-    let gaps = || shown.windows(2).map(|pair| pair[1].pts.saturating_sub(pair[0].pts));
+    let gaps = || {
+        shown
+            .windows(2)
+            .map(|pair| pair[1].pts.saturating_sub(pair[0].pts))
+    };
     match (gaps().min(), gaps().max()) {
         (Some(least), Some(most)) => most.saturating_sub(least) > 1,
         _ => false,
@@ -220,7 +234,14 @@ mod tests {
     use super::*;
 
     fn shown(pts: &[i64]) -> Vec<Shown> {
-        pts.iter().map(|&pts| Shown { pts, duration: 40, unit: 0, cut: false }).collect()
+        pts.iter()
+            .map(|&pts| Shown {
+                pts,
+                duration: 40,
+                unit: 0,
+                cut: false,
+            })
+            .collect()
     }
 
     #[test]
@@ -234,7 +255,10 @@ mod tests {
     fn untagged_colour_is_absent() {
         assert_eq!(colour_tags([2, 0, 2, 2]), ColourTags::default());
         let tags = colour_tags([1, 1, 1, 13]);
-        assert_eq!((tags.matrix.as_deref(), tags.range), (Some("bt709"), Some("limited")));
+        assert_eq!(
+            (tags.matrix.as_deref(), tags.range),
+            (Some("bt709"), Some("limited"))
+        );
         assert_eq!(tags.transfer.as_deref(), Some("iec61966-2-1"));
     }
 

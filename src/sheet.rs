@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::font;
-use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch, resize_rgb};
 use crate::pixel::RgbImage;
+use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch, resize_rgb};
 use crate::png::RgbaImage;
 
 type Colour = [u8; 3];
@@ -61,10 +61,17 @@ impl Layout {
     /// # Errors
     /// FIELD_INVALID where cells would be under 32 pixels wide, or the sheet over 16,384.
     pub fn new(width: usize, columns: usize) -> Result<Self> {
-        let layout = Layout { width, columns: columns.max(1) };
+        let layout = Layout {
+            width,
+            columns: columns.max(1),
+        };
         if width > MAX_SIDE || layout.cell_width() < 32 {
-            let message = format!("a sheet of this width cannot have so many columns, width={width} columns={columns}");
-            return Err(Error::field(message).hint(format!("give each column 42 pixels at least, and the sheet at most {MAX_SIDE}")));
+            let message = format!(
+                "a sheet of this width cannot have so many columns, width={width} columns={columns}"
+            );
+            return Err(Error::field(message).hint(format!(
+                "give each column 42 pixels at least, and the sheet at most {MAX_SIDE}"
+            )));
         }
         Ok(layout)
     }
@@ -86,7 +93,10 @@ impl Layout {
 
     /// The size in a cell of a picture of this shape (width and height as shown, in any unit).
     pub fn fitted(&self, width: f64, height: f64) -> (usize, usize) {
-        let most = (self.cell_width() as f64, (MAX_TALLNESS * self.cell_width()) as f64);
+        let most = (
+            self.cell_width() as f64,
+            (MAX_TALLNESS * self.cell_width()) as f64,
+        );
         let scale = (most.0 / width.max(1.0)).min(most.1 / height.max(1.0));
         let side = |side: f64| ((side * scale).round() as usize).max(1);
         (side(width), side(height))
@@ -98,7 +108,10 @@ impl Layout {
 /// # Errors
 /// As [`resize_rgb`].
 pub fn thumbnail(picture: &RgbImage, size: (usize, usize)) -> Result<RgbImage> {
-    resize_rgb(picture, &Geometry::whole((picture.width, picture.height), size, Filter::Box))
+    resize_rgb(
+        picture,
+        &Geometry::whole((picture.width, picture.height), size, Filter::Box),
+    )
 }
 
 /// Draws an overlay, brought to the picture's size, over it.
@@ -106,10 +119,22 @@ pub fn thumbnail(picture: &RgbImage, size: (usize, usize)) -> Result<RgbImage> {
 /// # Errors
 /// As [`Resampler::new`].
 pub fn lay_over(picture: &mut RgbImage, overlay: &RgbaImage) -> Result<()> {
-    let geometry = Geometry::whole((overlay.width, overlay.height), (picture.width, picture.height), Filter::Box);
+    let geometry = Geometry::whole(
+        (overlay.width, overlay.height),
+        (picture.width, picture.height),
+        Filter::Box,
+    );
     let mut resized = Vec::new();
-    Resampler::new(&geometry)?.run::<4>(&premultiplied(overlay), &mut Scratch::default(), &mut resized)?;
-    for (below, above) in picture.data.chunks_exact_mut(3).zip(resized.chunks_exact(4)) {
+    Resampler::new(&geometry)?.run::<4>(
+        &premultiplied(overlay),
+        &mut Scratch::default(),
+        &mut resized,
+    )?;
+    for (below, above) in picture
+        .data
+        .chunks_exact_mut(3)
+        .zip(resized.chunks_exact(4))
+    {
         let shows = 255 - u32::from(above[3]);
         for (below, above) in below.iter_mut().zip(above) {
             let mixed = u32::from(*above) + (u32::from(*below) * shows + 127) / 255;
@@ -137,9 +162,15 @@ fn premultiplied(image: &RgbaImage) -> Vec<u8> {
 /// FIELD_INVALID for a sheet over 16,384 pixels high.
 pub fn draw(layout: Layout, title: (&str, &str), cells: &[Cell]) -> Result<RgbImage> {
     let cell_width = layout.cell_width();
-    let heights = cells.iter().filter_map(|cell| Some(cell.picture.as_ref()?.height));
+    let heights = cells
+        .iter()
+        .filter_map(|cell| Some(cell.picture.as_ref()?.height));
     let cell_height = heights.max().unwrap_or(cell_width * 9 / 16).max(1);
-    let scale = if cells.iter().all(|cell| label_width(cell) * 2 <= cell_width) { 2 } else { 1 };
+    let scale = if cells.iter().all(|cell| label_width(cell) * 2 <= cell_width) {
+        2
+    } else {
+        1
+    };
     let row_height = cell_height + LABEL_GAP + font::HEIGHT * scale + LABEL_GAP + GAP;
     let top = MARGIN + font::HEIGHT * 2 + MARGIN;
     let rows = cells.len().div_ceil(layout.columns);
@@ -153,7 +184,12 @@ pub fn draw(layout: Layout, title: (&str, &str), cells: &[Cell]) -> Result<RgbIm
     for (place, cell) in cells.iter().enumerate() {
         let x = MARGIN + place % layout.columns * (cell_width + GAP);
         let y = top + place / layout.columns * row_height;
-        let area = Area { x, y, width: cell_width, height: cell_height };
+        let area = Area {
+            x,
+            y,
+            width: cell_width,
+            height: cell_height,
+        };
         canvas.cell(area, cell);
         canvas.label(area, cell, scale);
     }
@@ -176,7 +212,11 @@ struct Canvas(RgbImage);
 
 impl Canvas {
     fn new(width: usize, height: usize) -> Self {
-        Canvas(RgbImage { width, height, data: PAPER.repeat(width * height) })
+        Canvas(RgbImage {
+            width,
+            height,
+            data: PAPER.repeat(width * height),
+        })
     }
 
     fn set(&mut self, x: usize, y: usize, colour: Colour) {
@@ -193,13 +233,32 @@ impl Canvas {
     }
 
     fn outline(&mut self, area: Area, thickness: usize, colour: Colour) {
-        let Area { x, y, width, height } = area;
+        let Area {
+            x,
+            y,
+            width,
+            height,
+        } = area;
         let thickness = thickness.min(width).min(height);
         for edge in [
-            Area { height: thickness, ..area },
-            Area { y: y + height - thickness, height: thickness, ..area },
-            Area { width: thickness, ..area },
-            Area { x: x + width - thickness, width: thickness, ..area },
+            Area {
+                height: thickness,
+                ..area
+            },
+            Area {
+                y: y + height - thickness,
+                height: thickness,
+                ..area
+            },
+            Area {
+                width: thickness,
+                ..area
+            },
+            Area {
+                x: x + width - thickness,
+                width: thickness,
+                ..area
+            },
         ] {
             self.fill(edge, colour);
         }
@@ -207,7 +266,15 @@ impl Canvas {
 
     fn text(&mut self, (x, y): (usize, usize), scale: usize, colour: Colour, text: &str) {
         for (dx, dy) in font::ink(text) {
-            self.fill(Area { x: x + dx * scale, y: y + dy * scale, width: scale, height: scale }, colour);
+            self.fill(
+                Area {
+                    x: x + dx * scale,
+                    y: y + dy * scale,
+                    width: scale,
+                    height: scale,
+                },
+                colour,
+            );
         }
     }
 
@@ -240,7 +307,10 @@ impl Canvas {
     /// Centred; where it leaves room, the room is seen.
     fn picture(&mut self, area: Area, picture: &RgbImage) -> Area {
         self.fill(area, FRAME);
-        let (width, height) = (picture.width.min(area.width), picture.height.min(area.height));
+        let (width, height) = (
+            picture.width.min(area.width),
+            picture.height.min(area.height),
+        );
         let x = area.x + (area.width - width) / 2;
         let y = area.y + (area.height - height) / 2;
         for row in 0..height {
@@ -248,7 +318,12 @@ impl Canvas {
             let to = 3 * ((y + row) * self.0.width + x);
             self.0.data[to..to + 3 * width].copy_from_slice(&picture.data[from..from + 3 * width]);
         }
-        Area { x, y, width, height }
+        Area {
+            x,
+            y,
+            width,
+            height,
+        }
     }
 
     fn crossed(&mut self, area: Area) -> Area {
@@ -257,7 +332,11 @@ impl Canvas {
             let y = x * area.height.saturating_sub(1) / area.width.max(1);
             for dy in 0..2 {
                 self.set(area.x + x, area.y + (y + dy).min(area.height - 1), QUIET);
-                self.set(area.x + area.width - 1 - x, area.y + (y + dy).min(area.height - 1), QUIET);
+                self.set(
+                    area.x + area.width - 1 - x,
+                    area.y + (y + dy).min(area.height - 1),
+                    QUIET,
+                );
             }
         }
         area
@@ -269,10 +348,26 @@ impl Canvas {
     }
 
     fn tag(&mut self, area: Area, colour: Colour, text: &str) {
-        let scale = if 2 * font::width(text) + 12 <= area.width { 2 } else { 1 };
+        let scale = if 2 * font::width(text) + 12 <= area.width {
+            2
+        } else {
+            1
+        };
         let width = (font::width(text) * scale + 6 * scale).min(area.width);
-        self.fill(Area { width, height: ((font::HEIGHT + 6) * scale).min(area.height), ..area }, colour);
-        self.text((area.x + 3 * scale, area.y + 3 * scale), scale, BRIGHT, text);
+        self.fill(
+            Area {
+                width,
+                height: ((font::HEIGHT + 6) * scale).min(area.height),
+                ..area
+            },
+            colour,
+        );
+        self.text(
+            (area.x + 3 * scale, area.y + 3 * scale),
+            scale,
+            BRIGHT,
+            text,
+        );
     }
 
     fn label(&mut self, area: Area, cell: &Cell, scale: usize) {
@@ -290,15 +385,28 @@ mod tests {
     use super::*;
 
     fn flat(width: usize, height: usize, colour: Colour) -> RgbImage {
-        RgbImage { width, height, data: colour.repeat(width * height) }
+        RgbImage {
+            width,
+            height,
+            data: colour.repeat(width * height),
+        }
     }
 
     fn cell(picture: Option<RgbImage>, mark: Mark) -> Cell {
-        Cell { seq: 7, time: "0:01.500".to_owned(), picture, mark }
+        Cell {
+            seq: 7,
+            time: "0:01.500".to_owned(),
+            picture,
+            mark,
+        }
     }
 
     fn count(image: &RgbImage, colour: Colour) -> usize {
-        image.data.chunks_exact(3).filter(|pixel| **pixel == colour).count()
+        image
+            .data
+            .chunks_exact(3)
+            .filter(|pixel| **pixel == colour)
+            .count()
     }
 
     #[test]
@@ -317,10 +425,19 @@ mod tests {
         let layout = Layout::new(400, 2).unwrap();
         let size = layout.fitted(16.0, 9.0);
         let picture = || Some(flat(size.0, size.1, [9, 9, 9]));
-        let red = |picture, mark| count(&draw(layout, ("t", ""), &[cell(picture, mark)]).unwrap(), ALARM);
+        let red = |picture, mark| {
+            count(
+                &draw(layout, ("t", ""), &[cell(picture, mark)]).unwrap(),
+                ALARM,
+            )
+        };
         assert_eq!(red(picture(), Mark::None), 0);
         assert_eq!(red(picture(), Mark::Repeats(3)), 0);
-        for (picture, mark) in [(picture(), Mark::Damaged), (None, Mark::Missing), (None, Mark::Lost)] {
+        for (picture, mark) in [
+            (picture(), Mark::Damaged),
+            (None, Mark::Missing),
+            (None, Mark::Lost),
+        ] {
             assert!(red(picture, mark) > 1000);
         }
     }
@@ -330,11 +447,31 @@ mod tests {
         let mut picture = flat(2, 1, [100, 100, 100]);
         // Left: opaque red; right: wholly transparent green, which must not be seen.
         let data = vec![255, 0, 0, 255, 0, 255, 0, 0];
-        lay_over(&mut picture, &RgbaImage { width: 2, height: 1, data: data.clone() }).unwrap();
+        lay_over(
+            &mut picture,
+            &RgbaImage {
+                width: 2,
+                height: 1,
+                data: data.clone(),
+            },
+        )
+        .unwrap();
         assert_eq!(picture.data, [255, 0, 0, 100, 100, 100]);
         let mut half = flat(1, 1, [100, 100, 100]);
-        lay_over(&mut half, &RgbaImage { width: 2, height: 1, data }).unwrap();
-        assert!(half.data[0].abs_diff(178) < 2 && half.data[1].abs_diff(50) < 2, "{:?}", half.data);
+        lay_over(
+            &mut half,
+            &RgbaImage {
+                width: 2,
+                height: 1,
+                data,
+            },
+        )
+        .unwrap();
+        assert!(
+            half.data[0].abs_diff(178) < 2 && half.data[1].abs_diff(50) < 2,
+            "{:?}",
+            half.data
+        );
     }
 
     #[test]

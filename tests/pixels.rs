@@ -270,9 +270,9 @@ fn hashes_are_imagehashs() {
             data,
         };
         let kinds = [
-            hash::HashKind::Phash,
-            hash::HashKind::Dhash,
-            hash::HashKind::AverageHash,
+            framecache::timeline::plan::HashKind::Phash,
+            framecache::timeline::plan::HashKind::Dhash,
+            framecache::timeline::plan::HashKind::AverageHash,
         ];
         let hashes = hash::compute(&luma, &kinds).unwrap();
         let ours = [hashes.phash, hashes.dhash, hashes.average_hash]

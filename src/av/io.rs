@@ -90,7 +90,9 @@ extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
     let wanted = (length.max(0) as usize).min(reader.scratch.len());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        reader.source.read_at(reader.position, &mut reader.scratch[..wanted])
+        reader
+            .source
+            .read_at(reader.position, &mut reader.scratch[..wanted])
     }));
     match outcome {
         Ok(Ok(0)) => ffi::AVERROR_EOF,

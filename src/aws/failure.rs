@@ -71,6 +71,12 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
 impl<E> From<SdkError<E, HttpResponse>> for Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -81,10 +87,22 @@ where
             SdkError::ResponseError(_) | SdkError::TimeoutError(_) => Kind::Unavailable,
             other => kind_without_answer(other),
         };
-        // One line with every cause in it: the SDK's own text is "service error".
-        let text = aws_sdk_s3::error::DisplayErrorContext(&error).to_string();
-        Failure::caused(kind, text)
+        Failure::caused(kind, with_causes(&error))
     }
+}
+
+/// The SDK's own text is "service error" and no more; what matters is in its causes.
+fn with_causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(this) = cause {
+        let next = this.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = this.source();
+    }
+    text
 }
 
 fn kind_of(code: Option<&str>, answer: &HttpResponse) -> Kind {
@@ -171,7 +189,7 @@ fn meaning(kind: Kind, side: Side) -> (Reason, &'static str) {
         ),
         Kind::NoKey => (
             missing,
-            "check the uri: the bucket has no object of this key",
+            "check the uri: there is no object of this key, or no such bucket",
         ),
         Kind::NoBucket => (
             missing,

@@ -9,6 +9,8 @@ use super::failure::{Failure, Kind};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// Failures in a row before a person is told, who may have mistyped the endpoint.
+const WARN_AT: u32 = 3;
 
 /// Calls `attempt` again and again. Between attempts it waits a random time up to a bound that doubles ("full jitter"), so that many workers do not
 /// come back together. Answers at the deadline at the latest.
@@ -32,7 +34,9 @@ where
         if Instant::now() + delay >= end {
             return Err(failure);
         }
-        tracing::debug!(number, ?delay, ?failure, "trying the S3 service again");
+        if number == WARN_AT {
+            tracing::warn!(cause = %failure, "the S3 service fails; trying again");
+        }
         last = Some(failure);
         sleep(delay).await;
     }

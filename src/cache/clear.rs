@@ -71,12 +71,18 @@ impl Profile {
         }
         let plan_too = request.plan || self.is_put().await?;
         let mut cleared = Cleared {
-            records: self.clear_below(&self.keys.records_prefix(), request).await?,
-            frames: self.clear_below(&self.keys.frames_prefix(), request).await?,
+            records: self
+                .clear_below(&self.keys.records_prefix(), request)
+                .await?,
+            frames: self
+                .clear_below(&self.keys.frames_prefix(), request)
+                .await?,
             ..Cleared::default()
         };
         if request.overlays {
-            cleared.overlays = self.clear_below(&self.keys.overlays_prefix(), request).await?;
+            cleared.overlays = self
+                .clear_below(&self.keys.overlays_prefix(), request)
+                .await?;
         }
         if plan_too {
             cleared.plans = self.clear_plan(request.dry_run).await?;
@@ -85,7 +91,7 @@ impl Profile {
     }
 
     async fn clear_below(&self, prefix: &str, request: ClearRequest) -> Result<Tally> {
-        objects::delete_where(&*self.store, prefix, request.dry_run, |_| true).await
+        objects::delete_below(&*self.store, prefix, request.dry_run).await
     }
 
     async fn clear_plan(&self, dry_run: bool) -> Result<Tally> {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::cache::objects;
-use crate::cache::planned::Row;
+use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::read::Miss;
 use crate::cache::record::{self, Outcome, Record};
@@ -37,11 +37,11 @@ impl Profile {
     pub async fn commit_span(&self, row: Row<'_>, outcome: Outcome) -> Result<Committed> {
         self.check_outcome(row, &outcome)?;
         self.store.sync().await?;
-        let Stored::Plan(plan, _) = self.stored_plan().await? else {
-            return Ok(Committed::Superseded);
-        };
-        if !plan.has(row) {
-            return Ok(Committed::Superseded);
+        match self.stored_plan().await? {
+            Stored::Plan(plan, _) if plan.has(row) => {}
+            Stored::Plan(plan, _) => return self.give_up(row, Some(&plan)).await,
+            Stored::Absent => return self.give_up(row, None).await,
+            Stored::Damaged(_) => return Err(self.damaged_plan()),
         }
         if matches!(outcome, Outcome::Failed(_)) && self.is_complete(row).await? {
             return Ok(Committed::Kept);
@@ -55,6 +55,16 @@ impl Profile {
         let key = self.keys.record(&record.id);
         objects::put_json(&*self.store, &key, record.encode()?, Condition::Always).await?;
         Ok(Committed::Yes)
+    }
+
+    /// Takes back the frames of a row that is gone, where the plan as it is now
+    /// has no use for their numbers: without any plan they would pass for a legacy cache.
+    async fn give_up(&self, row: Row<'_>, plan: Option<&Planned>) -> Result<Committed> {
+        let unplanned = |seq: &u64| plan.is_none_or(|p| !p.is_put() && p.row_of(*seq).is_none());
+        let orphans = row.sequences().filter(unplanned);
+        let orphans: Vec<_> = orphans.map(|seq| self.keys.frame(seq)).collect();
+        self.store.delete(&orphans).await?;
+        Ok(Committed::Superseded)
     }
 
     /// The row's record, or why there is none that counts.

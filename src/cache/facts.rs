@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::cache::Profile;
 use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::SpanId;
 use crate::cache::planned::Planned;
 use crate::cache::put_index::PutIndex;
 use crate::cache::read::{Miss, View, legacy_facts};
-use crate::cache::Profile;
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
 
@@ -74,10 +74,9 @@ impl Profile {
             miss,
         };
         Ok(Some(match self.record(row).await? {
-            Ok(record) => record.into_frames().map_or_else(
-                |error| without(Miss::Failed(error)),
-                FactsBatch::Frames,
-            ),
+            Ok(record) => record
+                .into_frames()
+                .map_or_else(|error| without(Miss::Failed(error)), FactsBatch::Frames),
             Err(miss) => without(miss),
         }))
     }

@@ -310,7 +310,10 @@ mod tests {
     fn an_empty_prefix_leaves_no_slash_behind() {
         let keys = Layout::new("").unwrap().profile("a", "default").unwrap();
         assert_eq!(keys.plan(), "timelines/a/plan.json");
-        let keys = Layout::new("/a/b/").unwrap().profile("c", "default").unwrap();
+        let keys = Layout::new("/a/b/")
+            .unwrap()
+            .profile("c", "default")
+            .unwrap();
         assert_eq!(keys.plan(), "a/b/timelines/c/plan.json");
     }
 
@@ -322,8 +325,19 @@ mod tests {
         }
         let base = "cache/timelines/tl-1/frames/";
         for name in [
-            "01.jpg", "00.jpg", "+1.jpg", "-1.jpg", " 1.jpg", "1.jpeg", "1.JPG", ".jpg", "1.jpg.tmp",
-            "a/1.jpg", "1", "18446744073709551616.jpg", "\u{661}.jpg",
+            "01.jpg",
+            "00.jpg",
+            "+1.jpg",
+            "-1.jpg",
+            " 1.jpg",
+            "1.jpeg",
+            "1.JPG",
+            ".jpg",
+            "1.jpg.tmp",
+            "a/1.jpg",
+            "1",
+            "18446744073709551616.jpg",
+            "\u{661}.jpg",
         ] {
             assert_eq!(keys.frame_of(&format!("{base}{name}")), None, "{name}");
         }
@@ -336,7 +350,14 @@ mod tests {
         let id = span("put", 4_294_967_295);
         assert_eq!(keys.record_of(&keys.record(&id)), Some(id));
         let base = keys.records_prefix();
-        for name in ["0/01.json", "0/1.jsn", "0/a/1.json", "x.json", "0/4294967296.json", "-a/0.json"] {
+        for name in [
+            "0/01.json",
+            "0/1.jsn",
+            "0/a/1.json",
+            "x.json",
+            "0/4294967296.json",
+            "-a/0.json",
+        ] {
             assert_eq!(keys.record_of(&format!("{base}{name}")), None, "{name}");
         }
     }
@@ -344,11 +365,16 @@ mod tests {
     #[test]
     fn ids_that_could_leave_the_root_are_refused() {
         let layout = Layout::new("cache").unwrap();
-        for id in ["", "..", ".", ".a", "-a", "a/b", "a\\b", "%2e", "a%2f..", "a\0", "\u{e9}", "a b"] {
+        for id in [
+            "", "..", ".", ".a", "-a", "a/b", "a\\b", "%2e", "a%2f..", "a\0", "\u{e9}", "a b",
+        ] {
             assert!(layout.profile(id, "default").is_err(), "timeline {id:?}");
             assert!(layout.profile("a", id).is_err(), "profile {id:?}");
             assert!(keys("default").job_prefix(id).is_err(), "job {id:?}");
-            assert!(keys("default").stage_prefix("j", id).is_err(), "stage {id:?}");
+            assert!(
+                keys("default").stage_prefix("j", id).is_err(),
+                "stage {id:?}"
+            );
         }
         assert!(layout.profile(&"a".repeat(129), "default").is_err());
         for prefix in ["..", "a/../b", "a//b", ".tmp"] {

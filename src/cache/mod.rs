@@ -19,11 +19,11 @@ pub mod put;
 pub mod put_index;
 pub mod read;
 pub mod record;
-mod rules;
 mod sealed;
 pub mod status;
 pub mod sweep;
 pub mod verify;
+mod verify_checks;
 
 #[cfg(test)]
 mod testing;
@@ -40,7 +40,10 @@ use crate::timeline::plan::SCHEMA;
 pub use self::objects::Tally;
 
 use self::keys::{Layout, ProfileKeys};
+use self::plans::PlanMemo;
 
+/// One object a frame; the only layout there is.
+const LAYOUT: &str = "frames";
 /// Requests to the store that one operation has under way at most.
 const CONCURRENCY: usize = 32;
 
@@ -73,6 +76,7 @@ impl Cache {
             store: self.store.clone(),
             keys: self.layout.profile(timeline, profile)?,
             attempt: new_attempt().into(),
+            memo: Arc::default(),
         })
     }
 }
@@ -84,6 +88,7 @@ pub struct Profile {
     keys: ProfileKeys,
     /// Written into the records that this handle commits.
     attempt: Arc<str>,
+    memo: Arc<PlanMemo>,
 }
 
 impl Profile {
@@ -102,5 +107,6 @@ fn new_attempt() -> String {
 /// What was stored by a release that knows more than this one.
 fn newer_schema(what: &str, schema: u64) -> Error {
     let message = format!("{what} was written by a newer release: schema={schema} known={SCHEMA}");
-    Error::new(Reason::PlanDiffers, message).hint("use that release, or clear the profile with its plan")
+    Error::new(Reason::PlanDiffers, message)
+        .hint("use that release, or clear the profile with its plan")
 }

@@ -21,33 +21,47 @@ pub async fn put_frame(store: &dyn Store, key: &str, jpeg: Bytes) -> Result<()> 
 }
 
 /// Puts a plan or record: durable when it answers.
-pub async fn put_json(store: &dyn Store, key: &str, data: Bytes, when: Condition) -> Result<Written> {
+pub async fn put_json(
+    store: &dyn Store,
+    key: &str,
+    data: Bytes,
+    when: Condition,
+) -> Result<Written> {
     store
         .put(key, data, PutOptions::durable(JSON).when(when))
         .await
 }
 
 /// Every object whose key starts with `prefix`, in byte order of the keys.
-pub fn entries<'a>(store: &'a dyn Store, prefix: &'a str) -> impl Stream<Item = Result<Entry>> + 'a {
+pub fn entries<'a>(
+    store: &'a dyn Store,
+    prefix: &'a str,
+) -> impl Stream<Item = Result<Entry>> + 'a {
     pages(store, prefix)
         .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
         .try_flatten()
 }
 
 /// The same, a page at a time.
-pub fn pages<'a>(store: &'a dyn Store, prefix: &'a str) -> impl Stream<Item = Result<Vec<Entry>>> + 'a {
-    stream::try_unfold(Some(None), move |state: Option<Option<String>>| async move {
-        let Some(token) = state else {
-            return Ok(None);
-        };
-        let request = ListRequest {
-            prefix,
-            token,
-            ..ListRequest::default()
-        };
-        let page = store.list(request).await?;
-        Ok(Some((page.entries, page.next.map(Some))))
-    })
+pub fn pages<'a>(
+    store: &'a dyn Store,
+    prefix: &'a str,
+) -> impl Stream<Item = Result<Vec<Entry>>> + 'a {
+    stream::try_unfold(
+        Some(None),
+        move |state: Option<Option<String>>| async move {
+            let Some(token) = state else {
+                return Ok(None);
+            };
+            let request = ListRequest {
+                prefix,
+                token,
+                ..ListRequest::default()
+            };
+            let page = store.list(request).await?;
+            Ok(Some((page.entries, page.next.map(Some))))
+        },
+    )
 }
 
 /// The folders right below `prefix`, each as its whole prefix ending in `/`.
@@ -106,22 +120,17 @@ impl Tally {
     }
 }
 
-/// Counts the objects that `gone` says yes to, and deletes them unless it is a dry run.
-pub async fn delete_where(
-    store: &dyn Store,
-    prefix: &str,
-    dry_run: bool,
-    gone: impl Fn(&Entry) -> bool,
-) -> Result<Tally> {
+/// Counts the objects whose keys start with `prefix`, and deletes them unless
+/// it is a dry run.
+pub async fn delete_below(store: &dyn Store, prefix: &str, dry_run: bool) -> Result<Tally> {
     let mut tally = Tally::default();
     for _ in 0..MAX_DELETE_PASSES {
         let before = tally.objects;
         let mut listed = std::pin::pin!(pages(store, prefix));
         while let Some(page) = listed.try_next().await? {
-            let doomed: Vec<_> = page.into_iter().filter(&gone).collect();
-            doomed.iter().for_each(|entry| tally.add(entry));
-            if !dry_run && !doomed.is_empty() {
-                let keys: Vec<_> = doomed.into_iter().map(|e| e.key).collect();
+            page.iter().for_each(|entry| tally.add(entry));
+            if !dry_run && !page.is_empty() {
+                let keys: Vec<_> = page.into_iter().map(|e| e.key).collect();
                 store.delete(&keys).await?;
             }
         }

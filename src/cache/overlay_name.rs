@@ -67,7 +67,10 @@ pub fn decode(encoded: &str) -> Option<String> {
 /// The character of an escape that our writer makes, if `text` starts with one.
 fn escape_at(text: &str) -> Option<char> {
     let digits = text.strip_prefix('%')?.get(..2)?;
-    if digits.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'A'..=b'F')) {
+    if digits
+        .bytes()
+        .any(|b| !matches!(b, b'0'..=b'9' | b'A'..=b'F'))
+    {
         return None;
     }
     let c = char::from(u8::from_str_radix(digits, 16).ok()?);
@@ -99,7 +102,9 @@ mod tests {
 
     #[test]
     fn escapes_that_our_writer_never_makes_stay_as_they_are() {
-        for kept in ["%41", "%2f", "%", "%2", "%%", "a%20b", "%\u{e9}1", "%C3%A9", "%+5"] {
+        for kept in [
+            "%41", "%2f", "%", "%2", "%%", "a%20b", "%\u{e9}1", "%C3%A9", "%+5",
+        ] {
             assert_eq!(decode(kept).unwrap(), kept);
         }
         assert_eq!(decode("%252F").unwrap(), "%2F");

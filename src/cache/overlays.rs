@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::keys::{OverlayId, folder_name};
 use crate::cache::objects::{self, Tally};
-use crate::cache::{CONCURRENCY, Profile};
+use crate::cache::{CONCURRENCY, Profile, overlay_name};
 use crate::error::{Error, Result};
 use crate::store::PutOptions;
 
@@ -41,7 +41,9 @@ impl Profile {
     /// # Errors
     /// The store's own, where it cannot make them durable.
     pub async fn put_overlays(&self, overlays: Vec<PutOverlay>) -> Result<Vec<Result<()>>> {
-        let puts = overlays.into_iter().map(|overlay| self.put_overlay(overlay));
+        let puts = overlays
+            .into_iter()
+            .map(|overlay| self.put_overlay(overlay));
         let results = stream::iter(puts).buffered(CONCURRENCY).collect().await;
         self.store.sync().await?;
         Ok(results)
@@ -64,8 +66,8 @@ impl Profile {
         if let Some(object) = self.store.get(&key).await? {
             return Ok(Some(object.data));
         }
-        // The ancestor wrote `%` and `/` as they are.
-        if !id.name.contains(['%', '/', '\\']) {
+        // The ancestor wrote every name as it is.
+        if overlay_name::encode(&id.name) == id.name {
             return Ok(None);
         }
         let listed = self.list_overlays(&id.job, &id.stage, Some(id.seq)).await?;
@@ -80,8 +82,15 @@ impl Profile {
     ///
     /// # Errors
     /// FIELD_INVALID as [`crate::cache::keys::ProfileKeys::overlay`]; the store's own.
-    pub async fn find_overlays(&self, frames: &OverlayFrames, names: &[String]) -> Result<Vec<OverlayItem>> {
-        let lists = frames.seqs.iter().map(|&seq| self.list_overlays(&frames.job, &frames.stage, Some(seq)));
+    pub async fn find_overlays(
+        &self,
+        frames: &OverlayFrames,
+        names: &[String],
+    ) -> Result<Vec<OverlayItem>> {
+        let lists = frames
+            .seqs
+            .iter()
+            .map(|&seq| self.list_overlays(&frames.job, &frames.stage, Some(seq)));
         let lists: Vec<Vec<OverlayItem>> = stream::iter(lists.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
@@ -127,7 +136,12 @@ impl Profile {
     ///
     /// # Errors
     /// FIELD_INVALID unless both are ids; the store's own.
-    pub async fn list_overlays(&self, job: &str, stage: &str, seq: Option<u64>) -> Result<Vec<OverlayItem>> {
+    pub async fn list_overlays(
+        &self,
+        job: &str,
+        stage: &str,
+        seq: Option<u64>,
+    ) -> Result<Vec<OverlayItem>> {
         let prefix = match seq {
             Some(seq) => self.keys.frame_overlays_prefix(job, stage, seq)?,
             None => self.keys.stage_prefix(job, stage)?,
@@ -145,7 +159,8 @@ impl Profile {
         }
         items.sort_by(|a, b| a.id.cmp(&b.id));
         // One name under two keys (the ancestor's and ours): ours is served.
-        let ours = |item: &OverlayItem| self.keys.overlay(&item.id).ok().as_deref() == Some(&item.key);
+        let ours =
+            |item: &OverlayItem| self.keys.overlay(&item.id).ok().as_deref() == Some(&item.key);
         items.dedup_by(|later, kept| {
             let same = later.id == kept.id;
             if same && ours(later) {
@@ -163,7 +178,7 @@ impl Profile {
     pub async fn delete_overlays(&self, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
         let mut tally = Tally::default();
         for prefix in self.scope_prefixes(scope).await? {
-            let deleted = objects::delete_where(&*self.store, &prefix, dry_run, |_| true).await?;
+            let deleted = objects::delete_below(&*self.store, &prefix, dry_run).await?;
             tally.objects += deleted.objects;
             tally.bytes += deleted.bytes;
         }
@@ -203,7 +218,8 @@ fn check_png(data: &[u8]) -> Result<()> {
     const START: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
     let size = data.strip_prefix(START).and_then(|ihdr| ihdr.get(..8));
     // Four-byte sides, neither 0 nor over 2^31 - 1.
-    let side_is_good = |side: &[u8]| side.iter().any(|&b| b != 0) && side.iter().take(1).all(|b| b & 0x80 == 0);
+    let side_is_good =
+        |side: &[u8]| side.iter().any(|&b| b != 0) && side.iter().take(1).all(|b| b & 0x80 == 0);
     match size {
         Some(size) if size.chunks_exact(4).all(side_is_good) => Ok(()),
         _ => Err(Error::field("an overlay is no PNG").hint("send the bytes of a PNG file")),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::cache::keys::SpanId;
-use crate::cache::rules::digest;
 use crate::error::Result;
+use crate::timeline::digest::Digests;
 use crate::timeline::plan::{Kind, Plan, SpanRow};
 
 /// A stored plan: its rows' digests, and which row a sequence or record is of.
@@ -20,9 +20,7 @@ pub struct Planned {
 
 impl Planned {
     pub fn new(plan: Plan) -> Result<Self> {
-        let parameters = plan.parameters.as_ref();
-        let digests = plan.spans.iter().map(|row| digest(parameters, row));
-        let digests = digests.collect::<Result<Vec<_>>>()?;
+        let digests = digests_of(&plan)?;
         let mut by_first: Vec<usize> = (0..plan.spans.len())
             .filter(|&i| plan.spans.get(i).is_some_and(|r| r.count > 0))
             .collect();
@@ -118,6 +116,15 @@ impl Row<'_> {
     }
 }
 
+/// None for a put plan, which has no rows to digest.
+fn digests_of(plan: &Plan) -> Result<Vec<String>> {
+    let Some(parameters) = &plan.parameters else {
+        return Ok(Vec::new());
+    };
+    let digests = Digests::new(parameters)?;
+    plan.spans.iter().map(|row| digests.of(row)).collect()
+}
+
 fn span_id(row: &SpanRow) -> SpanId {
     SpanId {
         chunk_id: row.chunk_id.clone(),
@@ -138,7 +145,11 @@ mod tests {
             row("2", 0, 20, 1),
         ]);
         let planned = planned(plan);
-        let of = |seq| planned.row_of(seq).map(|r| (r.row.chunk_id.clone(), r.row.span));
+        let of = |seq| {
+            planned
+                .row_of(seq)
+                .map(|r| (r.row.chunk_id.clone(), r.row.span))
+        };
         assert_eq!(of(2), None);
         assert_eq!(of(3), Some(("0".to_owned(), 0)));
         assert_eq!(of(4), Some(("0".to_owned(), 0)));

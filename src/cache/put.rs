@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::{PUT_CHUNK, SpanId};
 use crate::cache::objects;
 use crate::cache::planned::Planned;
@@ -20,13 +21,11 @@ use crate::cache::put_index::{DIGEST, PutIndex, next_number};
 use crate::cache::read::legacy_facts;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::sha256_hex;
-use crate::cache::{CONCURRENCY, Profile};
+use crate::cache::{CONCURRENCY, LAYOUT, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
 use crate::store::Condition;
 use crate::timeline::plan::{Kind, Plan, SCHEMA};
-
-use super::inventory::ListedFrames;
 
 /// Races for a record's number that one call survives.
 const MAX_NUMBER_ROUNDS: usize = 64;
@@ -70,8 +69,8 @@ impl Profile {
             let stored = index.candidates(facts.seq);
             !stored.is_empty() && stored.iter().all(|s| s.sha256 != facts.sha256)
         });
-        self.put_all(new.into_iter().map(|(f, _)| f)).await?;
-        self.still_put().await?;
+        self.put_all(new.iter().map(|(f, _)| *f)).await?;
+        self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
         self.put_all(over.into_iter().map(|(f, _)| f)).await?;
         Ok(PutDone {
@@ -142,14 +141,22 @@ impl Profile {
         self.store.sync().await
     }
 
-    async fn still_put(&self) -> Result<()> {
+    /// Where the plan went meanwhile, the new frames go too: without a plan
+    /// they would pass for a legacy cache.
+    async fn still_put(&self, new: &[(&PutFrame, &FrameFacts)]) -> Result<()> {
         match self.stored_plan().await? {
-            Stored::Plan(plan, _) if plan.is_put() => Ok(()),
-            _ => {
-                let what = "the profile was cleared or replaced while frames were put";
-                Err(self.keys.error(Reason::PlanDiffers, what).hint("put them again"))
+            Stored::Plan(plan, _) if plan.is_put() => return Ok(()),
+            Stored::Absent => {
+                let keys: Vec<_> = new.iter().map(|(f, _)| self.keys.frame(f.seq)).collect();
+                self.store.delete(&keys).await?;
             }
+            _ => {}
         }
+        let what = "the profile was cleared or replaced while frames were put";
+        Err(self
+            .keys
+            .error(Reason::PlanDiffers, what)
+            .hint("put them again"))
     }
 
     /// Commits a record under the next free number: claimed, read back, compared.
@@ -175,7 +182,10 @@ impl Profile {
             }
         }
         let what = "others took each number of a put record that was tried";
-        Err(self.keys.error(Reason::StoreUnavailable, what).hint("try again"))
+        Err(self
+            .keys
+            .error(Reason::StoreUnavailable, what)
+            .hint("try again"))
     }
 
     fn refuse_extracted(&self) -> Error {
@@ -191,7 +201,7 @@ pub fn put_plan() -> Plan {
     Plan {
         schema: SCHEMA,
         kind: Kind::Put,
-        layout: "frames".to_owned(),
+        layout: LAYOUT.to_owned(),
         parameters: None,
         chunks: Vec::new(),
         spans: Vec::new(),
@@ -222,7 +232,9 @@ fn facts_of(frame: &PutFrame) -> Result<FrameFacts> {
     }
     let times = [given.timestamp, given.duration];
     if times.into_iter().flatten().any(|t| !t.is_finite()) {
-        return Err(Error::field(format!("a put frame's time is no number: seq={seq}")));
+        return Err(Error::field(format!(
+            "a put frame's time is no number: seq={seq}"
+        )));
     }
     Ok(FrameFacts {
         seq,

@@ -35,7 +35,10 @@ impl PutIndex {
     /// PLAN_DIFFERS for a record of a newer schema; the store's own.
     pub(super) async fn read(profile: &Profile, plan: Arc<Planned>) -> Result<Self> {
         let numbers = numbers(profile).await?;
-        let reads = numbers.iter().rev().map(|&number| read_put(profile, number));
+        let reads = numbers
+            .iter()
+            .rev()
+            .map(|&number| read_put(profile, number));
         let mut reads = stream::iter(reads).buffered(CONCURRENCY);
         let mut by_seq: BTreeMap<u64, Vec<FrameFacts>> = BTreeMap::new();
         let mut damaged = Vec::new();

@@ -97,7 +97,7 @@ impl Profile {
             None if self.is_legacy().await? => Ok(View::Legacy),
             // A plan may have come between the two reads.
             None => match self.stored_plan().await? {
-                Stored::Plan(plan, _) if !plan.is_put() => Ok(View::Extracted(Arc::new(*plan))),
+                Stored::Plan(plan, _) if !plan.is_put() => Ok(View::Extracted(plan)),
                 _ => Ok(View::Absent),
             },
         }
@@ -219,7 +219,11 @@ impl Reader {
     }
 
     /// The object of a sequence, under the first of the facts whose sha256 its bytes have.
-    async fn read_object(&self, seq: u64, candidates: &[FrameFacts]) -> Result<Result<Frame, Miss>> {
+    async fn read_object(
+        &self,
+        seq: u64,
+        candidates: &[FrameFacts],
+    ) -> Result<Result<Frame, Miss>> {
         let key = self.profile.keys.frame(seq);
         let Some(object) = self.profile.store.get(&key).await? else {
             return Ok(Err(Miss::NoObject));

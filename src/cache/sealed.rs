@@ -49,7 +49,9 @@ pub fn seal<T: Serialize>(value: &T, attempt: Option<&str>) -> Result<Bytes> {
     let json = serde_json::to_string(value)
         .map_err(|e| Error::internal("could not write a plan or record as JSON").caused_by(e))?;
     let Some(rest) = json.strip_prefix('{').filter(|r| r.starts_with('"')) else {
-        return Err(Error::internal("a plan or record is no JSON object with fields"));
+        return Err(Error::internal(
+            "a plan or record is no JSON object with fields",
+        ));
     };
     let seal = sha256_hex(&[json.as_bytes()]);
     let head = attempt.map_or_else(String::new, |a| format!("\"attempt\":\"{a}\","));
@@ -143,7 +145,11 @@ mod tests {
                 let opened = open::<Note>(&bad);
                 // Only within the attempt's own characters may a flip pass.
                 if at >= seal_at {
-                    assert_eq!(opened.err(), Some(Unreadable::Damaged), "byte {at} bit {bit}");
+                    assert_eq!(
+                        opened.err(),
+                        Some(Unreadable::Damaged),
+                        "byte {at} bit {bit}"
+                    );
                 } else if let Ok(opened) = opened {
                     assert_eq!(opened.value, note(1));
                 }
@@ -155,7 +161,10 @@ mod tests {
     #[test]
     fn a_newer_schema_is_told_apart_from_damage() {
         let data = seal(&note(2), None).unwrap();
-        assert_eq!(open::<Note>(&data).err(), Some(Unreadable::Newer { schema: 2 }));
+        assert_eq!(
+            open::<Note>(&data).err(),
+            Some(Unreadable::Newer { schema: 2 })
+        );
         let mut bad = data.to_vec();
         let last = bad.len() - 3;
         bad[last] ^= 1;

@@ -121,7 +121,10 @@ impl Cache {
             limit,
         };
         let page = self.store.list(request).await?;
-        let ids = page.prefixes.iter().filter_map(|f| self.layout.timeline_of(f));
+        let ids = page
+            .prefixes
+            .iter()
+            .filter_map(|f| self.layout.timeline_of(f));
         Ok(Ids {
             ids: ids.map(str::to_owned).collect(),
             next: page.next,

@@ -48,8 +48,15 @@ impl Profile {
     }
 
     /// Keys and bytes of listed frames that the plan has no use for.
-    async fn stale_frames(&self, plan: &Planned, listed: &ListedFrames) -> Result<Vec<(String, u64)>> {
-        let unplanned = listed.frames.iter().filter(|f| plan.row_of(f.seq).is_none());
+    async fn stale_frames(
+        &self,
+        plan: &Planned,
+        listed: &ListedFrames,
+    ) -> Result<Vec<(String, u64)>> {
+        let unplanned = listed
+            .frames
+            .iter()
+            .filter(|f| plan.row_of(f.seq).is_none());
         let others = listed.others.iter().map(|e| (e.key.clone(), e.bytes));
         let mut stale: Vec<_> = unplanned.map(|f| self.keyed(f)).chain(others).collect();
         let checks = plan.in_sequence().map(|row| self.unstored(row, listed));

@@ -33,6 +33,10 @@ pub fn row(chunk_id: &str, span: u32, first: u64, count: u64) -> SpanRow {
         span,
         start: seconds(first),
         end: seconds(first + count),
+        first_frame: 0,
+        frames: count,
+        pts_offset: seconds(0),
+        ordinal: None,
         first,
         count,
         stream: 0,
@@ -172,12 +176,17 @@ pub fn frame_bytes(row: Row<'_>, seq: u64) -> Bytes {
 
 /// What an extraction of the row gives.
 pub fn outcome(row: Row<'_>) -> Outcome {
-    let facts = row.sequences().map(|seq| frame_facts(seq, &frame_bytes(row, seq)));
+    let facts = row
+        .sequences()
+        .map(|seq| frame_facts(seq, &frame_bytes(row, seq)));
     Outcome::Frames(facts.collect())
 }
 
 /// Extracts one row as a worker does.
-pub async fn extract_row(profile: &Profile, row: Row<'_>) -> Result<crate::cache::commit::Committed> {
+pub async fn extract_row(
+    profile: &Profile,
+    row: Row<'_>,
+) -> Result<crate::cache::commit::Committed> {
     for seq in row.sequences() {
         profile.put_frame(seq, frame_bytes(row, seq)).await?;
     }

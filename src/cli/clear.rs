@@ -54,8 +54,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     };
     let cleared = cache.clear(&args.timeline, profile, request).await?;
     if context.json() {
-        let profiles: Vec<Value> = cleared.iter().map(|(name, counts)| row(name, counts)).collect();
-        print_json(&json!({ "timeline": args.timeline, "dry_run": args.dry_run, "profiles": profiles }))?;
+        let profiles: Vec<Value> = cleared
+            .iter()
+            .map(|(name, counts)| row(name, counts))
+            .collect();
+        print_json(
+            &json!({ "timeline": args.timeline, "dry_run": args.dry_run, "profiles": profiles }),
+        )?;
         return Ok(Exit::Done);
     }
     for (name, counts) in &cleared {
@@ -66,12 +71,18 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
 
 fn unknown(timeline: &str, profile: Option<&str>, known: &[String]) -> Error {
     if known.is_empty() {
-        return Error::new(Reason::TimelineNotFound, format!("the store has no such timeline, timeline={timeline}"))
-            .hint("`framecache timelines` lists what it holds");
+        return Error::new(
+            Reason::TimelineNotFound,
+            format!("the store has no such timeline, timeline={timeline}"),
+        )
+        .hint("`framecache timelines` lists what it holds");
     }
     let name = profile.unwrap_or_default();
-    Error::new(Reason::TimelineNotFound, format!("the timeline has no such profile, timeline={timeline} profile={name}"))
-        .hint(format!("it has {}", known.join(", ")))
+    Error::new(
+        Reason::TimelineNotFound,
+        format!("the timeline has no such profile, timeline={timeline} profile={name}"),
+    )
+    .hint(format!("it has {}", known.join(", ")))
 }
 
 fn now() -> i64 {
@@ -91,14 +102,29 @@ fn row(name: &str, counts: &Cleared) -> Value {
 }
 
 fn line(args: &Args, name: &str, counts: &Cleared) -> String {
-    let id = if name == "default" { args.timeline.clone() } else { format!("{} (profile {name})", args.timeline) };
+    let id = if name == "default" {
+        args.timeline.clone()
+    } else {
+        format!("{} (profile {name})", args.timeline)
+    };
     if counts.kept_as_newer {
         return format!("{id}: kept, it is not that old");
     }
-    let parts = [("frame", counts.frames), ("record", counts.records), ("overlay", counts.overlays), ("plan", counts.plans)];
-    let gone = parts.iter().filter(|(what, tally)| tally.objects > 0 || *what == "frame");
+    let parts = [
+        ("frame", counts.frames),
+        ("record", counts.records),
+        ("overlay", counts.overlays),
+        ("plan", counts.plans),
+    ];
+    let gone = parts
+        .iter()
+        .filter(|(what, tally)| tally.objects > 0 || *what == "frame");
     let gone: Vec<String> = gone.map(|(what, tally)| counted(what, *tally)).collect();
-    let did = if args.dry_run { "would clear" } else { "cleared" };
+    let did = if args.dry_run {
+        "would clear"
+    } else {
+        "cleared"
+    };
     format!("{id}: {did} {}", gone.join(", "))
 }
 
@@ -128,10 +154,28 @@ mod tests {
 
     #[test]
     fn ages_are_a_number_and_a_unit() {
-        for (text, seconds) in [("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600), ("0d", 0)] {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("0d", 0),
+        ] {
             assert_eq!(age_seconds(text), Ok(seconds));
         }
-        for text in ["", "7", "d", "-7d", "1.5h", "7 d", "7D", "é", "99999999999999999999d", "9223372036854775807w"] {
+        for text in [
+            "",
+            "7",
+            "d",
+            "-7d",
+            "1.5h",
+            "7 d",
+            "7D",
+            "é",
+            "99999999999999999999d",
+            "9223372036854775807w",
+        ] {
             assert!(age_seconds(text).is_err(), "{text}");
         }
     }

@@ -18,16 +18,34 @@ use crate::frames::Frames;
 #[derive(Args, Debug, Clone)]
 pub struct Global {
     /// Where frames are kept: a folder, or s3://bucket[/prefix] [default: ./framecache-data]
-    #[arg(long, global = true, env = "FRAMECACHE_STORE", value_name = "DIR|s3://BUCKET", help_heading = "Store")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_STORE",
+        value_name = "DIR|s3://BUCKET",
+        help_heading = "Store"
+    )]
     pub store: Option<String>,
     /// URL of an S3 server other than AWS (MinIO, SeaweedFS, …)
-    #[arg(long, global = true, env = "FRAMECACHE_ENDPOINT", value_name = "URL", help_heading = "Store")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Store"
+    )]
     pub endpoint: Option<String>,
     /// First part of every key in the store [default: cache]
     #[arg(long, global = true, env = "FRAMECACHE_PREFIX", help_heading = "Store")]
     pub prefix: Option<String>,
     /// A named set of extraction parameters; each keeps its own frames
-    #[arg(long, global = true, env = "FRAMECACHE_PROFILE", default_value = "default", help_heading = "Store")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_PROFILE",
+        default_value = "default",
+        help_heading = "Store"
+    )]
     pub profile: String,
     /// TOML file with settings
     #[arg(long, global = true, env = "FRAMECACHE_CONFIG", value_name = "FILE")]
@@ -118,9 +136,11 @@ pub fn write_out(bytes: &[u8]) -> Result<()> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
-            Err(Error::new(Reason::DiskFull, "could not write the results: no space left").caused_by(e))
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => Err(Error::new(
+            Reason::DiskFull,
+            "could not write the results: no space left",
+        )
+        .caused_by(e)),
         Err(e) => Err(Error::internal("could not write the results").caused_by(e)),
     }
 }
@@ -132,7 +152,10 @@ pub fn note(text: &str) {
 
 /// One line: what went wrong, and how to mend it.
 pub fn print_error(error: &Error, verbose: bool) {
-    let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let hint = error
+        .hint_text()
+        .map(|hint| format!("; {hint}"))
+        .unwrap_or_default();
     note(&format!("framecache: {}{hint}", one_line(error.message())));
     let mut cause = error.source().filter(|_| verbose);
     while let Some(inner) = cause {
@@ -151,19 +174,27 @@ pub fn watched() -> bool {
 }
 
 pub fn start_log(verbose: bool) {
-    let default = if verbose { "framecache=debug" } else { "framecache=warn" };
+    let default = if verbose {
+        "framecache=debug"
+    } else {
+        "framecache=warn"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Set once a process; a second start would only be refused.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 /// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.
 pub async fn signal() -> Exit {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         return std::future::pending().await;
     };
     let exit = tokio::select! {

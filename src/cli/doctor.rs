@@ -12,7 +12,17 @@ use crate::pixel::simd::Level;
 use crate::store::{self, Location, StoreSpec};
 
 /// The codecs that are tested, by FFmpeg's names.
-const CODECS: [&str; 9] = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg2video", "mpeg4", "mjpeg", "prores"];
+const CODECS: [&str; 9] = [
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "mpeg2video",
+    "mpeg4",
+    "mjpeg",
+    "prores",
+];
 
 /// Say what works here, and how to mend what does not
 ///
@@ -39,7 +49,9 @@ pub async fn run(context: &Context, _: Args) -> Result<Exit> {
     let mut checks = vec![version(), ffmpeg(), decoders(), cpu(context), gpu()];
     checks.extend(store);
     if context.json() {
-        print_json(&json!({ "works": outcome.is_ok(), "checks": checks.iter().map(as_json).collect::<Vec<_>>() }))?;
+        print_json(
+            &json!({ "works": outcome.is_ok(), "checks": checks.iter().map(as_json).collect::<Vec<_>>() }),
+        )?;
     } else {
         checks.iter().try_for_each(print)?;
     }
@@ -57,38 +69,78 @@ fn as_json(check: &Check) -> Value {
 fn print(check: &Check) -> Result<()> {
     let mark = if check.good { "ok " } else { "-- " };
     print_line(&format!("{mark} {:<12} {}", check.name, check.says))?;
-    check.mend.iter().try_for_each(|mend| print_line(&format!("{:<17}to mend it: {mend}", "")))
+    check
+        .mend
+        .iter()
+        .try_for_each(|mend| print_line(&format!("{:<17}to mend it: {mend}", "")))
 }
 
 fn good(name: &'static str, says: impl Into<String>) -> Check {
-    Check { name, good: true, says: says.into(), mend: None }
+    Check {
+        name,
+        good: true,
+        says: says.into(),
+        mend: None,
+    }
 }
 
 fn bad(name: &'static str, says: impl Into<String>, mend: impl Into<String>) -> Check {
-    Check { name, good: false, says: says.into(), mend: Some(mend.into()) }
+    Check {
+        name,
+        good: false,
+        says: says.into(),
+        mend: Some(mend.into()),
+    }
 }
 
 fn version() -> Check {
-    good("framecache", format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH))
+    good(
+        "framecache",
+        format!(
+            "{} on {} {}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        ),
+    )
 }
 
 fn ffmpeg() -> Check {
-    good("FFmpeg", format!("{}, licence {}", av::version().trim_start_matches("FFmpeg "), av::license()))
+    good(
+        "FFmpeg",
+        format!(
+            "{}, licence {}",
+            av::version().trim_start_matches("FFmpeg "),
+            av::license()
+        ),
+    )
 }
 
 fn decoders() -> Check {
-    let (there, absent): (Vec<_>, Vec<_>) =
-        CODECS.iter().map(|codec| (*codec, av::decoder_for(codec))).partition(|(_, decoder)| decoder.is_some());
-    let named = there.iter().map(|(codec, decoder)| match decoder.as_deref() {
-        Some(decoder) if decoder != *codec => format!("{codec} ({decoder})"),
-        _ => (*codec).to_owned(),
-    });
+    let (there, absent): (Vec<_>, Vec<_>) = CODECS
+        .iter()
+        .map(|codec| (*codec, av::decoder_for(codec)))
+        .partition(|(_, decoder)| decoder.is_some());
+    let named = there
+        .iter()
+        .map(|(codec, decoder)| match decoder.as_deref() {
+            Some(decoder) if decoder != *codec => format!("{codec} ({decoder})"),
+            _ => (*codec).to_owned(),
+        });
     let named = named.collect::<Vec<_>>().join(", ");
     if absent.is_empty() {
         return good("decoders", named);
     }
-    let absent = absent.iter().map(|(codec, _)| *codec).collect::<Vec<_>>().join(", ");
-    bad("decoders", format!("{named}; not there: {absent}"), "install an FFmpeg built with them, if you have such videos")
+    let absent = absent
+        .iter()
+        .map(|(codec, _)| *codec)
+        .collect::<Vec<_>>()
+        .join(", ");
+    bad(
+        "decoders",
+        format!("{named}; not there: {absent}"),
+        "install an FFmpeg built with them, if you have such videos",
+    )
 }
 
 fn cpu(context: &Context) -> Check {
@@ -101,13 +153,26 @@ fn cpu(context: &Context) -> Check {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => "AVX-512",
     };
-    good("CPU", format!("{cores} cores, {} of them used; pixels by {simd}", context.settings.workers.min(cores)))
+    good(
+        "CPU",
+        format!(
+            "{cores} cores, {} of them used; pixels by {simd}",
+            context.settings.workers.min(cores)
+        ),
+    )
 }
 
 /// No fault: the CPU makes the same frames.
 fn gpu() -> Check {
-    let seen = if Path::new("/dev/nvidiactl").exists() { "an NVIDIA GPU is here, but " } else { "" };
-    good("GPU", format!("{seen}this build has no GPU backend; the CPU makes the same frames"))
+    let seen = if Path::new("/dev/nvidiactl").exists() {
+        "an NVIDIA GPU is here, but "
+    } else {
+        ""
+    };
+    good(
+        "GPU",
+        format!("{seen}this build has no GPU backend; the CPU makes the same frames"),
+    )
 }
 
 async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {
@@ -128,7 +193,10 @@ async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {
             (checks, Ok(()))
         }
         Err(error) => {
-            let mend = error.hint_text().unwrap_or("check the store's name, its endpoint and your credentials").to_owned();
+            let mend = error
+                .hint_text()
+                .unwrap_or("check the store's name, its endpoint and your credentials")
+                .to_owned();
             checks.push(bad("store", format!("{name}: {}", error.message()), mend));
             (checks, Err(error))
         }

@@ -34,10 +34,20 @@ pub struct Args {
     timeline: Option<String>,
 
     /// Frames a second: 2, 29.97, 30000/1001
-    #[arg(long, value_name = "R", group = "sampling", help_heading = "Sampling (one of)")]
+    #[arg(
+        long,
+        value_name = "R",
+        group = "sampling",
+        help_heading = "Sampling (one of)"
+    )]
     fps: Option<String>,
     /// Each n-th frame
-    #[arg(long, value_name = "N", group = "sampling", help_heading = "Sampling (one of)")]
+    #[arg(
+        long,
+        value_name = "N",
+        group = "sampling",
+        help_heading = "Sampling (one of)"
+    )]
     every: Option<u64>,
     /// Every frame
     #[arg(long, group = "sampling", help_heading = "Sampling (one of)")]
@@ -46,10 +56,21 @@ pub struct Args {
     #[arg(long, group = "sampling", help_heading = "Sampling (one of)")]
     keyframes: bool,
     /// Frames shown at these timeline seconds
-    #[arg(long, value_name = "T,…", value_delimiter = ',', group = "sampling", help_heading = "Sampling (one of)")]
+    #[arg(
+        long,
+        value_name = "T,…",
+        value_delimiter = ',',
+        group = "sampling",
+        help_heading = "Sampling (one of)"
+    )]
     at: Option<Vec<String>>,
     /// So many frames, evenly spread
-    #[arg(long, value_name = "N", group = "sampling", help_heading = "Sampling (one of)")]
+    #[arg(
+        long,
+        value_name = "N",
+        group = "sampling",
+        help_heading = "Sampling (one of)"
+    )]
     count: Option<u64>,
 
     /// Begin of the window, in timeline seconds
@@ -66,17 +87,35 @@ pub struct Args {
     #[arg(long, value_name = "Q", default_value_t = 85, help_heading = "Frames")]
     quality: u8,
     /// Perceptual hashes to make
-    #[arg(long, value_name = "H,…", value_enum, value_delimiter = ',', default_value = "phash", help_heading = "Frames")]
+    #[arg(
+        long,
+        value_name = "H,…",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "phash",
+        help_heading = "Frames"
+    )]
     hash: Vec<Hash>,
     /// The matrix of video that states none
-    #[arg(long, value_name = "RULE", value_enum, default_value_t, help_heading = "Frames")]
+    #[arg(
+        long,
+        value_name = "RULE",
+        value_enum,
+        default_value_t,
+        help_heading = "Frames"
+    )]
     colour: Colour,
     /// Store no frame whose phash is within so many bits of the last one kept
     #[arg(long, value_name = "D", help_heading = "Frames")]
     dedup: Option<u8>,
 
     /// Timeline second at which each source starts [default: the end of the one before]
-    #[arg(long, value_name = "T,…", value_delimiter = ',', help_heading = "Sources")]
+    #[arg(
+        long,
+        value_name = "T,…",
+        value_delimiter = ',',
+        help_heading = "Sources"
+    )]
     start: Vec<String>,
     /// The header of bare fragments (fMP4 init segment)
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
@@ -95,7 +134,13 @@ pub struct Args {
     #[arg(long, value_name = "I/N", help_heading = "Run")]
     shard: Option<String>,
     /// Only these chunks
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', conflicts_with = "shard", help_heading = "Run")]
+    #[arg(
+        long,
+        value_name = "ID,…",
+        value_delimiter = ',',
+        conflicts_with = "shard",
+        help_heading = "Run"
+    )]
     chunk: Vec<String>,
     /// Make every frame anew, even over another plan
     #[arg(long, help_heading = "Run")]
@@ -119,7 +164,7 @@ enum Hash {
     Phash,
     Dhash,
     #[value(name = "average_hash", alias = "average-hash")]
-    AverageHash,
+    Average,
     None,
 }
 
@@ -153,8 +198,11 @@ impl Backend {
     pub fn check(self) -> Result<()> {
         match self {
             Backend::Auto | Backend::Cpu => Ok(()),
-            Backend::Gpu => Err(Error::new(Reason::GpuUnavailable, "this build decodes on the CPU only, backend=gpu")
-                .hint("use --backend auto or cpu; the frames are the same")),
+            Backend::Gpu => Err(Error::new(
+                Reason::GpuUnavailable,
+                "this build decodes on the CPU only, backend=gpu",
+            )
+            .hint("use --backend auto or cpu; the frames are the same")),
         }
     }
 }
@@ -178,14 +226,26 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let summary = frames.extract(&extraction, &|event| bar.hear(event)).await;
     bar.clear();
     let summary = summary?;
-    report(context, &summary, &frames.cache().store().describe(), args.plan_only)?;
-    Ok(if summary.failed() { Exit::PartFailed } else { Exit::Done })
+    report(
+        context,
+        &summary,
+        &frames.cache().store().describe(),
+        args.plan_only,
+    )?;
+    Ok(if summary.failed() {
+        Exit::PartFailed
+    } else {
+        Exit::Done
+    })
 }
 
 fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) -> Result<()> {
     for chunk in &summary.chunks {
         if let Some(error) = &chunk.error {
-            note(&format!("framecache: chunk {} failed: {} ({})", chunk.chunk_id, error.message, error.reason));
+            note(&format!(
+                "framecache: chunk {} failed: {} ({})",
+                chunk.chunk_id, error.message, error.reason
+            ));
         }
         if chunk.missing + chunk.damaged > 0 {
             note(&format!(
@@ -203,7 +263,10 @@ fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) ->
         format!("{} (profile {})", summary.timeline, summary.profile)
     };
     if plan_only {
-        return print_line(&format!("{name}: planned, {} frames cached already; store {store}", summary.frames));
+        return print_line(&format!(
+            "{name}: planned, {} frames cached already; store {store}",
+            summary.frames
+        ));
     }
     print_line(&format!(
         "{name}: {} frames ({} written, {} reused) in {:.1} s; store {store}",
@@ -220,7 +283,10 @@ impl Args {
         };
         let asked = match (chunks.is_empty(), self.sampling()?) {
             (true, None) if self.timeline.is_some() => None,
-            (true, _) => return Err(Error::field("no source is given").hint("name the videos, in the timeline's order")),
+            (true, _) => {
+                return Err(Error::field("no source is given")
+                    .hint("name the videos, in the timeline's order"));
+            }
             (false, None) => return Err(no_sampling()),
             (false, Some(sampling)) => Some((chunks, self.parameters(sampling)?)),
         };
@@ -266,7 +332,8 @@ impl Args {
     }
 
     fn parameters(&self, sampling: Sampling) -> Result<Parameters> {
-        let time = |name, text: &Option<String>| text.as_deref().map(|t| exact(name, t)).transpose();
+        let time =
+            |name, text: &Option<String>| text.as_deref().map(|t| exact(name, t)).transpose();
         let none = self.hash.contains(&Hash::None);
         if none && self.hash.len() > 1 {
             return Err(Error::field("--hash none stands alone").hint("name hashes, or none"));
@@ -274,11 +341,14 @@ impl Args {
         let hashes = self.hash.iter().filter_map(|hash| match hash {
             Hash::Phash => Some(HashKind::Phash),
             Hash::Dhash => Some(HashKind::Dhash),
-            Hash::AverageHash => Some(HashKind::AverageHash),
+            Hash::Average => Some(HashKind::AverageHash),
             Hash::None => None,
         });
         Ok(Parameters {
-            window: Window { from: time("--from", &self.from)?, to: time("--to", &self.to)? },
+            window: Window {
+                from: time("--from", &self.from)?,
+                to: time("--to", &self.to)?,
+            },
             quality: self.quality,
             colour: self.colour.into(),
             hashes: hashes.collect(),
@@ -313,7 +383,8 @@ impl Args {
 
 fn exact(flag: &str, text: &str) -> Result<Exact> {
     text.trim().parse().map_err(|e: Error| {
-        Error::field(format!("{flag}: {}", e.message())).hint(e.hint_text().unwrap_or("write 2, 29.97 or 30000/1001"))
+        Error::field(format!("{flag}: {}", e.message()))
+            .hint(e.hint_text().unwrap_or("write 2, 29.97 or 30000/1001"))
     })
 }
 
@@ -323,9 +394,16 @@ fn exacts(flag: &str, texts: &[String]) -> Result<Vec<Exact>> {
 
 fn read_chunks(path: &std::path::Path) -> Result<Vec<ChunkSpec>> {
     let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::field(format!("could not read the list of chunks, path={}", path.display())).caused_by(e)
+        Error::field(format!(
+            "could not read the list of chunks, path={}",
+            path.display()
+        ))
+        .caused_by(e)
     })?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
             serde_json::from_str(line).map_err(|e| {
@@ -346,8 +424,10 @@ fn stem(chunks: &[ChunkSpec]) -> Result<String> {
     };
     let name = only.uri.rsplit('/').next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    crate::timeline::request::check_id("timeline", stem)
-        .map_err(|e| Error::field(format!("the source's name gives no id: {}", e.message())).hint("add --timeline ID"))?;
+    crate::timeline::request::check_id("timeline", stem).map_err(|e| {
+        Error::field(format!("the source's name gives no id: {}", e.message()))
+            .hint("add --timeline ID")
+    })?;
     Ok(stem.to_owned())
 }
 
@@ -366,9 +446,16 @@ pub struct Bar {
 
 impl Bar {
     pub fn new(quiet: bool) -> Self {
-        let bar = if watched() && !quiet { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = if watched() && !quiet {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
         bar.enable_steady_tick(Duration::from_millis(200));
-        Bar { bar, stage: Mutex::new(None) }
+        Bar {
+            bar,
+            stage: Mutex::new(None),
+        }
     }
 
     pub fn hear(&self, event: Event<'_>) {

@@ -36,7 +36,11 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     args.backend.check()?;
     let policy = SourcePolicy::anything(context.settings.endpoint.clone());
-    let spec = ChunkSpec { init_uri: args.init, stream: args.stream, ..ChunkSpec::of(&args.source) };
+    let spec = ChunkSpec {
+        init_uri: args.init,
+        stream: args.stream,
+        ..ChunkSpec::of(&args.source)
+    };
     let threads = context.settings.workers;
     let work = move || -> Result<String> {
         let library = Arc::new(Library::new(policy));

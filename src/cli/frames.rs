@@ -28,7 +28,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         return Err(absent(context, &args.timeline));
     }
     let mut batches = profile.facts(&view).await?;
-    let mut out = if context.json() { Output::Json(0) } else { Output::table()? };
+    let mut out = if context.json() {
+        Output::Json(0)
+    } else {
+        Output::table()?
+    };
     while let Some(batch) = batches.next().await {
         if let FactsBatch::Frames(frames) = batch? {
             frames.iter().try_for_each(|frame| out.frame(frame))?;
@@ -42,9 +46,15 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
 pub fn absent(context: &Context, timeline: &str) -> Error {
     Error::new(
         Reason::TimelineNotFound,
-        format!("the store has no such timeline, timeline={timeline} profile={}", context.global.profile),
+        format!(
+            "the store has no such timeline, timeline={timeline} profile={}",
+            context.global.profile
+        ),
     )
-    .hint(format!("`framecache timelines` lists what {} holds", context.settings.store))
+    .hint(format!(
+        "`framecache timelines` lists what {} holds",
+        context.settings.store
+    ))
 }
 
 enum Output {
@@ -82,13 +92,21 @@ impl Output {
 }
 
 fn row(facts: &FrameFacts) -> String {
-    let time = facts.timestamp.map_or("-".to_owned(), |t| format!("{t:.6}"));
+    let time = facts
+        .timestamp
+        .map_or("-".to_owned(), |t| format!("{t:.6}"));
     let size = match (facts.width, facts.height) {
         (Some(width), Some(height)) => format!("{width}x{height}"),
         _ => "-".to_owned(),
     };
-    let bytes = facts.bytes.map_or("-".to_owned(), |bytes| bytes.to_string());
-    let hash = facts.phash.as_deref().or(facts.dhash.as_deref()).or(facts.average_hash.as_deref());
+    let bytes = facts
+        .bytes
+        .map_or("-".to_owned(), |bytes| bytes.to_string());
+    let hash = facts
+        .phash
+        .as_deref()
+        .or(facts.dhash.as_deref())
+        .or(facts.average_hash.as_deref());
     let mut marks = String::new();
     if facts.damaged {
         marks += "  damaged";

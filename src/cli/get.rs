@@ -87,18 +87,25 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
 
 impl Args {
     fn is_stdout(&self) -> bool {
-        self.out.as_deref().map_or(self.format == Format::Base64, |out| out == "-")
+        self.out
+            .as_deref()
+            .map_or(self.format == Format::Base64, |out| out == "-")
     }
 
     fn check(&self) -> Result<()> {
         if self.origin == Origin::Source && matches!(self.format, Format::Jpeg | Format::Base64) {
-            return Err(Error::field("pictures decoded from the source are no JPEGs").hint("add --format png or npy"));
+            return Err(
+                Error::field("pictures decoded from the source are no JPEGs")
+                    .hint("add --format png or npy"),
+            );
         }
         if self.format == Format::Base64 && !self.is_stdout() {
-            return Err(Error::field("base64 lines go to stdout").hint("write --out - and redirect it to a file"));
+            return Err(Error::field("base64 lines go to stdout")
+                .hint("write --out - and redirect it to a file"));
         }
         if self.is_stdout() && self.format != Format::Base64 && std::io::stdout().is_terminal() {
-            return Err(Error::field("a picture would be written to the terminal").hint("redirect it: --out - > FILE"));
+            return Err(Error::field("a picture would be written to the terminal")
+                .hint("redirect it: --out - > FILE"));
         }
         Ok(())
     }
@@ -107,7 +114,9 @@ impl Args {
         let single = matches!(self.format, Format::Jpeg | Format::Png);
         if single && self.is_stdout() && count != 1 {
             let message = format!("stdout takes one picture, frames={count}");
-            return Err(Error::field(message).hint("give a folder, or --format npy for one array of all"));
+            return Err(
+                Error::field(message).hint("give a folder, or --format npy for one array of all")
+            );
         }
         Ok(())
     }
@@ -115,10 +124,19 @@ impl Args {
     fn sink(&self, json: bool, count: usize) -> Result<Sink> {
         let to = match (self.is_stdout(), self.format) {
             (false, _) => To::Folder(Folder::new(self.out.as_deref().unwrap_or("."))),
-            (true, Format::Npy) if count > 1 => To::Stack { count, size: None, next: 0 },
+            (true, Format::Npy) if count > 1 => To::Stack {
+                count,
+                size: None,
+                next: 0,
+            },
             (true, _) => To::Stdout,
         };
-        Ok(Sink { to, format: self.format, json, written: Vec::new() })
+        Ok(Sink {
+            to,
+            format: self.format,
+            json,
+            written: Vec::new(),
+        })
     }
 }
 
@@ -134,7 +152,11 @@ enum To {
     Folder(Folder),
     Stdout,
     /// One array of so many pictures; the first one's size, how many are written.
-    Stack { count: usize, size: Option<(usize, usize)>, next: usize },
+    Stack {
+        count: usize,
+        size: Option<(usize, usize)>,
+        next: usize,
+    },
 }
 
 impl Sink {
@@ -165,9 +187,15 @@ impl Sink {
         }
     }
 
-    fn file(&mut self, facts: &crate::media::facts::FrameFacts, picture: Picture<'_>) -> Result<()> {
+    fn file(
+        &mut self,
+        facts: &crate::media::facts::FrameFacts,
+        picture: Picture<'_>,
+    ) -> Result<()> {
         let data = file_of(&picture)?;
-        let To::Folder(folder) = &mut self.to else { return write_out(&data) };
+        let To::Folder(folder) = &mut self.to else {
+            return write_out(&data);
+        };
         let path = folder.write(&format!("{}.{}", facts.seq, picture.extension()), &data)?;
         let mut row = serde_json::json!({ "seq": facts.seq, "path": path });
         if let Some(timestamp) = facts.timestamp {
@@ -201,7 +229,9 @@ impl Sink {
     }
 
     fn finish(self) -> Result<()> {
-        let To::Folder(folder) = &self.to else { return Ok(()) };
+        let To::Folder(folder) = &self.to else {
+            return Ok(());
+        };
         if self.json {
             return print_json(&self.written);
         }
@@ -212,7 +242,12 @@ impl Sink {
     }
 }
 
-async fn from_cache(context: &Context, serving: &Serving<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
+async fn from_cache(
+    context: &Context,
+    serving: &Serving<'_>,
+    seqs: &[u64],
+    sink: &mut Sink,
+) -> Result<Exit> {
     let bar = Bar::new(context.json());
     let prepared = serving.prepare(seqs, &|event| bar.hear(event)).await;
     bar.clear();
@@ -272,12 +307,16 @@ async fn from_source(serving: &Serving<'_>, seqs: &[u64], sink: &mut Sink) -> Re
         if bytes <= MAX_HELD_BYTES {
             return Ok(());
         }
-        let message = format!("these pictures are too large for one array, limit_bytes={MAX_HELD_BYTES}");
-        Err(Error::new(Reason::RequestLimit, message).hint("give a folder, or ask for fewer frames"))
+        let message =
+            format!("these pictures are too large for one array, limit_bytes={MAX_HELD_BYTES}");
+        Err(Error::new(Reason::RequestLimit, message)
+            .hint("give a folder, or ask for fewer frames"))
     };
     serving.decode(seqs, &mut take).await?;
     for seq in seqs {
-        let rgb = held.get(seq).ok_or_else(|| Error::internal("a decoded picture is gone"))?;
+        let rgb = held
+            .get(seq)
+            .ok_or_else(|| Error::internal("a decoded picture is gone"))?;
         sink.stacked(rgb)?;
     }
     Ok(Exit::Done)
@@ -287,7 +326,14 @@ impl Sink {
     /// Pictures came in any order, and perhaps twice: the report has them as they were asked for.
     fn settle(&mut self, seqs: &[u64]) {
         let seq_of = |row: &serde_json::Value| row["seq"].as_u64().unwrap_or_default();
-        let rows: BTreeMap<u64, serde_json::Value> = self.written.drain(..).map(|row| (seq_of(&row), row)).collect();
-        self.written = seqs.iter().filter_map(|seq| rows.get(seq).cloned()).collect();
+        let rows: BTreeMap<u64, serde_json::Value> = self
+            .written
+            .drain(..)
+            .map(|row| (seq_of(&row), row))
+            .collect();
+        self.written = seqs
+            .iter()
+            .filter_map(|seq| rows.get(seq).cloned())
+            .collect();
     }
 }

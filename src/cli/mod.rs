@@ -36,7 +36,12 @@ use common::{Context, Exit, Global};
 ///   framecache frames holiday                  what is in the cache
 ///   framecache sheet holiday -o sheet.jpg      a picture of it
 #[derive(Parser)]
-#[command(name = "framecache", version, verbatim_doc_comment, max_term_width = 100)]
+#[command(
+    name = "framecache",
+    version,
+    verbatim_doc_comment,
+    max_term_width = 100
+)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
@@ -47,7 +52,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Extract(extract::Args),
+    Extract(Box<extract::Args>),
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
     Get(get::Args),
@@ -103,7 +108,7 @@ fn run(cli: Cli) -> Result<Exit> {
 
 async fn command(context: &Context, command: Command) -> Result<Exit> {
     match command {
-        Command::Extract(args) => extract::run(context, args).await,
+        Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Put(args) => put::run(context, args).await,

@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
-
 use crate::error::{Error, Reason, Result};
 use crate::jpeg::Encoder;
 use crate::media::colour::{Matrix, Range};
@@ -55,18 +54,41 @@ pub fn file_of(picture: &Picture<'_>) -> Result<Vec<u8>> {
 pub fn jpeg_of_pixels(pixels: &Pixels, quality: u8) -> Result<Vec<u8>> {
     let (layout, width, height, data, samples) = match pixels {
         Pixels::Gray(gray) => (Layout::Gray, gray.width, gray.height, &gray.data, 1),
-        Pixels::Rgb(rgb) => {
-            (Layout::Packed { r: 0, g: 1, b: 2, step: 3 }, rgb.width, rgb.height, &rgb.data, 3)
-        }
+        Pixels::Rgb(rgb) => (
+            Layout::Packed {
+                r: 0,
+                g: 1,
+                b: 2,
+                step: 3,
+            },
+            rgb.width,
+            rgb.height,
+            &rgb.data,
+            3,
+        ),
     };
-    let none = Plane { data: &[], stride: 0 };
+    let none = Plane {
+        data: &[],
+        stride: 0,
+    };
     let picture = image::Picture {
         layout,
         depth: 8,
         width,
         height,
-        planes: [Plane { data, stride: samples * width }, none, none],
-        matrix: if samples == 1 { Matrix::Bt601 } else { Matrix::Rgb },
+        planes: [
+            Plane {
+                data,
+                stride: samples * width,
+            },
+            none,
+            none,
+        ],
+        matrix: if samples == 1 {
+            Matrix::Bt601
+        } else {
+            Matrix::Rgb
+        },
         range: Range::Full,
     };
     Encoder::new(quality)?.encode(&to_jfif(&picture, &JfifRequest::default())?)
@@ -86,7 +108,11 @@ pub fn base64_line(facts: &FrameFacts, jpeg: &[u8]) -> Result<String> {
         timestamp: Option<f64>,
         jpeg_b64: String,
     }
-    let line = Line { seq: facts.seq, timestamp: facts.timestamp, jpeg_b64: STANDARD.encode(jpeg) };
+    let line = Line {
+        seq: facts.seq,
+        timestamp: facts.timestamp,
+        jpeg_b64: STANDARD.encode(jpeg),
+    };
     serde_json::to_string(&line).map_err(|e| Error::internal("could not write JSON").caused_by(e))
 }
 
@@ -96,7 +122,11 @@ pub fn base64_line(facts: &FrameFacts, jpeg: &[u8]) -> Result<String> {
 /// FIELD_INVALID where it cannot be read.
 pub fn read_file(path: &Path) -> Result<Bytes> {
     let unread = |e: std::io::Error| {
-        Error::field(format!("could not read a file: {e}, path={}", path.display())).caused_by(e)
+        Error::field(format!(
+            "could not read a file: {e}, path={}",
+            path.display()
+        ))
+        .caused_by(e)
     };
     Ok(std::fs::read(path).map_err(unread)?.into())
 }
@@ -109,7 +139,10 @@ pub struct Folder {
 
 impl Folder {
     pub fn new(path: &str) -> Self {
-        Folder { path: PathBuf::from(path), made: false }
+        Folder {
+            path: PathBuf::from(path),
+            made: false,
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -140,7 +173,10 @@ pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
     if special {
         return std::fs::write(path, data).map_err(|e| unwritten(path, e));
     }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let part = path.with_file_name(format!(".{}.{}.part", short(&name), std::process::id()));
     let outcome = std::fs::write(&part, data).and_then(|()| std::fs::rename(&part, path));
     outcome.map_err(|e| {
@@ -155,11 +191,21 @@ fn short(name: &str) -> String {
 }
 
 fn unwritten(path: &Path, error: std::io::Error) -> Error {
-    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-    let reason = if full { Reason::DiskFull } else { Reason::FieldInvalid };
-    Error::new(reason, format!("could not write a file: {error}, path={}", path.display()))
-        .hint("name a folder that can be written to")
-        .caused_by(error)
+    let full = matches!(
+        error.kind(),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+    );
+    let reason = if full {
+        Reason::DiskFull
+    } else {
+        Reason::FieldInvalid
+    };
+    Error::new(
+        reason,
+        format!("could not write a file: {error}, path={}", path.display()),
+    )
+    .hint("name a folder that can be written to")
+    .caused_by(error)
 }
 
 #[cfg(test)]
@@ -179,9 +225,21 @@ mod tests {
 
     #[test]
     fn an_unknown_time_is_absent_from_the_line() {
-        let facts = FrameFacts { seq: 3, ..FrameFacts::default() };
-        assert_eq!(base64_line(&facts, b"\xff\xd8").unwrap(), r#"{"seq":3,"jpeg_b64":"/9g="}"#);
-        let facts = FrameFacts { timestamp: Some(0.5), ..facts };
-        assert_eq!(base64_line(&facts, b"a").unwrap(), r#"{"seq":3,"timestamp":0.5,"jpeg_b64":"YQ=="}"#);
+        let facts = FrameFacts {
+            seq: 3,
+            ..FrameFacts::default()
+        };
+        assert_eq!(
+            base64_line(&facts, b"\xff\xd8").unwrap(),
+            r#"{"seq":3,"jpeg_b64":"/9g="}"#
+        );
+        let facts = FrameFacts {
+            timestamp: Some(0.5),
+            ..facts
+        };
+        assert_eq!(
+            base64_line(&facts, b"a").unwrap(),
+            r#"{"seq":3,"timestamp":0.5,"jpeg_b64":"YQ=="}"#
+        );
     }
 }

@@ -122,16 +122,25 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     match args.action {
         Action::Put(args) => put(context, &context.profile(&frames, &args.timeline)?, &args).await,
         Action::Get(args) => get(context, &context.profile(&frames, &args.timeline)?, &args).await,
-        Action::List(args) => list(context, &context.profile(&frames, &args.timeline)?, &args).await,
-        Action::Delete(args) => delete(context, &context.profile(&frames, &args.timeline)?, &args).await,
+        Action::List(args) => {
+            list(context, &context.profile(&frames, &args.timeline)?, &args).await
+        }
+        Action::Delete(args) => {
+            delete(context, &context.profile(&frames, &args.timeline)?, &args).await
+        }
     }
 }
 
 async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
     if args.name.is_some() && args.files.len() > 1 {
-        return Err(Error::field("one name is given for several overlays").hint("leave --name out: each file's stem is its name"));
+        return Err(Error::field("one name is given for several overlays")
+            .hint("leave --name out: each file's stem is its name"));
     }
-    let overlays = args.files.iter().map(|file| overlay_of(file, args)).collect::<Result<Vec<_>>>()?;
+    let overlays = args
+        .files
+        .iter()
+        .map(|file| overlay_of(file, args))
+        .collect::<Result<Vec<_>>>()?;
     let results = profile.put_overlays(overlays).await?;
     let count = results.len();
     let mut failed = Vec::new();
@@ -139,7 +148,11 @@ async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
         if let Err(error) = result {
             // A single one's failure is the command's own.
             if count > 1 {
-                note(&format!("framecache: {}, file={}", error.message(), file.display()));
+                note(&format!(
+                    "framecache: {}, file={}",
+                    error.message(),
+                    file.display()
+                ));
             }
             failed.push(error);
         }
@@ -153,7 +166,11 @@ async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
             } else {
                 print_line(&format!("{put} {} put", plural(put)))?;
             }
-            Ok(if failed.is_some() { Exit::PartFailed } else { Exit::Done })
+            Ok(if failed.is_some() {
+                Exit::PartFailed
+            } else {
+                Exit::Done
+            })
         }
     }
 }
@@ -163,29 +180,50 @@ fn plural(count: usize) -> &'static str {
 }
 
 fn overlay_of(file: &Path, args: &Put) -> Result<PutOverlay> {
-    let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = || {
+        file.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
     let name = args.name.clone().or_else(stem).unwrap_or_default();
-    let id = OverlayId { job: args.job.clone(), stage: args.stage.clone(), seq: args.seq, name };
-    Ok(PutOverlay { id, png: read_file(file)? })
+    let id = OverlayId {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seq: args.seq,
+        name,
+    };
+    Ok(PutOverlay {
+        id,
+        png: read_file(file)?,
+    })
 }
 
 async fn get(context: &Context, profile: &Profile, args: &Get) -> Result<Exit> {
     let items = found(context, profile, args).await?;
     if items.is_empty() {
-        let message = format!("there are no such overlays, {} job={} stage={}", profile.keys().facts(), args.job, args.stage);
-        return Err(Error::new(Reason::FrameNotCached, message).hint("`framecache overlays list` shows what there is"));
+        let message = format!(
+            "there are no such overlays, {} job={} stage={}",
+            profile.keys().facts(),
+            args.job,
+            args.stage
+        );
+        return Err(Error::new(Reason::FrameNotCached, message)
+            .hint("`framecache overlays list` shows what there is"));
     }
     if args.out == "-" {
         let [item] = items.as_slice() else {
             let message = format!("stdout takes one overlay, overlays={}", items.len());
-            return Err(Error::field(message).hint("name one by --seq and --name, or give a folder"));
+            return Err(
+                Error::field(message).hint("name one by --seq and --name, or give a folder")
+            );
         };
         write_out(&profile.get_listed(item).await?.unwrap_or_default())?;
         return Ok(Exit::Done);
     }
     let mut folder = Folder::new(&args.out);
     let mut rows = Vec::new();
-    let reads = items.iter().map(|item| async move { (item, profile.get_listed(item).await) });
+    let reads = items
+        .iter()
+        .map(|item| async move { (item, profile.get_listed(item).await) });
     let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(READ_AHEAD);
     while let Some((item, png)) = reads.next().await {
         // Deleted between the listing and now: as if it had not been there.
@@ -197,7 +235,12 @@ async fn get(context: &Context, profile: &Profile, args: &Get) -> Result<Exit> {
     if context.json() {
         print_json(&rows)?;
     } else {
-        print_line(&format!("{} {} in {}", rows.len(), plural(rows.len()), args.out))?;
+        print_line(&format!(
+            "{} {} in {}",
+            rows.len(),
+            plural(rows.len()),
+            args.out
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -247,12 +290,20 @@ fn names(context: &Context, what: &str, names: Vec<String>) -> Result<Exit> {
 }
 
 async fn delete(context: &Context, profile: &Profile, args: &Delete) -> Result<Exit> {
-    let scope = OverlayScope { job: args.job.clone(), stage: args.stage.clone(), seq: args.seq };
+    let scope = OverlayScope {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seq: args.seq,
+    };
     let tally = profile.delete_overlays(&scope, args.dry_run).await?;
     if context.json() {
         print_json(&json!({ "dry_run": args.dry_run, "overlays": tally_json(tally) }))?;
     } else {
-        let did = if args.dry_run { "would delete" } else { "deleted" };
+        let did = if args.dry_run {
+            "would delete"
+        } else {
+            "deleted"
+        };
         print_line(&format!("{did} {}", counted("overlay", tally)))?;
     }
     Ok(Exit::Done)

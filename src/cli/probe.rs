@@ -29,45 +29,85 @@ pub struct Args {
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let policy = SourcePolicy::anything(context.settings.endpoint.clone());
-    let spec = ChunkSpec { init_uri: args.init, stream: args.stream, ..ChunkSpec::of(&args.source) };
+    let spec = ChunkSpec {
+        init_uri: args.init,
+        stream: args.stream,
+        ..ChunkSpec::of(&args.source)
+    };
     let probed = tokio::task::spawn_blocking(move || probe(&Library::new(policy), &spec))
         .await
         .map_err(|e| Error::internal("probing ended unexpectedly").caused_by(e))??;
     if context.json() {
         print_json(&probed)?;
     } else {
-        lines(&probed).iter().try_for_each(|(name, fact)| print_line(&format!("{name:<12} {fact}")))?;
+        lines(&probed)
+            .iter()
+            .try_for_each(|(name, fact)| print_line(&format!("{name:<12} {fact}")))?;
     }
     Ok(Exit::Done)
 }
 
 fn lines(probe: &Probe) -> Vec<(&'static str, String)> {
     let video = &probe.video;
-    let streams = probe.streams.iter().map(|s| format!("{} {} ({})", s.index, s.codec, s.kind.replace('_', " ")));
+    let streams = probe
+        .streams
+        .iter()
+        .map(|s| format!("{} {} ({})", s.index, s.codec, s.kind.replace('_', " ")));
     let mut lines = vec![
-        ("container", format!("{}, {}", probe.container, bytes(probe.bytes))),
+        (
+            "container",
+            format!("{}, {}", probe.container, bytes(probe.bytes)),
+        ),
         ("streams", streams.collect::<Vec<_>>().join("; ")),
         ("video", picture(video)),
         ("size", size(video)),
         ("colour", colour(video)),
         ("rate", rate(video)),
-        ("time", format!("{} from {}, ticks of {} s", clock(video.duration), clock(video.start), video.time_base)),
-        ("frames", format!("{} shown, {} keyframes", video.frames, video.keyframes)),
+        (
+            "time",
+            format!(
+                "{} from {}, ticks of {} s",
+                clock(video.duration),
+                clock(video.start),
+                video.time_base
+            ),
+        ),
+        (
+            "frames",
+            format!("{} shown, {} keyframes", video.frames, video.keyframes),
+        ),
     ];
     let unshown = [
         (video.unshown.discarded, "discarded by an edit list"),
         (video.unshown.invisible, "coded as invisible"),
         (video.unshown.before_first_cut, "before the first keyframe"),
-        (video.unshown.undecodable_leading, "leading pictures that cannot be decoded"),
+        (
+            video.unshown.undecodable_leading,
+            "leading pictures that cannot be decoded",
+        ),
     ];
-    let unshown: Vec<String> = unshown.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
+    let unshown: Vec<String> = unshown
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, why)| format!("{n} {why}"))
+        .collect();
     if !unshown.is_empty() {
         lines.push(("not shown", unshown.join(", ")));
     }
     if !video.has_timestamps {
-        lines.push(("timestamps", "packets lack them: decoding always starts at the beginning".to_owned()));
+        lines.push((
+            "timestamps",
+            "packets lack them: decoding always starts at the beginning".to_owned(),
+        ));
     }
-    lines.push(("decoded by", format!("{}: {}", video.backend.unwrap_or("nothing"), video.backend_reason)));
+    lines.push((
+        "decoded by",
+        format!(
+            "{}: {}",
+            video.backend.unwrap_or("nothing"),
+            video.backend_reason
+        ),
+    ));
     lines
 }
 
@@ -86,21 +126,30 @@ fn picture(video: &Video) -> String {
 
 fn size(video: &Video) -> String {
     let mut text = format!("{}x{}", video.width, video.height);
-    if let Some(ratio) = video.sample_aspect_ratio.as_deref().filter(|ratio| *ratio != "1:1") {
+    if let Some(ratio) = video
+        .sample_aspect_ratio
+        .as_deref()
+        .filter(|ratio| *ratio != "1:1")
+    {
         text += &format!(", pixels {ratio}");
     }
     if video.mirrored {
         text += ", mirrored";
     }
     if video.rotation != 0 {
-        text += &format!(", turned {} degrees clockwise to be upright", video.rotation);
+        text += &format!(
+            ", turned {} degrees clockwise to be upright",
+            video.rotation
+        );
     }
     text
 }
 
 fn colour(video: &Video) -> String {
     let tags = &video.colour;
-    let or = |tag: Option<&str>, what: &str| tag.map_or(format!("{what} untagged"), |tag| format!("{what} {tag}"));
+    let or = |tag: Option<&str>, what: &str| {
+        tag.map_or(format!("{what} untagged"), |tag| format!("{what} {tag}"))
+    };
     [
         or(tags.matrix.as_deref(), "matrix"),
         or(tags.range, "range"),
@@ -111,7 +160,13 @@ fn colour(video: &Video) -> String {
 }
 
 fn rate(video: &Video) -> String {
-    let rate = video.frame_rate.map_or("unknown".to_owned(), |rate| format!("{rate:.3} frames a second"));
-    let kind = if video.variable_frame_rate { "variable" } else { "constant" };
+    let rate = video.frame_rate.map_or("unknown".to_owned(), |rate| {
+        format!("{rate:.3} frames a second")
+    });
+    let kind = if video.variable_frame_rate {
+        "variable"
+    } else {
+        "constant"
+    };
     format!("{rate}, {kind}")
 }

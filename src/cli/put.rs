@@ -54,19 +54,34 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         let facts = facts.remove(&seq).unwrap_or_default();
         let quality = is_png(file).then_some(QUALITY).or(facts.quality);
         let facts = FrameFacts { quality, ..facts };
-        puts.push(PutFrame { seq, jpeg: jpeg_of(file)?, facts });
+        puts.push(PutFrame {
+            seq,
+            jpeg: jpeg_of(file)?,
+            facts,
+        });
     }
     if let Some(seq) = facts.keys().min() {
-        return Err(Error::field(format!("facts are given for a frame that is not put, seq={seq}"))
-            .hint("leave that line out, or add its file"));
+        return Err(Error::field(format!(
+            "facts are given for a frame that is not put, seq={seq}"
+        ))
+        .hint("leave that line out, or add its file"));
     }
     let frames = context.frames()?;
-    let done = context.profile(&frames, &args.timeline)?.put_frames(puts).await?;
+    let done = context
+        .profile(&frames, &args.timeline)?
+        .put_frames(puts)
+        .await?;
     if context.json() {
-        print_json(&json!({ "timeline": args.timeline, "record": done.record, "frames": done.frames }))?;
+        print_json(
+            &json!({ "timeline": args.timeline, "record": done.record, "frames": done.frames }),
+        )?;
     } else {
         let store = frames.cache().store().describe();
-        print_line(&format!("{}: {} frames put; store {store}", args.timeline, done.frames.len()))?;
+        print_line(&format!(
+            "{}: {} frames put; store {store}",
+            args.timeline,
+            done.frames.len()
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -77,23 +92,34 @@ fn numbers(context: &Context, args: &Args) -> Result<Vec<u64>> {
     }
     let seqs = sequences(&args.seq, context.settings.limits.frames)?;
     if seqs.len() != args.files.len() {
-        let message = format!("--seq names another number of frames than there are files, named={} files={}", seqs.len(), args.files.len());
+        let message = format!(
+            "--seq names another number of frames than there are files, named={} files={}",
+            seqs.len(),
+            args.files.len()
+        );
         return Err(Error::field(message).hint("give one number for each file"));
     }
     Ok(seqs)
 }
 
 fn number_of(file: &Path) -> Result<u64> {
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let stem = file
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
     let plain = !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| stem.parse().ok()).flatten().ok_or_else(|| {
-        Error::field(format!("the file's name is no number, path={}", file.display()))
-            .hint("name files 0.jpg, 1.jpg, …, or give their numbers by --seq")
+        Error::field(format!(
+            "the file's name is no number, path={}",
+            file.display()
+        ))
+        .hint("name files 0.jpg, 1.jpg, …, or give their numbers by --seq")
     })
 }
 
 fn is_png(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+    file.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
 }
 
 fn jpeg_of(file: &Path) -> Result<Bytes> {
@@ -101,17 +127,27 @@ fn jpeg_of(file: &Path) -> Result<Bytes> {
     if !is_png(file) {
         return Ok(data);
     }
-    let named = |e: Error| Error::field(format!("{}, path={}", e.message(), file.display())).caused_by(e);
+    let named =
+        |e: Error| Error::field(format!("{}, path={}", e.message(), file.display())).caused_by(e);
     let pixels = png::decode(&data).map_err(named)?;
     Ok(jpeg_of_pixels(&pixels, QUALITY)?.into())
 }
 
 fn read_facts(path: &Path) -> Result<HashMap<u64, FrameFacts>> {
     let data = read_file(path)?;
-    let text = std::str::from_utf8(&data)
-        .map_err(|e| Error::field(format!("the list of facts is no UTF-8, path={}", path.display())).caused_by(e))?;
+    let text = std::str::from_utf8(&data).map_err(|e| {
+        Error::field(format!(
+            "the list of facts is no UTF-8, path={}",
+            path.display()
+        ))
+        .caused_by(e)
+    })?;
     let mut facts = HashMap::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         let wrong = |what: String| {
             Error::field(format!("line {} of the list of facts is wrong: {what}", number + 1))
                 .hint("each line is an object such as {\"seq\": 0, \"timestamp\": 1.5}, named as `framecache frames --json` names facts")
@@ -127,14 +163,20 @@ fn read_facts(path: &Path) -> Result<HashMap<u64, FrameFacts>> {
 
 /// One line, refused where it has a name that is no fact's.
 fn facts_of(line: &str) -> Result<FrameFacts, String> {
-    let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let given: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(line).map_err(|e| e.to_string())?;
     if !given.contains_key("seq") {
         return Err("it names no seq".to_owned());
     }
-    let facts: FrameFacts = serde_json::from_value(given.clone().into()).map_err(|e| e.to_string())?;
+    let facts: FrameFacts =
+        serde_json::from_value(given.clone().into()).map_err(|e| e.to_string())?;
     let kept = serde_json::to_value(&facts).map_err(|e| e.to_string())?;
-    let said = |value: &serde_json::Value| !value.is_null() && *value != serde_json::Value::Bool(false);
-    match given.iter().find(|(name, value)| said(value) && kept.get(name.as_str()).is_none()) {
+    let said =
+        |value: &serde_json::Value| !value.is_null() && *value != serde_json::Value::Bool(false);
+    match given
+        .iter()
+        .find(|(name, value)| said(value) && kept.get(name.as_str()).is_none())
+    {
         Some((name, _)) => Err(format!("there is no fact of this name: {name}")),
         None => Ok(facts),
     }
@@ -150,26 +192,60 @@ mod tests {
     fn file_names_give_numbers() {
         assert_eq!(number_of(Path::new("a/b/17.jpg")).unwrap(), 17);
         assert_eq!(number_of(Path::new("007.png")).unwrap(), 7);
-        for name in ["a.jpg", "-1.jpg", "+1.jpg", "1a.jpg", ".jpg", "99999999999999999999.jpg"] {
+        for name in [
+            "a.jpg",
+            "-1.jpg",
+            "+1.jpg",
+            "1a.jpg",
+            ".jpg",
+            "99999999999999999999.jpg",
+        ] {
             assert!(number_of(Path::new(name)).is_err(), "{name}");
         }
     }
 
     #[test]
     fn a_misspelt_fact_is_refused() {
-        assert_eq!(facts_of(r#"{"seq": 3, "timestamp": 0.25, "damaged": false}"#).unwrap().timestamp, Some(0.25));
-        for line in [r#"{"seq": 3, "timestmap": 0.25}"#, r#"{"timestamp": 1}"#, "[]", "{", r#"{"seq": -1}"#, r#"{"seq": 1, "pts": "x"}"#] {
+        assert_eq!(
+            facts_of(r#"{"seq": 3, "timestamp": 0.25, "damaged": false}"#)
+                .unwrap()
+                .timestamp,
+            Some(0.25)
+        );
+        for line in [
+            r#"{"seq": 3, "timestmap": 0.25}"#,
+            r#"{"timestamp": 1}"#,
+            "[]",
+            "{",
+            r#"{"seq": -1}"#,
+            r#"{"seq": 1, "pts": "x"}"#,
+        ] {
             assert!(facts_of(line).is_err(), "{line}");
         }
     }
 
     #[test]
     fn pixels_become_a_jpeg_near_them() {
-        let data: Vec<u8> = (0..32 * 16).flat_map(|n| [(n % 32 * 8) as u8, 90, 200]).collect();
-        let pixels = Pixels::Rgb(RgbImage { width: 32, height: 16, data: data.clone() });
+        let data: Vec<u8> = (0..32 * 16)
+            .flat_map(|n| [(n % 32 * 8) as u8, 90, 200])
+            .collect();
+        let pixels = Pixels::Rgb(RgbImage {
+            width: 32,
+            height: 16,
+            data: data.clone(),
+        });
         let jpeg = jpeg_of_pixels(&pixels, QUALITY).unwrap();
         let back = crate::jpeg::decode_rgb(&jpeg).unwrap();
-        let error: u32 = back.data.iter().zip(&data).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        assert!(error / (data.len() as u32) < 6, "mean error {}", error as f64 / data.len() as f64);
+        let error: u32 = back
+            .data
+            .iter()
+            .zip(&data)
+            .map(|(a, b)| u32::from(a.abs_diff(*b)))
+            .sum();
+        assert!(
+            error / (data.len() as u32) < 6,
+            "mean error {}",
+            error as f64 / data.len() as f64
+        );
     }
 }

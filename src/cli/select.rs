@@ -11,7 +11,12 @@ use crate::media::time::Exact;
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct Selection {
     /// Numbers of frames, and ranges of them, both ends included: 0-9,25
-    #[arg(long, value_name = "A-B,…", value_delimiter = ',', conflicts_with = "at")]
+    #[arg(
+        long,
+        value_name = "A-B,…",
+        value_delimiter = ',',
+        conflicts_with = "at"
+    )]
     pub seq: Vec<SeqRange>,
     /// Timeline seconds: the frames shown then
     #[arg(long, value_name = "T,…", value_delimiter = ',')]
@@ -36,7 +41,9 @@ impl FromStr for SeqRange {
         };
         match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => Ok(SeqRange { first, last }),
-            (Some(_), Some(_)) => Err("a range runs from the smaller number to the larger, such as 0-9".to_owned()),
+            (Some(_), Some(_)) => {
+                Err("a range runs from the smaller number to the larger, such as 0-9".to_owned())
+            }
             _ => Err("write numbers and ranges, such as 0-9,25".to_owned()),
         }
     }
@@ -47,13 +54,19 @@ impl FromStr for SeqRange {
 /// # Errors
 /// LIMIT_EXCEEDED for more than the limit.
 pub fn sequences(ranges: &[SeqRange], limit: u64) -> Result<Vec<u64>> {
-    let counts = ranges.iter().map(|range| (range.last - range.first).saturating_add(1));
+    let counts = ranges
+        .iter()
+        .map(|range| (range.last - range.first).saturating_add(1));
     let count = counts.fold(0, u64::saturating_add);
     if count > limit {
-        let message = format!("more frames are named than a profile can have: frames={count} limit={limit}");
+        let message =
+            format!("more frames are named than a profile can have: frames={count} limit={limit}");
         return Err(Error::new(Reason::RequestLimit, message).hint("name a smaller range"));
     }
-    Ok(ranges.iter().flat_map(|range| range.first..=range.last).collect())
+    Ok(ranges
+        .iter()
+        .flat_map(|range| range.first..=range.last)
+        .collect())
 }
 
 impl Selection {
@@ -84,7 +97,10 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<u64>, String> {
-        let ranges = text.split(',').map(str::parse).collect::<Result<Vec<SeqRange>, String>>()?;
+        let ranges = text
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<SeqRange>, String>>()?;
         sequences(&ranges, 100).map_err(|e| e.to_string())
     }
 
@@ -97,7 +113,21 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "-", "3-", "-3", "3-1", "1-2-3", "a", "+1", " 1", "1,,2", "99999999999999999999", "0-18446744073709551615", "0-100"] {
+        for text in [
+            "",
+            "-",
+            "3-",
+            "-3",
+            "3-1",
+            "1-2-3",
+            "a",
+            "+1",
+            " 1",
+            "1,,2",
+            "99999999999999999999",
+            "0-18446744073709551615",
+            "0-100",
+        ] {
             assert!(parsed(text).is_err(), "{text}");
         }
     }

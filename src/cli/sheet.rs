@@ -83,24 +83,40 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let png = is_png(&args)?;
     let (chosen, total) = choose(context, &args, &serving, &view).await?;
     if chosen.is_empty() {
-        let message = format!("there are no frames to show yet, {}", profile.keys().facts());
-        return Err(Error::new(Reason::FrameNotCached, message).hint("`framecache extract` makes them"));
+        let message = format!(
+            "there are no frames to show yet, {}",
+            profile.keys().facts()
+        );
+        return Err(
+            Error::new(Reason::FrameNotCached, message).hint("`framecache extract` makes them")
+        );
     }
-    let columns = args.columns.map_or(Layout::columns_for(chosen.len()), usize::from);
+    let columns = args
+        .columns
+        .map_or(Layout::columns_for(chosen.len()), usize::from);
     let layout = Layout::new(usize::from(args.width), columns)?;
     let overlays = find_overlays(&profile, &args).await?.map(Arc::new);
     let cells = cells(context, &serving, (&chosen, layout, overlays)).await?;
     let aside = aside(chosen.len(), total, args.overlay.as_deref());
     let drawn = sheet::draw(layout, (&args.timeline, &aside), &cells)?;
     let size = (drawn.width, drawn.height);
-    let file = if png { png::encode(&drawn)? } else { jpeg_of_pixels(&Pixels::Rgb(drawn), QUALITY)? };
+    let file = if png {
+        png::encode(&drawn)?
+    } else {
+        jpeg_of_pixels(&Pixels::Rgb(drawn), QUALITY)?
+    };
     write_whole(&args.output, &file)?;
     report(context, &args, size, cells.len())?;
     let failed = cells.iter().any(|cell| cell.mark == Mark::Lost);
     Ok(if failed { Exit::PartFailed } else { Exit::Done })
 }
 
-fn report(context: &Context, args: &Args, (width, height): (usize, usize), frames: usize) -> Result<()> {
+fn report(
+    context: &Context,
+    args: &Args,
+    (width, height): (usize, usize),
+    frames: usize,
+) -> Result<()> {
     let path = args.output.display().to_string();
     if context.json() {
         return print_json(&serde_json::json!({
@@ -111,17 +127,27 @@ fn report(context: &Context, args: &Args, (width, height): (usize, usize), frame
 }
 
 fn is_png(args: &Args) -> Result<bool> {
-    let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let ending = args
+        .output
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase());
     match ending.as_deref() {
         Some("png") => Ok(true),
         Some("jpg" | "jpeg") => Ok(false),
-        _ => Err(Error::field(format!("the sheet's file ends neither in .jpg nor in .png, path={}", args.output.display()))
-            .hint("name it sheet.jpg or sheet.png")),
+        _ => Err(Error::field(format!(
+            "the sheet's file ends neither in .jpg nor in .png, path={}",
+            args.output.display()
+        ))
+        .hint("name it sheet.jpg or sheet.png")),
     }
 }
 
 fn aside(shown: usize, total: usize, overlay: Option<&str>) -> String {
-    let frames = if shown == total { format!("{total} frames") } else { format!("{shown} of {total} frames") };
+    let frames = if shown == total {
+        format!("{total} frames")
+    } else {
+        format!("{shown} of {total} frames")
+    };
     overlay.map_or(frames.clone(), |stage| format!("{frames}, overlay {stage}"))
 }
 
@@ -137,7 +163,10 @@ async fn choose(
         let mut batches = serving.reader().profile().facts(view).await?;
         while let Some(batch) = batches.try_next().await? {
             if let FactsBatch::Frames(frames) = batch {
-                all.extend(frames.iter().map(|f| Chosen { seq: f.seq, timestamp: f.timestamp }));
+                all.extend(frames.iter().map(|f| Chosen {
+                    seq: f.seq,
+                    timestamp: f.timestamp,
+                }));
             }
         }
     } else {
@@ -146,7 +175,10 @@ async fn choose(
         let prepared = serving.prepare(&seqs, &|event| bar.hear(event)).await;
         bar.clear();
         prepared?;
-        all.extend(seqs.into_iter().map(|seq| Chosen { seq, timestamp: None }));
+        all.extend(seqs.into_iter().map(|seq| Chosen {
+            seq,
+            timestamp: None,
+        }));
     }
     let total = all.len();
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
@@ -159,15 +191,32 @@ fn evenly<T>(all: Vec<T>, limit: usize) -> Vec<T> {
     if count <= limit {
         return all;
     }
-    let place = |n: usize| if limit == 1 { count / 2 } else { n * (count - 1) / (limit - 1) };
+    let place = |n: usize| {
+        if limit == 1 {
+            count / 2
+        } else {
+            n * (count - 1) / (limit - 1)
+        }
+    };
     let mut places = (0..limit).map(place).peekable();
-    let chosen = all.into_iter().enumerate().filter(|(n, _)| places.next_if_eq(n).is_some());
+    let chosen = all
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| places.next_if_eq(n).is_some());
     chosen.map(|(_, item)| item).collect()
 }
 
 async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays>> {
-    let Some(stage) = args.overlay.clone() else { return Ok(None) };
-    let found = |job: String| Ok(Some(Overlays { profile: profile.clone(), job, stage: stage.clone() }));
+    let Some(stage) = args.overlay.clone() else {
+        return Ok(None);
+    };
+    let found = |job: String| {
+        Ok(Some(Overlays {
+            profile: profile.clone(),
+            job,
+            stage: stage.clone(),
+        }))
+    };
     if let Some(job) = &args.job {
         return found(job.clone());
     }
@@ -179,10 +228,18 @@ async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays
     }
     match jobs.as_slice() {
         [job] => found(job.clone()),
-        [] => Err(Error::new(Reason::FrameNotCached, format!("no job has overlays of this stage, {} stage={stage}", profile.keys().facts()))
-            .hint("`framecache overlays list` shows jobs and their stages")),
-        _ => Err(Error::field(format!("several jobs have overlays of this stage, stage={stage}"))
-            .hint(format!("choose one with --job: {}", jobs.join(", ")))),
+        [] => Err(Error::new(
+            Reason::FrameNotCached,
+            format!(
+                "no job has overlays of this stage, {} stage={stage}",
+                profile.keys().facts()
+            ),
+        )
+        .hint("`framecache overlays list` shows jobs and their stages")),
+        _ => Err(Error::field(format!(
+            "several jobs have overlays of this stage, stage={stage}"
+        ))
+        .hint(format!("choose one with --job: {}", jobs.join(", ")))),
     }
 }
 
@@ -217,15 +274,28 @@ impl Overlays {
     /// A frame's overlays, by name.
     async fn of(&self, seq: u64) -> Result<Vec<bytes::Bytes>> {
         let mut pngs = Vec::new();
-        for item in self.profile.list_overlays(&self.job, &self.stage, Some(seq)).await? {
+        for item in self
+            .profile
+            .list_overlays(&self.job, &self.stage, Some(seq))
+            .await?
+        {
             pngs.extend(self.profile.get_listed(&item).await?);
         }
         Ok(pngs)
     }
 }
 
-async fn cell(chosen: &Chosen, frame: Result<Frame>, (laid, layout): (Vec<bytes::Bytes>, Layout)) -> Result<Cell> {
-    let empty = |mark| Cell { seq: chosen.seq, time: time_of(chosen.timestamp), picture: None, mark };
+async fn cell(
+    chosen: &Chosen,
+    frame: Result<Frame>,
+    (laid, layout): (Vec<bytes::Bytes>, Layout),
+) -> Result<Cell> {
+    let empty = |mark| Cell {
+        seq: chosen.seq,
+        time: time_of(chosen.timestamp),
+        picture: None,
+        mark,
+    };
     let frame = match frame {
         Ok(frame) => frame,
         Err(error) if error.reason() == Reason::MediaCorrupt => return Ok(empty(Mark::Missing)),
@@ -237,14 +307,20 @@ async fn cell(chosen: &Chosen, frame: Result<Frame>, (laid, layout): (Vec<bytes:
     };
     let facts = frame.facts.clone();
     let made = tokio::task::spawn_blocking(move || picture_of(&frame, &laid, layout)).await;
-    let picture = made.map_err(|e| Error::internal("drawing ended unexpectedly").caused_by(e))??;
+    let picture =
+        made.map_err(|e| Error::internal("drawing ended unexpectedly").caused_by(e))??;
     let mark = match facts.repeats {
         _ if facts.damaged => Mark::Damaged,
         Some(seq) => Mark::Repeats(seq),
         None => Mark::None,
     };
     let time = time_of(facts.timestamp.or(chosen.timestamp));
-    Ok(Cell { seq: chosen.seq, time, picture: Some(picture), mark })
+    Ok(Cell {
+        seq: chosen.seq,
+        time,
+        picture: Some(picture),
+        mark,
+    })
 }
 
 fn picture_of(frame: &Frame, laid: &[bytes::Bytes], layout: Layout) -> Result<RgbImage> {
@@ -260,9 +336,14 @@ fn picture_of(frame: &Frame, laid: &[bytes::Bytes], layout: Layout) -> Result<Rg
 
 /// Width and height in square pixels: stored frames keep the pixels as coded.
 fn shown_shape(facts: &FrameFacts, rgb: &RgbImage) -> (f64, f64) {
-    let ratio = facts.sample_aspect_ratio.as_deref().and_then(|text| text.split_once(':'));
+    let ratio = facts
+        .sample_aspect_ratio
+        .as_deref()
+        .and_then(|text| text.split_once(':'));
     let ratio = ratio.and_then(|(n, d)| Some(n.parse::<f64>().ok()? / d.parse::<f64>().ok()?));
-    let ratio = ratio.filter(|r| r.is_finite() && (0.01..=100.0).contains(r)).unwrap_or(1.0);
+    let ratio = ratio
+        .filter(|r| r.is_finite() && (0.01..=100.0).contains(r))
+        .unwrap_or(1.0);
     let (width, height) = (rgb.width as f64, rgb.height as f64);
     match facts.rotation {
         Some(90 | 270) => (width, height * ratio),
@@ -288,12 +369,25 @@ mod tests {
 
     #[test]
     fn the_sheet_shows_frames_in_their_true_shape() {
-        let rgb = RgbImage { width: 720, height: 576, data: Vec::new() };
-        let facts = FrameFacts { sample_aspect_ratio: Some("16:11".to_owned()), ..FrameFacts::default() };
+        let rgb = RgbImage {
+            width: 720,
+            height: 576,
+            data: Vec::new(),
+        };
+        let facts = FrameFacts {
+            sample_aspect_ratio: Some("16:11".to_owned()),
+            ..FrameFacts::default()
+        };
         assert_eq!(shown_shape(&facts, &rgb), (720.0 * 16.0 / 11.0, 576.0));
-        let turned = FrameFacts { rotation: Some(90), ..facts };
+        let turned = FrameFacts {
+            rotation: Some(90),
+            ..facts
+        };
         assert_eq!(shown_shape(&turned, &rgb), (720.0, 576.0 * 16.0 / 11.0));
-        let odd = FrameFacts { sample_aspect_ratio: Some("0:0".to_owned()), ..FrameFacts::default() };
+        let odd = FrameFacts {
+            sample_aspect_ratio: Some("0:0".to_owned()),
+            ..FrameFacts::default()
+        };
         assert_eq!(shown_shape(&odd, &rgb), (720.0, 576.0));
     }
 }

@@ -64,7 +64,10 @@ async fn list(context: &Context, frames: &Frames) -> Result<()> {
                     "extracted" => name.clone(),
                     kind => format!("{name} ({kind})"),
                 });
-                print_line(&format!("{id:<32} {}", names.collect::<Vec<_>>().join(", ")))?;
+                print_line(&format!(
+                    "{id:<32} {}",
+                    names.collect::<Vec<_>>().join(", ")
+                ))?;
             }
         }
         drop(looked);
@@ -73,7 +76,11 @@ async fn list(context: &Context, frames: &Frames) -> Result<()> {
             break;
         }
     }
-    if context.json() { print_json(&rows) } else { Ok(()) }
+    if context.json() {
+        print_json(&rows)
+    } else {
+        Ok(())
+    }
 }
 
 /// Names and kinds of a timeline's profiles. One that cannot be understood does not hide the others.
@@ -118,7 +125,11 @@ async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool
             print_profile((timeline, &name), &status, stale.as_deref())?;
         }
     }
-    if context.json() { print_json(&json!({ "timeline": timeline, "profiles": rows })) } else { Ok(()) }
+    if context.json() {
+        print_json(&json!({ "timeline": timeline, "profiles": rows }))
+    } else {
+        Ok(())
+    }
 }
 
 async fn stale_chunks(frames: &Frames, plan: Arc<Planned>) -> Result<Vec<SourceFinding>> {
@@ -127,14 +138,26 @@ async fn stale_chunks(frames: &Frames, plan: Arc<Planned>) -> Result<Vec<SourceF
         let (library, plan) = (frames.library().clone(), plan.clone());
         tokio::task::spawn_blocking(move || {
             let chunk = plan.plan().chunks.get(place)?;
-            let row = plan.rows().iter().find(|row| row.chunk_id == chunk.spec.chunk_id)?;
+            let row = plan
+                .rows()
+                .iter()
+                .find(|row| row.chunk_id == chunk.spec.chunk_id)?;
             let error = match library.identities(&chunk.spec) {
                 Ok(now) if (&now.0, &now.1) == (&row.source, &row.init) => return None,
-                Ok(_) => Error::new(Reason::SourceChanged, "the source is not what it was when it was planned"),
+                Ok(_) => Error::new(
+                    Reason::SourceChanged,
+                    "the source is not what it was when it was planned",
+                ),
                 Err(error) => error,
             };
-            let error = ChunkError { reason: error.reason().name().to_owned(), message: error.message().to_owned() };
-            Some(SourceFinding { chunk_id: chunk.spec.chunk_id.clone(), error })
+            let error = ChunkError {
+                reason: error.reason().name().to_owned(),
+                message: error.message().to_owned(),
+            };
+            Some(SourceFinding {
+                chunk_id: chunk.spec.chunk_id.clone(),
+                error,
+            })
         })
     });
     // Tasks start when they are made: only so many are made ahead.
@@ -189,18 +212,38 @@ fn plan_json(plan: &Planned) -> Value {
     })
 }
 
-fn print_profile((timeline, name): (&str, &str), status: &Status, stale: Option<&[SourceFinding]>) -> Result<()> {
+fn print_profile(
+    (timeline, name): (&str, &str),
+    status: &Status,
+    stale: Option<&[SourceFinding]>,
+) -> Result<()> {
     let counts = status.counts;
     let amount = match status.state {
         State::Absent => "no frames".to_owned(),
         State::Legacy => "frames without a plan; `framecache frames` lists them".to_owned(),
         State::Partial | State::Complete => {
-            format!("{} of {} frames, {}", counts.frames, status.planned, bytes(counts.bytes))
+            format!(
+                "{} of {} frames, {}",
+                counts.frames,
+                status.planned,
+                bytes(counts.bytes)
+            )
         }
     };
-    print_line(&format!("{timeline}, profile {name}: {}, {amount}", state_name(status.state)))?;
-    let extras = [(counts.repeats, "repeats"), (counts.missing, "missing"), (counts.damaged, "damaged")];
-    let extras: Vec<String> = extras.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    print_line(&format!(
+        "{timeline}, profile {name}: {}, {amount}",
+        state_name(status.state)
+    ))?;
+    let extras = [
+        (counts.repeats, "repeats"),
+        (counts.missing, "missing"),
+        (counts.damaged, "damaged"),
+    ];
+    let extras: Vec<String> = extras
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
     if !extras.is_empty() {
         print_line(&format!("  of these     {}", extras.join(", ")))?;
     }
@@ -208,12 +251,18 @@ fn print_profile((timeline, name): (&str, &str), status: &Status, stale: Option<
         print_plan(plan)?;
     }
     for failed in &status.failed {
-        print_line(&format!("  failed       chunk {} span {}: {} ({})", failed.id.chunk_id, failed.id.span, failed.error.message, failed.error.reason))?;
+        print_line(&format!(
+            "  failed       chunk {} span {}: {} ({})",
+            failed.id.chunk_id, failed.id.span, failed.error.message, failed.error.reason
+        ))?;
     }
     match stale {
         Some([]) => print_line("  sources      as they were planned")?,
         Some(stale) => stale.iter().try_for_each(|f| {
-            print_line(&format!("  stale        chunk {}: {} ({})", f.chunk_id, f.error.message, f.error.reason))
+            print_line(&format!(
+                "  stale        chunk {}: {} ({})",
+                f.chunk_id, f.error.message, f.error.reason
+            ))
         })?,
         None => {}
     }
@@ -226,7 +275,9 @@ fn print_plan(plan: &Planned) -> Result<()> {
         None => print_line("  plan         frames that were put")?,
         Some(parameters) => print_line(&format!("  plan         {}", parameters_text(parameters)))?,
     }
-    plan.chunks.iter().try_for_each(|chunk| print_line(&chunk_text(chunk)))
+    plan.chunks
+        .iter()
+        .try_for_each(|chunk| print_line(&chunk_text(chunk)))
 }
 
 fn parameters_text(parameters: &Parameters) -> String {
@@ -241,14 +292,21 @@ fn parameters_text(parameters: &Parameters) -> String {
     parts.extend(parameters.window.from.map(|from| format!("from {from} s")));
     parts.extend(parameters.window.to.map(|to| format!("to {to} s")));
     parts.push(format!("quality {}", parameters.quality));
-    parts.extend(parameters.max_side.map(|side| format!("at most {side} pixels a side")));
+    parts.extend(
+        parameters
+            .max_side
+            .map(|side| format!("at most {side} pixels a side")),
+    );
     parts.extend(parameters.dedup.map(|bits| format!("dedup {bits}")));
     parts.join(", ")
 }
 
 fn chunk_text(chunk: &PlannedChunk) -> String {
     let (begin, end) = (clock(chunk.begin.to_f64()), clock(chunk.end.to_f64()));
-    let error = chunk.error.as_ref().map(|e| format!(", left out: {} ({})", e.message, e.reason));
+    let error = chunk
+        .error
+        .as_ref()
+        .map(|e| format!(", left out: {} ({})", e.message, e.reason));
     format!(
         "  chunk {:<6} {begin} to {end}, {} frames, {}{}",
         chunk.spec.chunk_id,

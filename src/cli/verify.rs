@@ -48,7 +48,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let verified = if args.repair {
         repair(context, &frames, (&profile, &view), report).await?
     } else {
-        Verified { report, repaired: false, deleted: 0 }
+        Verified {
+            report,
+            repaired: false,
+            deleted: 0,
+        }
     };
     if context.json() {
         print_json(&as_json(&args.timeline, &verified))?;
@@ -70,7 +74,11 @@ async fn repair(
     if let View::Extracted(plan) = view {
         let rows = damaged_rows(profile, plan, &report);
         if !rows.is_empty() && !rebuild(context, frames, profile, rows).await? {
-            return Ok(Verified { report, repaired: false, deleted: 0 });
+            return Ok(Verified {
+                report,
+                repaired: false,
+                deleted: 0,
+            });
         }
     }
     let swept = profile.verify(true).await?;
@@ -80,13 +88,22 @@ async fn repair(
         View::Legacy => swept.is_clean(),
         View::Extracted(_) | View::Absent => true,
     };
-    Ok(Verified { deleted: swept.deleted, repaired, report: Report { lost: swept.lost, ..report } })
+    Ok(Verified {
+        deleted: swept.deleted,
+        repaired,
+        report: Report {
+            lost: swept.lost,
+            ..report
+        },
+    })
 }
 
 fn damaged_rows(profile: &Profile, plan: &Planned, report: &Report) -> Vec<usize> {
     let keys = profile.keys();
     let place = |finding: &Finding| match finding.fault {
-        Fault::MissingFrame | Fault::WrongSize | Fault::WrongSha256 => place_of(plan, keys.frame_of(&finding.key)?),
+        Fault::MissingFrame | Fault::WrongSize | Fault::WrongSha256 => {
+            place_of(plan, keys.frame_of(&finding.key)?)
+        }
         Fault::DamagedRecord | Fault::StaleRecord => {
             let id = keys.record_of(&finding.key)?;
             plan.digested().position(|row| row.id() == id)
@@ -98,14 +115,24 @@ fn damaged_rows(profile: &Profile, plan: &Planned, report: &Report) -> Vec<usize
 }
 
 /// Whether all of these rows could be extracted again.
-async fn rebuild(context: &Context, frames: &Frames, profile: &Profile, rows: Vec<usize>) -> Result<bool> {
+async fn rebuild(
+    context: &Context,
+    frames: &Frames,
+    profile: &Profile,
+    rows: Vec<usize>,
+) -> Result<bool> {
     let bar = Bar::new(context.json());
-    let summary = frames.extract(&again(profile, Only::Again(rows)), &|event| bar.hear(event)).await;
+    let summary = frames
+        .extract(&again(profile, Only::Again(rows)), &|event| bar.hear(event))
+        .await;
     bar.clear();
     let mut whole = true;
     for chunk in summary?.chunks {
         if let Some(error) = chunk.error {
-            note(&format!("framecache: chunk {} could not be made again: {}", chunk.chunk_id, error.message));
+            note(&format!(
+                "framecache: chunk {} could not be made again: {}",
+                chunk.chunk_id, error.message
+            ));
             whole = false;
         }
     }
@@ -152,7 +179,10 @@ fn print(timeline: &str, verified: &Verified) -> Result<()> {
     if more > 0 {
         print_line(&format!("and {more} more"))?;
     }
-    let checked = format!("{} frames and {} records checked", report.frames_checked, report.records_checked);
+    let checked = format!(
+        "{} frames and {} records checked",
+        report.frames_checked, report.records_checked
+    );
     let outcome = match (report.is_clean(), verified.repaired) {
         (true, _) => "all as they should be".to_owned(),
         (false, true) => format!("{} faults, all repaired", report.faults),

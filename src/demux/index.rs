@@ -84,7 +84,10 @@ impl Track {
         let shown = &self.index.shown;
         let pts = self.units.get(unit as usize)?.pts?;
         let from = shown.partition_point(|s| s.pts < pts);
-        let same = shown[from..].iter().take_while(|s| s.pts == pts).position(|s| s.unit == unit);
+        let same = shown[from..]
+            .iter()
+            .take_while(|s| s.pts == pts)
+            .position(|s| s.unit == unit);
         same.map(|place| from + place)
     }
 }
@@ -231,7 +234,11 @@ impl Pass {
         let first = self.units.iter().position(Unit::cut).unwrap_or(0);
         // Leading pictures of an open first cut point refer to what is before it (seen: libavcodec
         // drops them for H.264 recovery points and MPEG-2 open GOPs alike).
-        let open_pts = self.units.get(first).filter(|unit| unit.is(OPEN)).and_then(|unit| unit.pts);
+        let open_pts = self
+            .units
+            .get(first)
+            .filter(|unit| unit.is(OPEN))
+            .and_then(|unit| unit.pts);
         let mut leading = true;
         for (place, unit) in self.units.iter_mut().enumerate() {
             leading &= place <= first || !unit.cut();
@@ -254,7 +261,13 @@ impl Pass {
 
     fn cuts(&self) -> Vec<Cut> {
         let cuts = self.units.iter().enumerate().filter(|(_, unit)| unit.cut());
-        cuts.filter_map(|(place, unit)| Some(Cut { unit: place as u32, pts: unit.pts? })).collect()
+        cuts.filter_map(|(place, unit)| {
+            Some(Cut {
+                unit: place as u32,
+                pts: unit.pts?,
+            })
+        })
+        .collect()
     }
 
     fn by_pts(&self) -> Vec<Shown> {

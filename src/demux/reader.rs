@@ -61,7 +61,7 @@ impl UnitReader {
         }
         let ordinal = self.next;
         let known = self.track.units.get(ordinal as usize);
-        if !known.is_some_and(|unit| unit.size as usize == self.packet.data().len()) {
+        if known.is_none_or(|unit| unit.size as usize != self.packet.data().len()) {
             return Err(changed());
         }
         self.next += 1;

@@ -48,8 +48,10 @@ impl Developer {
         let parameters = how.parameters;
         let colour = checked_colour(frame, parameters)?;
         let picture = frame.picture(colour.matrix, colour.range)?;
-        let request =
-            JfifRequest { orientation: how.orientation, max_side: parameters.max_side };
+        let request = JfifRequest {
+            orientation: how.orientation,
+            max_side: parameters.max_side,
+        };
         to_jfif_into(&picture, &request, &mut self.scratch, &mut self.planes)?;
         let planes = std::mem::take(&mut self.planes);
         let jpeg = self.encoder(parameters.quality)?.encode(&planes);
@@ -94,7 +96,11 @@ impl Developer {
     }
 
     fn encoder(&mut self, quality: u8) -> Result<&mut Encoder> {
-        if self.encoder.as_ref().is_none_or(|(current, _)| *current != quality) {
+        if self
+            .encoder
+            .as_ref()
+            .is_none_or(|(current, _)| *current != quality)
+        {
             self.encoder = Some((quality, Encoder::new(quality)?));
         }
         match &mut self.encoder {

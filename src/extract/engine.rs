@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Sender;
 use crate::error::{Error, Result};
 use crate::extract::develop::Developer;
 use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
-use crate::extract::span::{Decoders, DecodeTask, PictureTask, SpanRun};
+use crate::extract::span::{DecodeTask, Decoders, PictureTask, SpanRun};
 
 /// Pictures that may wait for each helping worker.
 const QUEUED_PER_HELPER: usize = 2;
@@ -52,7 +52,10 @@ impl Engine {
         crate::av::init();
         let workers = workers.max(1);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { helpers: workers, ..State::default() }),
+            state: Mutex::new(State {
+                helpers: workers,
+                ..State::default()
+            }),
             work: Condvar::new(),
             workers,
         });
@@ -138,7 +141,10 @@ impl Shared {
             if state.closing {
                 return None;
             }
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -176,7 +182,9 @@ fn guarded(span: &Arc<SpanRun>, part: impl FnOnce() -> Vec<DecodeTask>) -> Vec<D
     let mut more = match catch_unwind(AssertUnwindSafe(part)) {
         Ok(more) => more,
         Err(_) => {
-            span.fail(Error::internal("a worker panicked while it extracted the span"));
+            span.fail(Error::internal(
+                "a worker panicked while it extracted the span",
+            ));
             Vec::new()
         }
     };

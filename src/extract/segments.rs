@@ -35,8 +35,10 @@ pub type Task = Vec<Segment>;
 /// The segments for `wanted`, ascending. Two that overlap are one: the pictures in
 /// between are decoded once.
 pub fn segments(cuts: &[Cut], wanted: impl IntoIterator<Item = Shown>) -> Vec<Segment> {
-    let mut each: Vec<(u32, u32)> =
-        wanted.into_iter().map(|shown| (start(cuts, &shown), shown.unit)).collect();
+    let mut each: Vec<(u32, u32)> = wanted
+        .into_iter()
+        .map(|shown| (start(cuts, &shown), shown.unit))
+        .collect();
     each.sort_unstable();
     let mut merged: Vec<Segment> = Vec::new();
     for (from, unit) in each {
@@ -45,7 +47,11 @@ pub fn segments(cuts: &[Cut], wanted: impl IntoIterator<Item = Shown>) -> Vec<Se
                 last.until = last.until.max(unit);
                 last.wanted.push(unit);
             }
-            _ => merged.push(Segment { from, until: unit, wanted: vec![unit] }),
+            _ => merged.push(Segment {
+                from,
+                until: unit,
+                wanted: vec![unit],
+            }),
         }
     }
     for segment in &mut merged {
@@ -102,11 +108,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(pts: i64, unit: u32) -> Shown {
-        Shown { pts, duration: 1, unit, cut: false }
+        Shown {
+            pts,
+            duration: 1,
+            unit,
+            cut: false,
+        }
     }
 
-    const CUTS: [Cut; 3] =
-        [Cut { unit: 0, pts: 0 }, Cut { unit: 10, pts: 12 }, Cut { unit: 20, pts: 22 }];
+    const CUTS: [Cut; 3] = [
+        Cut { unit: 0, pts: 0 },
+        Cut { unit: 10, pts: 12 },
+        Cut { unit: 20, pts: 22 },
+    ];
 
     #[test]
     fn only_the_groups_that_hold_wanted_pictures_are_decoded_and_only_as_far_as_needed() {
@@ -114,8 +128,16 @@ mod tests {
         assert_eq!(
             plan,
             [
-                Segment { from: 0, until: 4, wanted: vec![4] },
-                Segment { from: 20, until: 23, wanted: vec![23] },
+                Segment {
+                    from: 0,
+                    until: 4,
+                    wanted: vec![4]
+                },
+                Segment {
+                    from: 20,
+                    until: 23,
+                    wanted: vec![23]
+                },
             ]
         );
     }
@@ -132,7 +154,9 @@ mod tests {
 
     #[test]
     fn contiguous_groups_join_to_tasks_without_a_restart() {
-        let all: Vec<Shown> = (0..30).map(|n| shown(n + i64::from(n >= 10) * 2, n as u32)).collect();
+        let all: Vec<Shown> = (0..30)
+            .map(|n| shown(n + i64::from(n >= 10) * 2, n as u32))
+            .collect();
         let dealt = tasks(segments(&CUTS, all), 1);
         assert!(dealt.iter().all(|task| task.len() == 1), "{dealt:?}");
         let units: u32 = dealt.iter().flatten().map(|s| s.until - s.from + 1).sum();

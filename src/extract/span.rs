@@ -101,9 +101,17 @@ impl SpanRun {
         };
         let track = &media.track;
         let key = |w: &Wanted| {
-            if track.has_pts { track.index.shown[w.shown].unit } else { w.shown as u32 }
+            if track.has_pts {
+                track.index.shown[w.shown].unit
+            } else {
+                w.shown as u32
+            }
         };
-        let by_unit = wanted.iter().enumerate().map(|(place, w)| (key(w), place)).collect();
+        let by_unit = wanted
+            .iter()
+            .enumerate()
+            .map(|(place, w)| (key(w), place))
+            .collect();
         let delivered = vec![false; wanted.len()];
         let span = Arc::new(SpanRun {
             by_unit,
@@ -112,7 +120,10 @@ impl SpanRun {
             pending: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             decoded_units: AtomicU64::new(0),
-            progress: Mutex::new(Progress { delivered, ..Progress::default() }),
+            progress: Mutex::new(Progress {
+                delivered,
+                ..Progress::default()
+            }),
             job,
             media,
         });
@@ -125,12 +136,23 @@ impl SpanRun {
         if !self.media.track.has_pts || self.job.parameters.dedup.is_some() {
             return vec![self.whole_task(workers)];
         }
-        let shown = self.wanted.iter().map(|w| self.media.track.index.shown[w.shown]);
+        let shown = self
+            .wanted
+            .iter()
+            .map(|w| self.media.track.index.shown[w.shown]);
         let dealt = tasks(segments(&self.media.track.cuts, shown), workers);
-        let threads = if dealt.len() >= workers { 1 } else { workers.div_ceil(dealt.len().max(1)) };
+        let threads = if dealt.len() >= workers {
+            1
+        } else {
+            workers.div_ceil(dealt.len().max(1))
+        };
         dealt
             .into_iter()
-            .map(|task| DecodeTask { span: self.clone(), task, mode: Mode::Sparse { threads } })
+            .map(|task| DecodeTask {
+                span: self.clone(),
+                task,
+                mode: Mode::Sparse { threads },
+            })
             .collect()
     }
 
@@ -144,14 +166,21 @@ impl SpanRun {
         let last_unit = track.units.len().saturating_sub(1) as u32;
         let (from, until) = if track.has_pts {
             let from = own.iter().map(|shown| start(&track.cuts, shown)).min();
-            (from.unwrap_or(0), own.iter().map(|shown| shown.unit).max().unwrap_or(0))
+            (
+                from.unwrap_or(0),
+                own.iter().map(|shown| shown.unit).max().unwrap_or(0),
+            )
         } else {
             (0, last_unit)
         };
         let wanted = (from..=until).collect();
         DecodeTask {
             span: self.clone(),
-            task: vec![Segment { from, until, wanted }],
+            task: vec![Segment {
+                from,
+                until,
+                wanted,
+            }],
             mode: Mode::Whole { threads },
         }
     }
@@ -213,8 +242,14 @@ impl SpanRun {
             Output::Rgb => developer.rgb(&picture.frame, &how),
         };
         let made = made.and_then(|(facts, data)| {
-            let facts = FrameFacts { damaged: picture.damaged, ..facts };
-            Ok(Made { facts: span.facts_of(picture.place, facts)?, data })
+            let facts = FrameFacts {
+                damaged: picture.damaged,
+                ..facts
+            };
+            Ok(Made {
+                facts: span.facts_of(picture.place, facts)?,
+                data,
+            })
         });
         match made {
             Ok(made) => span.send(SpanEvent::Made(made)),
@@ -234,11 +269,14 @@ impl SpanRun {
         let track = &self.media.track;
         let shown = &track.index.shown[wanted.shown];
         let tick = track.index.time_base.seconds()?;
-        let duration = tick.times(crate::media::time::Exact::whole(shown.duration.into()))?;
+        let duration = tick.times(crate::media::time::Exact::whole(shown.duration))?;
         let base = FrameFacts {
             chunk_id: Some(self.job.row.chunk_id.clone()),
             pts: Some(shown.pts),
-            time_base: Some(format!("{}/{}", track.index.time_base.num, track.index.time_base.den)),
+            time_base: Some(format!(
+                "{}/{}",
+                track.index.time_base.num, track.index.time_base.den
+            )),
             duration: Some(duration.to_f64()),
             keyframe: Some(shown.cut),
             backend: Some("cpu".to_owned()),
@@ -287,8 +325,13 @@ impl SpanRun {
         };
         let outcome = match error {
             Some(error) => Err(error),
-            None if self.stopped() => Err(Error::new(Reason::Cancelled, "the extraction was cancelled")),
-            None if missing.len() == self.wanted.len() && !self.wanted.is_empty() => Err(undecodable()),
+            None if self.stopped() => Err(Error::new(
+                Reason::Cancelled,
+                "the extraction was cancelled",
+            )),
+            None if missing.len() == self.wanted.len() && !self.wanted.is_empty() => {
+                Err(undecodable())
+            }
             None => self.send_missing(&missing).map(|()| SpanEnd {
                 backend: "cpu".to_owned(),
                 fallback_reason: damage.then(|| "damage".to_owned()),
@@ -301,8 +344,14 @@ impl SpanRun {
     /// Pictures that the decoder did not deliver keep their numbers.
     fn send_missing(&self, places: &[usize]) -> Result<()> {
         for place in places {
-            let facts = FrameFacts { missing: true, ..FrameFacts::default() };
-            let made = Made { facts: self.facts_of(*place, facts)?, data: Vec::new() };
+            let facts = FrameFacts {
+                missing: true,
+                ..FrameFacts::default()
+            };
+            let made = Made {
+                facts: self.facts_of(*place, facts)?,
+                data: Vec::new(),
+            };
             self.send(SpanEvent::Made(made));
         }
         Ok(())
@@ -310,23 +359,38 @@ impl SpanRun {
 }
 
 fn places_of(delivered: &[bool], value: bool) -> Vec<usize> {
-    (0..delivered.len()).filter(|place| delivered[*place] == value).collect()
+    (0..delivered.len())
+        .filter(|place| delivered[*place] == value)
+        .collect()
 }
 
 fn undecodable() -> Error {
-    Error::new(Reason::MediaCorrupt, "no picture of this stretch of the video can be decoded")
-        .hint("check that the file is complete and plays elsewhere")
+    Error::new(
+        Reason::MediaCorrupt,
+        "no picture of this stretch of the video can be decoded",
+    )
+    .hint("check that the file is complete and plays elsewhere")
 }
 
 /// The pictures that the row samples, each once.
 fn wanted_pictures(job: &SpanJob, track: &Track) -> Result<Vec<Wanted>> {
     check_source(&job.row, &track.index)?;
     let mut wanted: Vec<Wanted> = Vec::new();
-    let asked = |sample: &Sample| job.only.as_ref().is_none_or(|only| only.binary_search(&sample.seq).is_ok());
-    for sample in of_span(&job.parameters, &job.row, &track.index)?.into_iter().filter(asked) {
+    let asked = |sample: &Sample| {
+        job.only
+            .as_ref()
+            .is_none_or(|only| only.binary_search(&sample.seq).is_ok())
+    };
+    for sample in of_span(&job.parameters, &job.row, &track.index)?
+        .into_iter()
+        .filter(asked)
+    {
         match wanted.last_mut() {
             Some(last) if last.shown == sample.shown => last.samples.push(sample),
-            _ => wanted.push(Wanted { shown: sample.shown, samples: vec![sample] }),
+            _ => wanted.push(Wanted {
+                shown: sample.shown,
+                samples: vec![sample],
+            }),
         }
     }
     Ok(wanted)
@@ -393,7 +457,9 @@ impl<'a> Decoding<'a> {
 
     fn feed(&mut self, segment: &Segment, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
         while self.reader.next_unit() <= segment.until && !self.given_up() {
-            let Some(unit) = self.reader.advance()? else { break };
+            let Some(unit) = self.reader.advance()? else {
+                break;
+            };
             let known = self.span.media.track.units.get(unit as usize);
             let needed = matches!(self.task.mode, Mode::Whole { .. })
                 || segment.wants(unit)
@@ -413,10 +479,11 @@ impl<'a> Decoding<'a> {
     fn submit(&mut self, unit: u32, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
         self.span.decoded_units.fetch_add(1, Ordering::Relaxed);
         let mut ready = Vec::new();
-        self.decoder.submit(unit, self.reader.packet(), &mut |event| {
-            ready.push(event);
-            Ok(())
-        })?;
+        self.decoder
+            .submit(unit, self.reader.packet(), &mut |event| {
+                ready.push(event);
+                Ok(())
+            })?;
         self.take(ready, deliver);
         Ok(())
     }
@@ -445,18 +512,29 @@ impl<'a> Decoding<'a> {
 
     fn picture(&mut self, unit: u32, frame: Frame, deliver: &mut dyn FnMut(PictureTask)) {
         self.last_picture = Instant::now();
-        let key = if self.span.media.track.has_pts { unit } else { self.count };
+        let key = if self.span.media.track.has_pts {
+            unit
+        } else {
+            self.count
+        };
         self.count += 1;
         if frame.damaged() {
             self.report_damage();
             self.mark_damage(key);
         }
-        let Some(&place) = self.span.by_unit.get(&key) else { return };
+        let Some(&place) = self.span.by_unit.get(&key) else {
+            return;
+        };
         if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
             return;
         }
         let damaged = self.damaged.contains(&self.span.wanted[place].shown);
-        deliver(PictureTask { span: self.span.clone(), place, frame, damaged });
+        deliver(PictureTask {
+            span: self.span.clone(),
+            place,
+            frame,
+            damaged,
+        });
     }
 
     /// Damage outside the one thread that decodes everything calls for that.
@@ -475,7 +553,11 @@ impl<'a> Decoding<'a> {
     /// A flagged picture and all later ones up to the next cut point are damaged.
     fn mark_damage(&mut self, key: u32) {
         let track = &self.span.media.track;
-        let from = if track.has_pts { track.shown_of(key) } else { Some(key as usize) };
+        let from = if track.has_pts {
+            track.shown_of(key)
+        } else {
+            Some(key as usize)
+        };
         let Some(from) = from else { return };
         let later = track.index.shown.get(from + 1..).unwrap_or(&[]);
         let length = later.iter().take_while(|shown| !shown.cut).count();
@@ -488,7 +570,11 @@ impl<'a> Decoding<'a> {
         }
         Err(Error::new(
             Reason::ChunkStalled,
-            format!("no picture was decoded for {} s, chunk_id={}", STALL.as_secs(), self.span.job.row.chunk_id),
+            format!(
+                "no picture was decoded for {} s, chunk_id={}",
+                STALL.as_secs(),
+                self.span.job.row.chunk_id
+            ),
         )
         .hint("try again; if it stalls again, the video is damaged or the machine overloaded"))
     }

@@ -46,7 +46,12 @@ impl<'a> Collector<'a> {
             waiting: Default::default(),
             kept: None,
         });
-        Collector { profile, dedup, facts: Vec::new(), progress }
+        Collector {
+            profile,
+            dedup,
+            facts: Vec::new(),
+            progress,
+        }
     }
 
     /// Stores the span's frames until it ends; their facts in sequence order, all frames put.

@@ -38,8 +38,10 @@ impl Serving<'_> {
     /// MEDIA_CORRUPT for frames that the decoder does not deliver; the source's own.
     pub async fn decode(&self, seqs: &[u64], take: Take<'_>) -> Result<()> {
         let View::Extracted(plan) = self.view().await? else {
-            return Err(Error::field("these frames were not extracted from a source that is known")
-                .hint("leave --origin source out to read them from the cache"));
+            return Err(Error::field(
+                "these frames were not extracted from a source that is known",
+            )
+            .hint("leave --origin source out to read them from the cache"));
         };
         let mut by_row: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
         for seq in seqs {
@@ -49,7 +51,9 @@ impl Serving<'_> {
         for (place, mut wanted) in by_row {
             wanted.sort_unstable();
             wanted.dedup();
-            let row = plan.row(place).ok_or_else(|| Error::internal("a row is gone"))?;
+            let row = plan
+                .row(place)
+                .ok_or_else(|| Error::internal("a row is gone"))?;
             self.frames().decode_row(&plan, row, &wanted, take).await?;
         }
         Ok(())
@@ -57,7 +61,13 @@ impl Serving<'_> {
 }
 
 impl Frames {
-    async fn decode_row(&self, plan: &Planned, row: Row<'_>, wanted: &[u64], take: Take<'_>) -> Result<()> {
+    async fn decode_row(
+        &self,
+        plan: &Planned,
+        row: Row<'_>,
+        wanted: &[u64],
+        take: Take<'_>,
+    ) -> Result<()> {
         let chunk = chunk_of(plan, row)?;
         let (library, spec) = (self.library.clone(), chunk.spec.clone());
         let media = blocking(move || library.track(&spec)).await?;
@@ -94,19 +104,34 @@ fn deliver(made: Made, wanted: &[u64], take: Take<'_>) -> Result<()> {
         }
         let side = |side: Option<u32>| side.map_or(0, |side| side as usize);
         let (width, height) = (side(facts.width), side(facts.height));
-        take(Decoded { facts, rgb: RgbImage { width, height, data: made.data.clone() } })?;
+        take(Decoded {
+            facts,
+            rgb: RgbImage {
+                width,
+                height,
+                data: made.data.clone(),
+            },
+        })?;
     }
     Ok(())
 }
 
 fn chunk_of<'p>(plan: &'p Planned, row: Row<'_>) -> Result<&'p PlannedChunk> {
-    let chunk = plan.plan().chunks.iter().find(|chunk| chunk.spec.chunk_id == row.row.chunk_id);
+    let chunk = plan
+        .plan()
+        .chunks
+        .iter()
+        .find(|chunk| chunk.spec.chunk_id == row.row.chunk_id);
     chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))
 }
 
 /// Repeats are decoded like any other frame here.
 fn whole_pictures(plan: &Planned) -> Result<Parameters> {
     let parameters = plan.plan().parameters.clone();
-    let parameters = parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
-    Ok(Parameters { dedup: None, ..parameters })
+    let parameters =
+        parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
+    Ok(Parameters {
+        dedup: None,
+        ..parameters
+    })
 }

@@ -48,11 +48,16 @@ impl Frames {
     /// that fails. A chunk that fails alone is in its result.
     pub async fn extract(&self, extraction: &Extraction, sink: Sink<'_>) -> Result<Summary> {
         let begun = Instant::now();
-        let profile = self.cache.profile(&extraction.timeline, &extraction.profile)?;
+        let profile = self
+            .cache
+            .profile(&extraction.timeline, &extraction.profile)?;
         self.cache.store().sweep().await?;
         let claim = self.claim(&profile, extraction, sink).await?;
         let plan = &claim.plan;
-        sink(Event::Plan { plan: plan.plan(), claimed: claim.claimed });
+        sink(Event::Plan {
+            plan: plan.plan(),
+            claimed: claim.claimed,
+        });
         let rows = chosen_rows(plan, &extraction.only)?;
         let run = Run::new(self, &profile, extraction, plan)?;
         let results = run.rows(&rows, sink).await?;
@@ -74,7 +79,10 @@ impl Frames {
         };
         let Some((chunks, parameters)) = &extraction.asked else {
             return match stored {
-                Some(plan) => Ok(Claim { plan, claimed: Claimed::Unchanged }),
+                Some(plan) => Ok(Claim {
+                    plan,
+                    claimed: Claimed::Unchanged,
+                }),
                 None => Err(unknown(&extraction.timeline)),
             };
         };
@@ -83,9 +91,14 @@ impl Frames {
         if let Some(plan) = stored
             && self.is_planned(&plan, &chunks, &parameters).await?
         {
-            return Ok(Claim { plan, claimed: Claimed::Unchanged });
+            return Ok(Claim {
+                plan,
+                claimed: Claimed::Unchanged,
+            });
         }
-        let plan = self.plan(chunks, parameters, extraction.skip_bad, sink).await?;
+        let plan = self
+            .plan(chunks, parameters, extraction.skip_bad, sink)
+            .await?;
         profile.claim_plan(&plan, extraction.replace).await
     }
 
@@ -99,17 +112,28 @@ impl Frames {
         let known = stored.plan();
         let same = known.parameters.as_ref() == Some(parameters)
             && known.chunks.len() == chunks.len()
-            && known.chunks.iter().zip(chunks).enumerate().all(|(n, (known, asked))| {
-                let named = ChunkSpec { chunk_id: id_of(asked, n), ..asked.clone() };
-                known.error.is_none() && known.spec == named
-            });
+            && known
+                .chunks
+                .iter()
+                .zip(chunks)
+                .enumerate()
+                .all(|(n, (known, asked))| {
+                    let named = ChunkSpec {
+                        chunk_id: id_of(asked, n),
+                        ..asked.clone()
+                    };
+                    known.error.is_none() && known.spec == named
+                });
         if !same {
             return Ok(false);
         }
         let (library, stored) = (self.library.clone(), stored.clone());
         blocking(move || {
-            let rows: HashMap<&str, _> =
-                stored.rows().iter().map(|row| (row.chunk_id.as_str(), row)).collect();
+            let rows: HashMap<&str, _> = stored
+                .rows()
+                .iter()
+                .map(|row| (row.chunk_id.as_str(), row))
+                .collect();
             for chunk in &stored.plan().chunks {
                 let row = rows.get(chunk.spec.chunk_id.as_str());
                 let now = library.identities(&chunk.spec)?;
@@ -174,10 +198,16 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         let known = plan.plan();
         let parameters = known.parameters.as_ref().ok_or_else(|| {
-            Error::new(Reason::PlanDiffers, "the profile's frames were put, not extracted")
-                .hint("choose another profile, or --replace")
+            Error::new(
+                Reason::PlanDiffers,
+                "the profile's frames were put, not extracted",
+            )
+            .hint("choose another profile, or --replace")
         })?;
-        let chunks = known.chunks.iter().map(|chunk| (chunk.spec.chunk_id.as_str(), chunk));
+        let chunks = known
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.spec.chunk_id.as_str(), chunk));
         Ok(Run {
             frames,
             profile,
@@ -195,7 +225,10 @@ impl<'a> Run<'a> {
         let mut results = Vec::with_capacity(rows.len());
         let mut todo = Vec::new();
         for &place in rows {
-            match states.get(place).and_then(|state| self.settled(place, state)) {
+            match states
+                .get(place)
+                .and_then(|state| self.settled(place, state))
+            {
                 Some(settled) => results.push(settled),
                 None => todo.push(place),
             }
@@ -203,10 +236,18 @@ impl<'a> Run<'a> {
         if self.extraction.plan_only {
             return Ok(results);
         }
-        let engine = if todo.is_empty() { None } else { Some(self.frames.engine()?) };
-        let Some(engine) = engine else { return Ok(results) };
+        let engine = if todo.is_empty() {
+            None
+        } else {
+            Some(self.frames.engine()?)
+        };
+        let Some(engine) = engine else {
+            return Ok(results);
+        };
         let total = todo.iter().map(|place| self.count_of(*place)).sum();
-        let spans = todo.into_iter().map(|place| self.span(place, total, &engine, sink));
+        let spans = todo
+            .into_iter()
+            .map(|place| self.span(place, total, &engine, sink));
         let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
             .buffered(engine.workers() + 1)
             .try_collect()
@@ -232,7 +273,14 @@ impl<'a> Run<'a> {
             }
             _ => return None,
         };
-        Some(RowResult { place, counts, backend: None, fallback_reason: None, made: false, error })
+        Some(RowResult {
+            place,
+            counts,
+            backend: None,
+            fallback_reason: None,
+            made: false,
+            error,
+        })
     }
 
     async fn span(
@@ -242,7 +290,10 @@ impl<'a> Run<'a> {
         engine: &Arc<Engine>,
         sink: Sink<'_>,
     ) -> Result<RowResult> {
-        let row = self.plan.row(place).ok_or_else(|| Error::internal("a row is gone"))?;
+        let row = self
+            .plan
+            .row(place)
+            .ok_or_else(|| Error::internal("a row is gone"))?;
         let outcome = self.extract_row(row, total, engine, sink).await;
         let mut result = RowResult {
             place,
@@ -302,7 +353,10 @@ impl<'a> Run<'a> {
         total: u64,
         engine: &Arc<Engine>,
         sink: Sink<'_>,
-    ) -> Result<(crate::extract::SpanEnd, Vec<crate::media::facts::FrameFacts>)> {
+    ) -> Result<(
+        crate::extract::SpanEnd,
+        Vec<crate::media::facts::FrameFacts>,
+    )> {
         let chunk = self.chunks.get(row.row.chunk_id.as_str());
         let chunk = chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))?;
         let (library, spec) = (self.frames.library.clone(), chunk.spec.clone());
@@ -319,12 +373,23 @@ impl<'a> Run<'a> {
         let counted = AtomicU64::new(0);
         let progress = |frames: u64| {
             let before = counted.swap(frames, Ordering::Relaxed);
-            let done = self.done.fetch_add(frames.wrapping_sub(before), Ordering::Relaxed);
-            sink(Event::Progress(self.progress(row, done.wrapping_add(frames.wrapping_sub(before)), total)));
+            let done = self
+                .done
+                .fetch_add(frames.wrapping_sub(before), Ordering::Relaxed);
+            sink(Event::Progress(self.progress(
+                row,
+                done.wrapping_add(frames.wrapping_sub(before)),
+                total,
+            )));
         };
         // Pictures overtake each other by at most what the workers and their queue hold.
-        let dedup = self.parameters.dedup.map(|bits| (bits, 3 * engine.workers() + 1));
-        Collector::new(self.profile, dedup, &progress).collect(receiver).await
+        let dedup = self
+            .parameters
+            .dedup
+            .map(|bits| (bits, 3 * engine.workers() + 1));
+        Collector::new(self.profile, dedup, &progress)
+            .collect(receiver)
+            .await
     }
 
     fn progress(&self, row: Row<'_>, done: u64, total: u64) -> Progress {
@@ -355,7 +420,9 @@ impl<'a> Run<'a> {
             .map(|(place, chunk)| (chunk.chunk_id.clone(), place))
             .collect();
         for result in &results {
-            let Some(row) = self.plan.row(result.place) else { continue };
+            let Some(row) = self.plan.row(result.place) else {
+                continue;
+            };
             let frames = result.counts.frames - result.counts.missing;
             summary.frames += frames;
             if result.made {
@@ -404,10 +471,13 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
         Only::Chunks(ids) => {
             let known = |id: &&String| plan.plan().chunks.iter().all(|c| c.spec.chunk_id != **id);
             if let Some(unknown) = ids.iter().find(known) {
-                return Err(Error::field(format!("the timeline has no such chunk, chunk_id={unknown}"))
-                    .hint("`framecache timelines ID` lists its chunks"));
+                return Err(Error::field(format!(
+                    "the timeline has no such chunk, chunk_id={unknown}"
+                ))
+                .hint("`framecache timelines ID` lists its chunks"));
             }
-            all.filter(|place| ids.contains(&plan.rows()[*place].chunk_id)).collect()
+            all.filter(|place| ids.contains(&plan.rows()[*place].chunk_id))
+                .collect()
         }
     };
     Ok(rows)
@@ -416,7 +486,8 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
 /// Uris as plans keep them: absolute, without credentials.
 fn as_stored(chunks: &[ChunkSpec]) -> Result<Vec<ChunkSpec>> {
     if chunks.is_empty() {
-        return Err(Error::field("there is nothing to extract: chunks is empty").hint("name at least one source"));
+        return Err(Error::field("there is nothing to extract: chunks is empty")
+            .hint("name at least one source"));
     }
     let stored = |spec: &ChunkSpec| ChunkSpec {
         uri: strip_credentials(&spec.uri),
@@ -427,11 +498,18 @@ fn as_stored(chunks: &[ChunkSpec]) -> Result<Vec<ChunkSpec>> {
 }
 
 fn id_of(spec: &ChunkSpec, place: usize) -> String {
-    if spec.chunk_id.is_empty() { place.to_string() } else { spec.chunk_id.clone() }
+    if spec.chunk_id.is_empty() {
+        place.to_string()
+    } else {
+        spec.chunk_id.clone()
+    }
 }
 
 pub(super) fn chunk_error(error: &Error) -> ChunkError {
-    ChunkError { reason: error.reason().name().to_owned(), message: error.message().to_owned() }
+    ChunkError {
+        reason: error.reason().name().to_owned(),
+        message: error.message().to_owned(),
+    }
 }
 
 /// Where there are several chunks, an error says which one it is about.
@@ -453,13 +531,18 @@ fn stops_everything(error: &Error) -> bool {
     let reason = error.reason();
     let source = matches!(
         reason,
-        Reason::SourceNotFound | Reason::SourceDenied | Reason::SourceUnavailable | Reason::SourceChanged
+        Reason::SourceNotFound
+            | Reason::SourceDenied
+            | Reason::SourceUnavailable
+            | Reason::SourceChanged
     );
     !source && reason != Reason::ChunkStalled && reason.code() != Code::DataLoss
 }
 
 fn unknown(timeline: &str) -> Error {
-    Error::new(Reason::TimelineNotFound, format!("there is no plan of this timeline, timeline={timeline}"))
-        .hint("name its sources and a sampling")
+    Error::new(
+        Reason::TimelineNotFound,
+        format!("there is no plan of this timeline, timeline={timeline}"),
+    )
+    .hint("name its sources and a sampling")
 }
-

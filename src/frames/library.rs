@@ -31,7 +31,10 @@ struct Media {
 
 impl Library {
     pub fn new(policy: SourcePolicy) -> Self {
-        Library { policy, kept: Mutex::default() }
+        Library {
+            policy,
+            kept: Mutex::default(),
+        }
     }
 
     /// Opens a source for reading from its start, its header before it where it has one.
@@ -42,7 +45,10 @@ impl Library {
     /// Sizes and hashes that tell whether the source is still the same.
     pub fn identities(&self, spec: &ChunkSpec) -> Result<(Identity, Option<Identity>)> {
         let identity = |uri: &str| source::identity(source::open(uri, &self.policy)?.as_mut());
-        Ok((identity(&spec.uri)?, spec.init_uri.as_deref().map(identity).transpose()?))
+        Ok((
+            identity(&spec.uri)?,
+            spec.init_uri.as_deref().map(identity).transpose()?,
+        ))
     }
 
     /// The source's track, indexed now or before. Blocking: reads all packets.
@@ -60,7 +66,10 @@ impl Library {
             Some(track) => track,
             None => self.read(spec, media)?,
         };
-        Ok(SpanMedia { track, opener: self.opener(spec) })
+        Ok(SpanMedia {
+            track,
+            opener: self.opener(spec),
+        })
     }
 
     fn opener(&self, spec: &ChunkSpec) -> Opener {

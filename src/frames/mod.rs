@@ -18,9 +18,7 @@ use crate::timeline::limits::Limits;
 
 pub use decode::{Decoded, Take};
 pub use library::Library;
-pub use request::{
-    ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
-};
+pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use serve::{Serving, again, place_of, recorded};
 
 /// A cache, and the means to fill it. Made once a process.

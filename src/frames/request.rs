@@ -97,13 +97,18 @@ pub struct Summary {
 impl Summary {
     /// Whether a chunk or a frame failed.
     pub fn failed(&self) -> bool {
-        self.chunks.iter().any(|chunk| chunk.error.is_some() || chunk.missing > 0)
+        self.chunks
+            .iter()
+            .any(|chunk| chunk.error.is_some() || chunk.missing > 0)
     }
 }
 
 /// What an extraction tells while it runs.
 pub enum Event<'a> {
-    Plan { plan: &'a Plan, claimed: Claimed },
+    Plan {
+        plan: &'a Plan,
+        claimed: Claimed,
+    },
     Progress(Progress),
     /// Facts of a span's frames, once they are committed.
     Committed(&'a [FrameFacts]),

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 
+use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::read::{Frame, Miss, Reader, View};
-use crate::cache::Profile;
 use crate::error::{Error, Reason, Result};
 use crate::frames::{Extraction, Frames, Only, Sink};
 use crate::media::time::Exact;
@@ -27,7 +27,11 @@ pub struct Serving<'a> {
 
 impl Frames {
     pub fn serve(&self, profile: &Profile) -> Serving<'_> {
-        Serving { frames: self, reader: profile.reader(), mended: Mutex::default() }
+        Serving {
+            frames: self,
+            reader: profile.reader(),
+            mended: Mutex::default(),
+        }
     }
 }
 
@@ -74,16 +78,27 @@ impl Serving<'_> {
             View::Legacy | View::Absent => return Ok(()),
         };
         let places = self.places_of(&plan, seqs)?;
-        let states = places.into_iter().map(|place| self.missing_row(&plan, place));
-        let missing: Vec<Option<usize>> =
-            stream::iter(states.collect::<Vec<_>>()).buffered(READ_AHEAD).try_collect().await?;
+        let states = places
+            .into_iter()
+            .map(|place| self.missing_row(&plan, place));
+        let missing: Vec<Option<usize>> = stream::iter(states.collect::<Vec<_>>())
+            .buffered(READ_AHEAD)
+            .try_collect()
+            .await?;
         let missing: Vec<usize> = missing.into_iter().flatten().collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let errors = self.extract(&plan, Only::Rows(missing.clone()), sink).await?;
+        let errors = self
+            .extract(&plan, Only::Rows(missing.clone()), sink)
+            .await?;
         let mut mended = self.mended.lock().await;
-        mended.extend(missing.into_iter().zip(errors).filter(|(_, error)| error.is_some()));
+        mended.extend(
+            missing
+                .into_iter()
+                .zip(errors)
+                .filter(|(_, error)| error.is_some()),
+        );
         Ok(())
     }
 
@@ -96,7 +111,9 @@ impl Serving<'_> {
     }
 
     async fn missing_row(&self, plan: &Planned, place: usize) -> Result<Option<usize>> {
-        let Some(row) = plan.row(place) else { return Ok(None) };
+        let Some(row) = plan.row(place) else {
+            return Ok(None);
+        };
         Ok(self.reader.record(row).await?.is_err().then_some(place))
     }
 
@@ -111,7 +128,9 @@ impl Serving<'_> {
             Ok(frame) => return Ok(frame),
             Err(miss) => miss,
         };
-        self.mend(seq, &miss).await.map_err(|error| unmended(seq, &miss, error))?;
+        self.mend(seq, &miss)
+            .await
+            .map_err(|error| unmended(seq, &miss, error))?;
         match self.reader.read_frame(seq).await? {
             Ok(frame) => Ok(frame),
             Err(miss) => Err(self.given_up(seq, &miss)),
@@ -121,7 +140,9 @@ impl Serving<'_> {
     /// Extracts the span of a frame that is not there again, where that can help.
     async fn mend(&self, seq: u64, miss: &Miss) -> Result<()> {
         let (again, plan) = match (miss, self.reader.view().await?) {
-            (Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord, View::Extracted(plan)) => (false, plan),
+            (Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord, View::Extracted(plan)) => {
+                (false, plan)
+            }
             (Miss::NoObject | Miss::WrongSha256, View::Extracted(plan)) => (true, plan),
             _ => return Err(self.given_up(seq, miss)),
         };
@@ -129,8 +150,17 @@ impl Serving<'_> {
         let mut mended = self.mended.lock().await;
         if !mended.contains_key(&place) {
             let rows = vec![place];
-            let only = if again { Only::Again(rows) } else { Only::Rows(rows) };
-            let error = self.extract(&plan, only, &|_| ()).await?.into_iter().flatten().next();
+            let only = if again {
+                Only::Again(rows)
+            } else {
+                Only::Rows(rows)
+            };
+            let error = self
+                .extract(&plan, only, &|_| ())
+                .await?
+                .into_iter()
+                .flatten()
+                .next();
             mended.insert(place, error);
         }
         match mended.get(&place) {
@@ -140,13 +170,25 @@ impl Serving<'_> {
     }
 
     /// What became of each row's chunk.
-    async fn extract(&self, plan: &Planned, only: Only, sink: Sink<'_>) -> Result<Vec<Option<ChunkError>>> {
+    async fn extract(
+        &self,
+        plan: &Planned,
+        only: Only,
+        sink: Sink<'_>,
+    ) -> Result<Vec<Option<ChunkError>>> {
         let places = match &only {
             Only::Rows(rows) | Only::Again(rows) => rows.clone(),
             Only::All | Only::Chunks(_) | Only::Shard(_) => Vec::new(),
         };
-        let summary = self.frames.extract(&again(self.profile(), only), sink).await?;
-        let errors: HashMap<_, _> = summary.chunks.into_iter().map(|chunk| (chunk.chunk_id, chunk.error)).collect();
+        let summary = self
+            .frames
+            .extract(&again(self.profile(), only), sink)
+            .await?;
+        let errors: HashMap<_, _> = summary
+            .chunks
+            .into_iter()
+            .map(|chunk| (chunk.chunk_id, chunk.error))
+            .collect();
         let error = |place: usize| errors.get(&plan.rows().get(place)?.chunk_id)?.clone();
         Ok(places.into_iter().map(error).collect())
     }
@@ -179,7 +221,10 @@ impl Serving<'_> {
         match self.view().await? {
             View::Extracted(plan) => self.shown_in_plan(&plan, time).await,
             View::Put(index) => {
-                let mut known: Vec<_> = index.latest().filter_map(|f| Some((f.timestamp?, f.duration, f.seq))).collect();
+                let mut known: Vec<_> = index
+                    .latest()
+                    .filter_map(|f| Some((f.timestamp?, f.duration, f.seq)))
+                    .collect();
                 known.sort_by(|a, b| a.0.total_cmp(&b.0));
                 shown_by_facts(&known, time)
             }
@@ -201,7 +246,9 @@ impl Serving<'_> {
                 return Err(self.given_up(row.row.first, &Miss::Failed(error.clone())));
             }
             let frames = record.frames();
-            if let Some(frame) = shown_among(row.row, frames, time).and_then(|place| frames.get(place)) {
+            if let Some(frame) =
+                shown_among(row.row, frames, time).and_then(|place| frames.get(place))
+            {
                 return Ok(frame.seq);
             }
         }
@@ -235,12 +282,18 @@ pub fn absent(profile: &Profile) -> Error {
 }
 
 fn not_planned(profile: &Profile, seq: u64) -> Error {
-    let message = format!("there is no frame of this number, seq={seq} {}", profile.keys().facts());
+    let message = format!(
+        "there is no frame of this number, seq={seq} {}",
+        profile.keys().facts()
+    );
     Error::new(Reason::FrameNotCached, message).hint("`framecache frames` lists them")
 }
 
 fn span_of_sequences(plan: &Planned) -> String {
-    let last = plan.in_sequence().last().map(|row| row.sequences().end.saturating_sub(1));
+    let last = plan
+        .in_sequence()
+        .last()
+        .map(|row| row.sequences().end.saturating_sub(1));
     match (plan.in_sequence().next(), last) {
         (Some(first), Some(last)) => format!("its numbers run from {} to {last}", first.row.first),
         _ => "its plan has no frames at all".to_owned(),
@@ -249,11 +302,16 @@ fn span_of_sequences(plan: &Planned) -> String {
 
 fn shown_by_facts(known: &[(f64, Option<f64>, u64)], time: Exact) -> Result<u64> {
     let Some((last, duration, _)) = known.last() else {
-        return Err(Error::new(Reason::FrameNotCached, "these frames have no times").hint("name them by --seq"));
+        return Err(
+            Error::new(Reason::FrameNotCached, "these frames have no times")
+                .hint("name them by --seq"),
+        );
     };
     if duration.is_some_and(|duration| last + duration <= time.to_f64()) {
         let message = format!("no footage is there at that time: time={time}");
-        return Err(Error::new(Reason::TimePastEnd, message).hint("ask for a time within the footage"));
+        return Err(
+            Error::new(Reason::TimePastEnd, message).hint("ask for a time within the footage")
+        );
     }
     let times: Vec<f64> = known.iter().map(|(time, _, _)| *time).collect();
     let found = shown_by_timestamp(&times, time).and_then(|place| known.get(place));
@@ -261,8 +319,11 @@ fn shown_by_facts(known: &[(f64, Option<f64>, u64)], time: Exact) -> Result<u64>
 }
 
 fn not_yet(time: Exact) -> Error {
-    Error::new(Reason::FrameNotCached, format!("no planned frame is shown at that time yet: time={time}"))
-        .hint("`framecache frames` lists the times that there are")
+    Error::new(
+        Reason::FrameNotCached,
+        format!("no planned frame is shown at that time yet: time={time}"),
+    )
+    .hint("`framecache frames` lists the times that there are")
 }
 
 /// Why a damaged frame could not be made again. What time may mend keeps its own reason.
@@ -278,7 +339,9 @@ fn unmended(seq: u64, miss: &Miss, error: Error) -> Error {
         "the frame's object is lost or damaged and cannot be made again, seq={seq}: {}",
         error.message()
     );
-    Error::new(Reason::ObjectCorrupt, message).hint("bring the source back").caused_by(error)
+    Error::new(Reason::ObjectCorrupt, message)
+        .hint("bring the source back")
+        .caused_by(error)
 }
 
 /// A failure that a record or a chunk's result keeps, as an error again.
@@ -295,7 +358,9 @@ pub fn recorded(error: &ChunkError) -> Error {
         Reason::ObjectCorrupt,
         Reason::FieldInvalid,
     ];
-    let known = KNOWN.into_iter().find(|reason| reason.name() == error.reason);
+    let known = KNOWN
+        .into_iter()
+        .find(|reason| reason.name() == error.reason);
     Error::new(known.unwrap_or(Reason::Internal), error.message.clone())
 }
 
@@ -318,16 +383,32 @@ mod tests {
     #[test]
     fn a_damaged_object_without_its_source_is_data_loss_but_an_outage_stays_an_outage() {
         let gone = || Error::new(Reason::SourceNotFound, "the source is gone");
-        assert_eq!(unmended(1, &Miss::WrongSha256, gone()).reason(), Reason::ObjectCorrupt);
-        assert_eq!(unmended(1, &Miss::NoRecord, gone()).reason(), Reason::SourceNotFound);
+        assert_eq!(
+            unmended(1, &Miss::WrongSha256, gone()).reason(),
+            Reason::ObjectCorrupt
+        );
+        assert_eq!(
+            unmended(1, &Miss::NoRecord, gone()).reason(),
+            Reason::SourceNotFound
+        );
         let outage = Error::new(Reason::SourceUnavailable, "503");
-        assert_eq!(unmended(1, &Miss::WrongSha256, outage).reason(), Reason::SourceUnavailable);
+        assert_eq!(
+            unmended(1, &Miss::WrongSha256, outage).reason(),
+            Reason::SourceUnavailable
+        );
     }
 
     #[test]
     fn a_recorded_failure_keeps_its_reason() {
-        for reason in [Reason::MediaCorrupt, Reason::SourceChanged, Reason::MediaLimit] {
-            let kept = ChunkError { reason: reason.name().to_owned(), message: "m".to_owned() };
+        for reason in [
+            Reason::MediaCorrupt,
+            Reason::SourceChanged,
+            Reason::MediaLimit,
+        ] {
+            let kept = ChunkError {
+                reason: reason.name().to_owned(),
+                message: "m".to_owned(),
+            };
             assert_eq!(recorded(&kept).reason(), reason);
         }
     }

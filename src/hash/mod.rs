@@ -5,9 +5,9 @@ mod cosines;
 mod dct;
 
 use crate::error::Result;
-use crate::timeline::plan::HashKind;
 use crate::pixel::GrayImage;
 use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch};
+use crate::timeline::plan::HashKind;
 
 /// Side of the picture that `phash` is made of.
 const PHASH_SIDE: usize = 32;
@@ -124,4 +124,48 @@ fn of_values(values: &[f64; 64]) -> u64 {
 /// The first bit is the highest.
 fn bits(bits: impl Iterator<Item = bool>) -> u64 {
     bits.fold(0, |hash, bit| hash << 1 | u64::from(bit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_picture_has_only_its_mean_in_phash() {
+        let flat = GrayImage {
+            width: 40,
+            height: 30,
+            data: vec![77; 1200],
+        };
+        let kinds = [HashKind::Phash, HashKind::Dhash];
+        let hashes = compute(&flat, &kinds).unwrap();
+        assert_eq!(to_hex(hashes.phash.unwrap()), "8000000000000000");
+        assert_eq!((hashes.dhash, hashes.average_hash), (Some(0), None));
+    }
+
+    #[test]
+    fn a_hasher_gives_the_same_after_a_picture_of_another_size() {
+        let picture = |width: usize, height: usize| GrayImage {
+            width,
+            height,
+            data: (0..width * height)
+                .map(|at| (at * at % 253) as u8)
+                .collect(),
+        };
+        let kinds = [HashKind::Phash, HashKind::Dhash, HashKind::AverageHash];
+        let mut hasher = Hasher::default();
+        let first = hasher.compute(&picture(90, 61), &kinds).unwrap();
+        hasher.compute(&picture(33, 200), &kinds).unwrap();
+        assert_eq!(hasher.compute(&picture(90, 61), &kinds).unwrap(), first);
+    }
+
+    #[test]
+    fn an_empty_picture_is_refused() {
+        assert!(phash(&GrayImage::default()).is_err());
+    }
+
+    #[test]
+    fn distance_counts_the_bits_that_differ() {
+        assert_eq!(hamming(0xff00, 0x0ff0), 8);
+    }
 }

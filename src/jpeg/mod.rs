@@ -196,3 +196,75 @@ fn corrupt(attempt: &str, jpeg: &[u8], error: turbojpeg::Error) -> Error {
 fn library(attempt: &str, error: turbojpeg::Error) -> Error {
     Error::internal(format!("{attempt}: libjpeg-turbo refused")).caused_by(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planes(width: usize, height: usize) -> JfifPlanes {
+        let half = width.div_ceil(2) * height.div_ceil(2);
+        JfifPlanes {
+            width,
+            height,
+            y: (0..width * height).map(|at| (at * 7) as u8).collect(),
+            cb: vec![90; half],
+            cr: vec![160; half],
+        }
+    }
+
+    #[test]
+    fn an_encoder_gives_the_same_file_again_after_a_larger_picture() {
+        let mut encoder = Encoder::new(85).unwrap();
+        let first = encoder.encode(&planes(31, 17)).unwrap();
+        encoder.encode(&planes(400, 300)).unwrap();
+        assert_eq!(encoder.encode(&planes(31, 17)).unwrap(), first);
+    }
+
+    #[test]
+    fn planes_that_do_not_fit_their_size_are_refused() {
+        let mut encoder = Encoder::new(85).unwrap();
+        let mut short = planes(31, 17);
+        short.cr.pop();
+        assert_eq!(
+            encoder.encode(&short).unwrap_err().reason(),
+            Reason::Internal
+        );
+        assert!(encoder.encode(&JfifPlanes::default()).is_err());
+    }
+
+    #[test]
+    fn qualities_outside_1_to_100_are_refused() {
+        for quality in [0, 101] {
+            assert_eq!(
+                Encoder::new(quality).unwrap_err().reason(),
+                Reason::FieldInvalid
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_jpeg_are_corrupt() {
+        for bytes in [&b""[..], b"\xff\xd8", b"not a picture", &[0xff; 300]] {
+            assert_eq!(
+                dimensions(bytes).unwrap_err().reason(),
+                Reason::MediaCorrupt
+            );
+            assert_eq!(
+                decode_rgb(bytes).unwrap_err().reason(),
+                Reason::MediaCorrupt
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_64_megapixels_is_refused_before_memory_is_taken() {
+        let mut file = Encoder::new(50).unwrap().encode(&planes(16, 16)).unwrap();
+        let frame = file
+            .windows(2)
+            .position(|pair| pair == [0xff, 0xc0])
+            .unwrap();
+        file[frame + 5..frame + 9].fill(0xfe);
+        assert_eq!(dimensions(&file).unwrap(), (0xfefe, 0xfefe));
+        assert_eq!(decode_rgb(&file).unwrap_err().reason(), Reason::MediaLimit);
+    }
+}

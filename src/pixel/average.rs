@@ -6,7 +6,7 @@
 //! the edge sample takes its place.
 
 use crate::pixel::planes::{Chroma, subsampled};
-use crate::pixel::simd::Kernel;
+use crate::pixel::simd::{Kernel, Machine};
 
 /// An 8-bit chroma plane of a picture of `luma` size, to be brought to 4:2:0.
 pub(crate) struct ToHalf<'a> {
@@ -22,7 +22,7 @@ impl Kernel for ToHalf<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<M: Machine>(self) {
         let width = subsampled(self.luma.0, self.chroma.shift_x);
         let height = subsampled(self.luma.1, self.chroma.shift_y);
         let half_width = subsampled(self.luma.0, 1);

@@ -9,7 +9,7 @@ use crate::pixel::coefficients::{Expand, ToRgb};
 use crate::pixel::planes::{
     Byte, Checked, Chroma, ChromaTile, Kind, Sample, TILE, Word, replicate, subsampled,
 };
-use crate::pixel::simd::{self, Kernel, Level};
+use crate::pixel::simd::{self, Kernel, Level, Machine};
 
 /// What is made of one pixel: one byte, or three.
 pub(crate) trait Pixel {
@@ -65,7 +65,7 @@ impl<P: Pixel, S: Sample> Kernel for Each<'_, P, S> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<M: Machine>(self) {
         match self.way {
             Way::Planes(order) => self.planes(order),
             Way::Packed { offsets, step } => self.packed(offsets, step),

@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
 use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::planes::Checked;
 use crate::pixel::simd::Level;
 use crate::pixel::{GrayImage, RgbImage, fit, orient};
 
@@ -35,15 +36,21 @@ pub fn to_luma_into(
     out: &mut GrayImage,
 ) -> Result<()> {
     orient::check(orientation)?;
+    Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
     (out.width, out.height) = orientation.upright(width, height);
     let upright = orientation == Orientation::default();
     let target = if upright { &mut out.data } else { &mut *coded };
-    each_pixel::<Luma>(Level::best(), picture, fit(target, width * height))?;
+    convert(Level::best(), picture, fit(target, width * height))?;
     if !upright {
         orient::turn::<1>(coded, (width, height), orientation, &mut out.data);
     }
     Ok(())
+}
+
+/// In coded orientation.
+pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [u8]) -> Result<()> {
+    each_pixel::<Luma>(level, picture, out)
 }
 
 /// Luma of an RGB image, as Pillow's `convert("L")`.

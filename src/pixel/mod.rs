@@ -12,6 +12,8 @@
 mod average;
 pub mod coefficients;
 mod each;
+#[cfg(test)]
+mod equality;
 pub mod jfif;
 pub mod luma;
 pub mod orient;

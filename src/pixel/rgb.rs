@@ -7,6 +7,7 @@
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
 use crate::pixel::each::{Pixel, each_pixel};
+use crate::pixel::planes::Checked;
 use crate::pixel::simd::Level;
 use crate::pixel::{RgbImage, fit, orient};
 
@@ -38,14 +39,20 @@ pub fn to_rgb_into(
     out: &mut RgbImage,
 ) -> Result<()> {
     orient::check(orientation)?;
+    Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
     (out.width, out.height) = orientation.upright(width, height);
     let upright = orientation == Orientation::default();
     let target = if upright { &mut out.data } else { &mut *coded };
     let (pixels, _) = fit(target, 3 * width * height).as_chunks_mut::<3>();
-    each_pixel::<Rgb>(Level::best(), picture, pixels)?;
+    convert(Level::best(), picture, pixels)?;
     if !upright {
         orient::turn::<3>(coded, (width, height), orientation, &mut out.data);
     }
     Ok(())
+}
+
+/// In coded orientation.
+pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [[u8; 3]]) -> Result<()> {
+    each_pixel::<Rgb>(level, picture, out)
 }

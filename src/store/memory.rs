@@ -216,11 +216,21 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance;
+    use crate::store::{conformance, probe_conditional};
 
     #[tokio::test]
     async fn the_memory_store_keeps_the_traits_promises() {
         conformance::prove(Arc::new(MemoryStore::new())).await;
+    }
+
+    #[tokio::test]
+    async fn a_probe_finds_out_whether_conditions_are_kept_and_leaves_nothing() {
+        let store = MemoryStore::new();
+        assert!(probe_conditional(&store).await.unwrap());
+        assert!(conformance::keys(&store, "").await.is_empty());
+        store.inject(Fault::next(Operation::Put, Reason::StoreDenied));
+        let error = probe_conditional(&store).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::StoreDenied);
     }
 
     #[tokio::test]

@@ -210,9 +210,9 @@ pub async fn probe_conditional(store: &dyn Store) -> Result<bool> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     let key = format!("probe/{}-{}.json", std::process::id(), now.as_nanos());
     let claim = || PutOptions::unsynced("application/json").when(Condition::IfAbsent);
-    let first = store.put(&key, Bytes::from_static(b"{}"), claim()).await;
+    let first = store.put(&key, Bytes::from_static(b"{}"), claim()).await?;
     // Other bytes, so that a claim whose answer was lost is not taken for ours.
     let second = store.put(&key, Bytes::from_static(b"[]"), claim()).await;
     store.delete(&[key]).await?;
-    Ok((first?, second?) == (Written::Yes, Written::ConditionFailed))
+    Ok((first, second?) == (Written::Yes, Written::ConditionFailed))
 }

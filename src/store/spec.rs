@@ -28,7 +28,8 @@ impl StoreSpec {
     /// Parses `DIR` or `s3://bucket[/prefix]`.
     ///
     /// # Errors
-    /// FIELD_INVALID for another scheme, an impossible bucket name, or a prefix that is no key.
+    /// FIELD_INVALID for another scheme, an impossible bucket name, a prefix that is no key,
+    /// or an endpoint that is no http url.
     pub fn parse(text: &str, endpoint: Endpoint) -> Result<StoreSpec> {
         let location = match text.split_once("://") {
             Some(("s3", rest)) => parse_s3(text, rest)?,
@@ -44,6 +45,7 @@ impl StoreSpec {
             }
             None => Location::Dir(PathBuf::from(text)),
         };
+        endpoint.check()?;
         Ok(StoreSpec { location, endpoint })
     }
 }
@@ -107,5 +109,11 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+        let url = Some("localhost:9000".to_owned());
+        let endpoint = Endpoint {
+            url,
+            ..Endpoint::default()
+        };
+        assert!(StoreSpec::parse("s3://frames", endpoint).is_err());
     }
 }

@@ -3,10 +3,12 @@
 
 mod clock;
 pub mod compare;
+mod differences;
 pub mod digest;
 pub mod index;
 pub mod limits;
 mod numbers;
+mod opened;
 pub mod plan;
 pub mod planner;
 pub mod request;

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Reason, Result};
 use crate::media::time::Exact;
-use crate::timeline::clock::Clock;
-use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::index::SourceIndex;
 use crate::timeline::limits::Limits;
 use crate::timeline::numbers::{Draft, number};
+use crate::timeline::opened::{Open, Source, open, open_bad};
 use crate::timeline::plan::{
     ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
 };
@@ -31,22 +31,6 @@ pub struct Planner {
     /// Frames of the final chunks, sampled or not.
     frames: u64,
     open: Option<Open>,
-}
-
-/// The last chunk that was pushed.
-struct Open {
-    chunk: PlannedChunk,
-    stretch_end: Option<Exact>,
-    source: Option<Source>,
-}
-
-/// What is kept of an index.
-struct Source {
-    clock: Clock,
-    shown: Vec<Shown>,
-    stream: u32,
-    source: Identity,
-    init: Option<Identity>,
 }
 
 impl Planner {
@@ -238,86 +222,13 @@ impl Bounds {
         let (begin, end) = (self.extent.begin, self.extent.owned_end());
         match source.shown.get(place) {
             _ if place == self.first_frame => Ok((begin, begin)),
-            Some(frame) if place < self.end_frame => {
-                let shown_from = source.clock.shown_from(frame.pts)?;
-                Ok((
-                    source.clock.time(frame.pts)?,
-                    shown_from.max(begin).min(end),
-                ))
-            }
+            // Not before `begin`: spans are far longer than the tolerance.
+            Some(frame) if place < self.end_frame => Ok((
+                source.clock.time(frame.pts)?,
+                source.clock.shown_from(frame.pts)?,
+            )),
             _ => Ok((end, end)),
         }
-    }
-}
-
-fn open(spec: ChunkSpec, begin: Exact, index: &SourceIndex) -> Result<Open> {
-    let (first, last) = check_index(&spec, index)?;
-    let from_zero = Clock::with(index.time_base, first.pts, Exact::ZERO)?;
-    let media_end = from_zero
-        .time(last.pts)?
-        .plus(Clock::new(index.time_base, Exact::ZERO)?.time(last.duration)?)?;
-    let source_start = spec.source_start.unwrap_or(Exact::ZERO);
-    let source_end = spec.source_end.map_or(media_end, |end| end.min(media_end));
-    if source_start >= media_end && from_zero.time(last.pts)? < source_start {
-        return Err(Error::new(
-            Reason::TimePastEnd,
-            format!(
-                "chunk {} starts past its source's end: source_start={source_start} source_seconds={media_end}",
-                spec.chunk_id
-            ),
-        )
-        .hint("let source_start be before the end, or leave the chunk out"));
-    }
-    // Where source time zero lies on the timeline; negative for late stretches.
-    let zero = begin.minus(source_start)?;
-    let stretch_end = spec.source_end.map(|end| zero.plus(end)).transpose()?;
-    let source = Source {
-        clock: Clock::with(index.time_base, first.pts, zero)?,
-        shown: index.shown.clone(),
-        stream: index.stream,
-        source: index.source.clone(),
-        init: index.init.clone(),
-    };
-    Ok(Open {
-        chunk: PlannedChunk {
-            spec,
-            begin,
-            end: zero.plus(source_end)?.max(begin),
-            frames: 0,
-            unshown: index.unshown,
-            error: None,
-        },
-        stretch_end,
-        source: Some(source),
-    })
-}
-
-/// A chunk that could not be indexed: empty, and ends where it begins.
-fn open_bad(spec: ChunkSpec, begin: Exact, error: ChunkError) -> Open {
-    Open {
-        chunk: PlannedChunk {
-            spec,
-            begin,
-            end: begin,
-            frames: 0,
-            unshown: Unshown::default(),
-            error: Some(error),
-        },
-        stretch_end: None,
-        source: None,
-    }
-}
-
-/// What an index promises; the rest of the planner relies on it.
-fn check_index(spec: &ChunkSpec, index: &SourceIndex) -> Result<(Shown, Shown)> {
-    let sorted = index.shown.is_sorted_by_key(|s| s.pts);
-    match (index.shown.first(), index.shown.last()) {
-        (Some(first), Some(last)) if sorted && last.duration >= 0 => Ok((*first, *last)),
-        _ => Err(Error::internal(format!(
-            "the index is empty or out of order: chunk_id={} shown={}",
-            spec.chunk_id,
-            index.shown.len()
-        ))),
     }
 }
 

@@ -10,11 +10,10 @@ const MAX_TOLERANCE_SECONDS: f64 = 0.0005;
 
 /// The place in `plan.spans` of the row that has this sequence.
 pub fn row_of_sequence(plan: &Plan, seq: u64) -> Option<usize> {
-    // `first` never falls, and an empty row has that of the next sample.
+    // `first` never falls, and a row without samples has the number after them.
     let begun = plan.spans.partition_point(|row| row.first <= seq);
-    let candidates = plan.spans.get(..begun)?;
-    let last = candidates.iter().rposition(|row| row.count > 0)?;
-    let row = candidates.get(last)?;
+    let last = begun.checked_sub(1)?;
+    let row = plan.spans.get(last)?;
     (seq - row.first < row.count).then_some(last)
 }
 

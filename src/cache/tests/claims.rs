@@ -16,7 +16,11 @@ fn one_chunk() -> Plan {
 }
 
 fn two_chunks() -> Plan {
-    plan_of(vec![row("0", 0, 0, 3), row("0", 1, 3, 2), row("1", 0, 5, 1)])
+    plan_of(vec![
+        row("0", 0, 0, 3),
+        row("0", 1, 3, 2),
+        row("1", 0, 5, 1),
+    ])
 }
 
 fn other_quality(mut plan: Plan) -> Plan {
@@ -33,7 +37,10 @@ async fn the_first_to_claim_creates_the_plan_and_the_next_works_by_it() {
     assert_eq!(claim.claimed, Claimed::Created);
     let claim = profile.claim_plan(&one_chunk(), None).await.unwrap();
     assert_eq!(claim.claimed, Claimed::Unchanged);
-    assert_eq!(profile.load_plan().await.unwrap().unwrap().plan(), &one_chunk());
+    assert_eq!(
+        profile.load_plan().await.unwrap().unwrap().plan(),
+        &one_chunk()
+    );
 }
 
 #[tokio::test]
@@ -71,7 +78,10 @@ async fn another_plan_is_refused_unless_it_may_replace() {
     let error = profile.claim_plan(&other, None).await.unwrap_err();
     assert_eq!(error.reason(), Reason::PlanDiffers);
     assert!(error.message().contains("quality"), "{error}");
-    let claim = profile.claim_plan(&other, Some(Replace::default())).await.unwrap();
+    let claim = profile
+        .claim_plan(&other, Some(Replace::default()))
+        .await
+        .unwrap();
     assert_eq!(claim.claimed, Claimed::Replaced);
     assert_eq!(claim.plan.plan(), &other);
 }
@@ -103,11 +113,20 @@ async fn replacing_a_profile_with_overlays_must_say_what_becomes_of_them() {
 
     let error = profile.claim_plan(&other, with(None)).await.unwrap_err();
     assert_eq!(error.reason(), Reason::FieldInvalid);
-    assert_eq!(profile.load_plan().await.unwrap().unwrap().plan(), &one_chunk());
+    assert_eq!(
+        profile.load_plan().await.unwrap().unwrap().plan(),
+        &one_chunk()
+    );
 
-    profile.claim_plan(&other, with(Some(OverlayPolicy::Keep))).await.unwrap();
+    profile
+        .claim_plan(&other, with(Some(OverlayPolicy::Keep)))
+        .await
+        .unwrap();
     assert!(store.get(overlay).await.unwrap().is_some());
-    profile.claim_plan(&one_chunk(), with(Some(OverlayPolicy::Delete))).await.unwrap();
+    profile
+        .claim_plan(&one_chunk(), with(Some(OverlayPolicy::Delete)))
+        .await
+        .unwrap();
     assert!(store.get(overlay).await.unwrap().is_none());
 }
 
@@ -117,7 +136,10 @@ async fn a_worker_whose_row_is_gone_is_superseded() {
     let profile = cache.profile("t", "default").unwrap();
     let old = profile.claim_plan(&one_chunk(), None).await.unwrap().plan;
     let other = other_quality(one_chunk());
-    profile.claim_plan(&other, Some(Replace::default())).await.unwrap();
+    profile
+        .claim_plan(&other, Some(Replace::default()))
+        .await
+        .unwrap();
     let committed = extract_row(&profile, old.row(0).unwrap()).await.unwrap();
     assert_eq!(committed, Committed::Superseded);
     let status = profile.status().await.unwrap();
@@ -150,7 +172,10 @@ async fn two_writers_of_one_plan_interleaved_leave_what_one_leaves() {
     }
 
     let (both, cache) = memory_cache();
-    let (a, b) = (cache.profile("t", "default").unwrap(), cache.profile("t", "default").unwrap());
+    let (a, b) = (
+        cache.profile("t", "default").unwrap(),
+        cache.profile("t", "default").unwrap(),
+    );
     // A starts with fewer chunks, B appends while A works.
     let (at_a, at_b) = (
         a.claim_plan(&one_chunk(), None).await.unwrap().plan,
@@ -173,7 +198,11 @@ async fn many_claims_at_once_agree_on_one_plan() {
     let claims = (0..16).map(|n| {
         let profile = cache.profile("t", "default").unwrap();
         async move {
-            let plan = if n % 2 == 0 { one_chunk() } else { two_chunks() };
+            let plan = if n % 2 == 0 {
+                one_chunk()
+            } else {
+                two_chunks()
+            };
             profile.claim_plan(&plan, None).await
         }
     });
@@ -181,7 +210,10 @@ async fn many_claims_at_once_agree_on_one_plan() {
         claim.unwrap();
     }
     let profile = cache.profile("t", "default").unwrap();
-    assert_eq!(profile.load_plan().await.unwrap().unwrap().plan(), &two_chunks());
+    assert_eq!(
+        profile.load_plan().await.unwrap().unwrap().plan(),
+        &two_chunks()
+    );
 }
 
 #[tokio::test]
@@ -196,10 +228,18 @@ async fn only_the_medias_own_failures_are_recorded() {
         })
     };
     let row = plan.row(0).unwrap();
-    for reason in ["STORE_UNAVAILABLE", "SOURCE_UNAVAILABLE", "CHUNK_STALLED", "x"] {
+    for reason in [
+        "STORE_UNAVAILABLE",
+        "SOURCE_UNAVAILABLE",
+        "CHUNK_STALLED",
+        "x",
+    ] {
         assert!(profile.commit_span(row, failed(reason)).await.is_err());
     }
-    let committed = profile.commit_span(row, failed("MEDIA_CORRUPT")).await.unwrap();
+    let committed = profile
+        .commit_span(row, failed("MEDIA_CORRUPT"))
+        .await
+        .unwrap();
     assert_eq!(committed, Committed::Yes);
     let status = profile.status().await.unwrap();
     assert_eq!(status.failed.len(), 1);
@@ -207,7 +247,10 @@ async fn only_the_medias_own_failures_are_recorded() {
 
     // Tried again with success, it counts; a later failure elsewhere does not undo it.
     assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
-    let committed = profile.commit_span(row, failed("MEDIA_CORRUPT")).await.unwrap();
+    let committed = profile
+        .commit_span(row, failed("MEDIA_CORRUPT"))
+        .await
+        .unwrap();
     assert_eq!(committed, Committed::Kept);
     assert!(profile.status().await.unwrap().failed.is_empty());
 }
@@ -218,7 +261,12 @@ async fn an_outcome_of_another_row_is_never_recorded() {
     let profile = cache.profile("t", "default").unwrap();
     let plan = profile.claim_plan(&one_chunk(), None).await.unwrap().plan;
     let wrong = outcome(plan.row(1).unwrap());
-    assert!(profile.commit_span(plan.row(0).unwrap(), wrong).await.is_err());
+    assert!(
+        profile
+            .commit_span(plan.row(0).unwrap(), wrong)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -230,7 +278,10 @@ async fn a_damaged_plan_is_an_error_that_replace_mends() {
     let mut data = store.get(key).await.unwrap().unwrap().data.to_vec();
     let last = data.len() - 9;
     data[last] ^= 1;
-    store.put(key, data.into(), PutOptions::durable("application/json")).await.unwrap();
+    store
+        .put(key, data.into(), PutOptions::durable("application/json"))
+        .await
+        .unwrap();
     for error in [
         profile.load_plan().await.unwrap_err(),
         profile.claim_plan(&one_chunk(), None).await.unwrap_err(),
@@ -238,7 +289,10 @@ async fn a_damaged_plan_is_an_error_that_replace_mends() {
     ] {
         assert_eq!(error.reason(), Reason::ObjectCorrupt);
     }
-    let claim = profile.claim_plan(&one_chunk(), Some(Replace::default())).await.unwrap();
+    let claim = profile
+        .claim_plan(&one_chunk(), Some(Replace::default()))
+        .await
+        .unwrap();
     assert_eq!(claim.claimed, Claimed::Replaced);
 }
 
@@ -249,16 +303,73 @@ async fn what_a_newer_release_wrote_is_an_error_and_stays() {
     let plan = profile.claim_plan(&one_chunk(), None).await.unwrap().plan;
     extract_row(&profile, plan.row(0).unwrap()).await.unwrap();
     let json = PutOptions::durable("application/json");
-    let newer = crate::cache::sealed::seal(&serde_json::json!({"schema": 2, "new": 1}), Some("a")).unwrap();
+    let newer =
+        crate::cache::sealed::seal(&serde_json::json!({"schema": 2, "new": 1}), Some("a")).unwrap();
     let record = "cache/timelines/t/chunks/0/0.json";
-    store.put(record, newer.clone(), json.clone()).await.unwrap();
-    assert_eq!(profile.status().await.unwrap_err().reason(), Reason::PlanDiffers);
+    store
+        .put(record, newer.clone(), json.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        profile.status().await.unwrap_err().reason(),
+        Reason::PlanDiffers
+    );
     let error = profile.reader().read_frame(0).await.unwrap_err();
-    assert!(error.message().contains("newer") && error.message().contains("schema=2"), "{error}");
+    assert!(
+        error.message().contains("newer") && error.message().contains("schema=2"),
+        "{error}"
+    );
 
-    store.put("cache/timelines/t/plan.json", newer, json).await.unwrap();
+    store
+        .put("cache/timelines/t/plan.json", newer, json)
+        .await
+        .unwrap();
     let replace = Some(Replace::default());
     assert!(profile.claim_plan(&one_chunk(), replace).await.is_err());
     assert!(profile.verify(true).await.is_err());
     assert!(store.get(record).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_layout_of_a_later_release_is_an_error_that_names_it() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let packed = Plan {
+        layout: "packed".to_owned(),
+        ..one_chunk()
+    };
+    let data = crate::cache::sealed::seal(&packed, None).unwrap();
+    let json = PutOptions::durable("application/json");
+    store
+        .put("cache/timelines/t/plan.json", data, json)
+        .await
+        .unwrap();
+    let replace = Some(Replace::default());
+    for error in [
+        profile.load_plan().await.unwrap_err(),
+        profile.claim_plan(&one_chunk(), replace).await.unwrap_err(),
+    ] {
+        assert_eq!(error.reason(), Reason::PlanDiffers);
+        assert!(error.message().contains("packed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_plan_was_cleared_leaves_nothing_that_looks_legacy() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let plan = profile.claim_plan(&one_chunk(), None).await.unwrap().plan;
+    let row = plan.row(0).unwrap();
+    let request = crate::cache::clear::ClearRequest {
+        plan: true,
+        ..Default::default()
+    };
+    profile.clear(request).await.unwrap();
+    assert_eq!(
+        extract_row(&profile, row).await.unwrap(),
+        Committed::Superseded
+    );
+    assert!(listing(&*store).await.is_empty());
+    profile.claim_plan(&two_chunks(), None).await.unwrap();
+    assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
 }

@@ -50,14 +50,20 @@ async fn a_dry_run_counts_and_touches_nothing() {
 #[tokio::test]
 async fn clearing_one_profile_leaves_the_other_and_the_plan() {
     let (_, cache) = filled().await;
-    let cleared = cache.clear("t", Some("default"), ClearRequest::default()).await.unwrap();
+    let cleared = cache
+        .clear("t", Some("default"), ClearRequest::default())
+        .await
+        .unwrap();
     assert_eq!(counts(&cleared[0].1), [2, 5, 0, 0]);
     let status = |name| {
         let profile = cache.profile("t", name).unwrap();
         async move { profile.status().await.unwrap() }
     };
     let default = status("default").await;
-    assert_eq!((default.state, default.planned, default.counts.frames), (State::Partial, 5, 0));
+    assert_eq!(
+        (default.state, default.planned, default.counts.frames),
+        (State::Partial, 5, 0)
+    );
     assert_eq!(status("half").await.state, State::Complete);
 }
 
@@ -79,7 +85,7 @@ async fn a_put_profile_loses_its_plan_too() {
 #[tokio::test]
 async fn what_is_not_old_enough_or_of_unknown_age_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = crate::store::dir::DirStore::open(folder.path()).await.unwrap();
+    let store = crate::store::dir::DirStore::open(folder.path()).unwrap();
     let cache = cache_over(Arc::new(store));
     let profile = cache.profile("t", "default").unwrap();
     let plan = plan_of(vec![row("0", 0, 0, 1)]);
@@ -94,5 +100,11 @@ async fn what_is_not_old_enough_or_of_unknown_age_is_kept() {
     assert!(profile.load_plan().await.unwrap().is_some());
     let cleared = profile.clear(older_than(i64::MAX)).await.unwrap();
     assert_eq!((cleared.kept_as_newer, cleared.plans.objects), (false, 1));
-    assert!(profile.clear(older_than(i64::MAX)).await.unwrap().kept_as_newer);
+    assert!(
+        profile
+            .clear(older_than(i64::MAX))
+            .await
+            .unwrap()
+            .kept_as_newer
+    );
 }

@@ -14,7 +14,12 @@ use crate::store::{PutOptions, Store};
 use crate::timeline::plan::Plan;
 
 fn plan() -> Plan {
-    plan_of(vec![row("0", 0, 0, 3), row("0", 1, 3, 0), row("0", 2, 3, 2), row("1", 0, 5, 2)])
+    plan_of(vec![
+        row("0", 0, 0, 3),
+        row("0", 1, 3, 0),
+        row("0", 2, 3, 2),
+        row("1", 0, 5, 2),
+    ])
 }
 
 /// Fewer frames, other bytes.
@@ -63,7 +68,10 @@ async fn after(before: &[Step], legacy: bool) -> Arc<MemoryStore> {
     if legacy {
         for seq in 0..9 {
             let key = format!("cache/timelines/t/frames/{seq}.jpg");
-            store.put(&key, jpeg(seq), PutOptions::durable("image/jpeg")).await.unwrap();
+            store
+                .put(&key, jpeg(seq), PutOptions::durable("image/jpeg"))
+                .await
+                .unwrap();
         }
     }
     let cache = cache_over(store.clone());
@@ -72,7 +80,10 @@ async fn after(before: &[Step], legacy: bool) -> Arc<MemoryStore> {
     }
     if matches!(before, [Step::Extract]) {
         let png = PutOptions::durable("image/png");
-        store.put("cache/timelines/t/overlays/j/s/0_a.png", tiny_png(), png).await.unwrap();
+        store
+            .put("cache/timelines/t/overlays/j/s/0_a.png", tiny_png(), png)
+            .await
+            .unwrap();
     }
     store
 }
@@ -146,7 +157,9 @@ async fn a_cleared_timeline_is_rebuilt_as_it_was() {
     let store = after(&[Step::Extract], false).await;
     let cache = cache_over(store.clone());
     let before = listing(&*store).await;
-    run(&cache, &Step::Clear(ClearRequest::default())).await.unwrap();
+    run(&cache, &Step::Clear(ClearRequest::default()))
+        .await
+        .unwrap();
     run(&cache, &Step::Extract).await.unwrap();
     assert_eq!(listing(&*store).await, before);
 }

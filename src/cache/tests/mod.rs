@@ -6,5 +6,6 @@ mod crash;
 mod legacy;
 mod overlays;
 mod putting;
+mod racing;
 mod reading;
 mod verifying;

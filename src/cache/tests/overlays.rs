@@ -32,15 +32,32 @@ async fn put(profile: &Profile, ids: &[OverlayId]) {
 async fn overlays_are_listed_by_job_stage_frame_and_item() {
     let (store, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
-    let ids = [id("edges", 1, "a"), id("edges", 10, "a"), id("edges", 9, "b"), id("lines", 1, "a")];
+    let ids = [
+        id("edges", 1, "a"),
+        id("edges", 10, "a"),
+        id("edges", 9, "b"),
+        id("lines", 1, "a"),
+    ];
     put(&profile, &ids).await;
     assert_eq!(profile.overlay_jobs().await.unwrap(), ["job-7"]);
-    assert_eq!(profile.overlay_stages("job-7").await.unwrap(), ["edges", "lines"]);
-    assert_eq!(profile.overlay_frames("job-7", "edges").await.unwrap(), [1, 9, 10]);
+    assert_eq!(
+        profile.overlay_stages("job-7").await.unwrap(),
+        ["edges", "lines"]
+    );
+    assert_eq!(
+        profile.overlay_frames("job-7", "edges").await.unwrap(),
+        [1, 9, 10]
+    );
     let before = store.calls().len();
-    let items = profile.list_overlays("job-7", "edges", Some(1)).await.unwrap();
+    let items = profile
+        .list_overlays("job-7", "edges", Some(1))
+        .await
+        .unwrap();
     assert_eq!(items.len(), 1);
-    assert_eq!((&items[0].id, items[0].bytes), (&ids[0], tiny_png().len() as u64));
+    assert_eq!(
+        (&items[0].id, items[0].bytes),
+        (&ids[0], tiny_png().len() as u64)
+    );
     // One frame's overlays are found without listing its whole stage.
     let prefix = "cache/timelines/t/overlays/job-7/edges/1_".to_owned();
     assert_eq!(store.calls()[before..], [(Operation::List, prefix)]);
@@ -51,7 +68,12 @@ async fn overlays_are_listed_by_job_stage_frame_and_item() {
 async fn several_frames_and_names_are_found_at_once() {
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "p").unwrap();
-    let ids = [id("e", 1, "a"), id("e", 1, "b"), id("e", 10, "a"), id("e", 11, "c")];
+    let ids = [
+        id("e", 1, "a"),
+        id("e", 1, "b"),
+        id("e", 10, "a"),
+        id("e", 11, "c"),
+    ];
     put(&profile, &ids).await;
     let frames = OverlayFrames {
         job: "job-7".to_owned(),
@@ -59,11 +81,26 @@ async fn several_frames_and_names_are_found_at_once() {
         seqs: vec![10, 1, 5],
     };
     let found = |items: Vec<crate::cache::overlays::OverlayItem>| {
-        items.into_iter().map(|i| (i.id.seq, i.id.name)).collect::<Vec<_>>()
+        items
+            .into_iter()
+            .map(|i| (i.id.seq, i.id.name))
+            .collect::<Vec<_>>()
     };
     let all = found(profile.find_overlays(&frames, &[]).await.unwrap());
-    assert_eq!(all, [(10, "a".to_owned()), (1, "a".to_owned()), (1, "b".to_owned())]);
-    let named = found(profile.find_overlays(&frames, &["b".to_owned()]).await.unwrap());
+    assert_eq!(
+        all,
+        [
+            (10, "a".to_owned()),
+            (1, "a".to_owned()),
+            (1, "b".to_owned())
+        ]
+    );
+    let named = found(
+        profile
+            .find_overlays(&frames, &["b".to_owned()])
+            .await
+            .unwrap(),
+    );
     assert_eq!(named, [(1, "b".to_owned())]);
 }
 
@@ -71,7 +108,12 @@ async fn several_frames_and_names_are_found_at_once() {
 async fn each_overlay_has_its_own_result() {
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
-    let overlays = [("a", tiny_png()), ("", tiny_png()), ("c", jpeg(1)), ("d", tiny_png())];
+    let overlays = [
+        ("a", tiny_png()),
+        ("", tiny_png()),
+        ("c", jpeg(1)),
+        ("d", tiny_png()),
+    ];
     let overlays = overlays.map(|(name, png)| PutOverlay {
         id: id("e", 0, name),
         png,
@@ -79,8 +121,17 @@ async fn each_overlay_has_its_own_result() {
     let results = profile.put_overlays(overlays.into()).await.unwrap();
     let good: Vec<_> = results.iter().map(Result::is_ok).collect();
     assert_eq!(good, [true, false, false, true]);
-    assert!(profile.get_overlay(&id("e", 0, "c")).await.unwrap().is_none());
-    assert_eq!(profile.get_overlay(&id("e", 0, "d")).await.unwrap(), Some(tiny_png()));
+    assert!(
+        profile
+            .get_overlay(&id("e", 0, "c"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        profile.get_overlay(&id("e", 0, "d")).await.unwrap(),
+        Some(tiny_png())
+    );
 }
 
 #[tokio::test]
@@ -89,11 +140,18 @@ async fn names_that_the_ancestor_wrote_raw_are_found_by_those_names() {
     let profile = cache.profile("t", "default").unwrap();
     for raw in ["100%.png", "a%20b", "x/y"] {
         let key = format!("cache/timelines/t/overlays/job-7/e/0_{raw}.png");
-        store.put(&key, tiny_png(), PutOptions::durable("image/png")).await.unwrap();
+        store
+            .put(&key, tiny_png(), PutOptions::durable("image/png"))
+            .await
+            .unwrap();
         let id = id("e", 0, raw);
         let listed = profile.list_overlays("job-7", "e", Some(0)).await.unwrap();
         assert!(listed.iter().any(|item| item.id == id), "{raw}");
-        assert_eq!(profile.get_overlay(&id).await.unwrap(), Some(tiny_png()), "{raw}");
+        assert_eq!(
+            profile.get_overlay(&id).await.unwrap(),
+            Some(tiny_png()),
+            "{raw}"
+        );
     }
     // Written again under our own key, the name is listed once, and ours.
     put(&profile, &[id("e", 0, "a%20b")]).await;
@@ -106,7 +164,12 @@ async fn names_that_the_ancestor_wrote_raw_are_found_by_those_names() {
 async fn overlays_are_deleted_by_job_stage_or_frame() {
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
-    let ids = [id("e", 1, "a"), id("e", 10, "a"), id("l", 1, "a"), id("l", 2, "a")];
+    let ids = [
+        id("e", 1, "a"),
+        id("e", 10, "a"),
+        id("l", 1, "a"),
+        id("l", 2, "a"),
+    ];
     put(&profile, &ids).await;
     let scope = |stage: Option<&str>, seq| OverlayScope {
         job: "job-7".to_owned(),

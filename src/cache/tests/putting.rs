@@ -33,7 +33,10 @@ async fn gray_of(profile: &Profile, seq: u64) -> Option<u8> {
 async fn put_frames_are_served_with_the_facts_their_maker_gave() {
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "cam").unwrap();
-    let done = profile.put_frames(vec![frame(9, 1), frame(4, 2)]).await.unwrap();
+    let done = profile
+        .put_frames(vec![frame(9, 1), frame(4, 2)])
+        .await
+        .unwrap();
     assert_eq!(done.record, 0);
     let read = profile.reader().read_frame(9).await.unwrap().unwrap();
     assert_eq!(read.jpeg, jpeg(1));
@@ -51,11 +54,21 @@ async fn the_latest_put_that_names_a_sequence_wins() {
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
     let reader = profile.reader();
-    profile.put_frames(vec![frame(0, 1), frame(1, 1)]).await.unwrap();
+    profile
+        .put_frames(vec![frame(0, 1), frame(1, 1)])
+        .await
+        .unwrap();
     reader.read_frame(1).await.unwrap().unwrap();
-    let done = profile.put_frames(vec![frame(1, 2), frame(2, 2)]).await.unwrap();
+    let done = profile
+        .put_frames(vec![frame(1, 2), frame(2, 2)])
+        .await
+        .unwrap();
     assert_eq!(done.record, 1);
-    let grays = [gray_of(&profile, 0).await, gray_of(&profile, 1).await, gray_of(&profile, 2).await];
+    let grays = [
+        gray_of(&profile, 0).await,
+        gray_of(&profile, 1).await,
+        gray_of(&profile, 2).await,
+    ];
     assert_eq!(grays, [Some(1), Some(2), Some(2)]);
     // A reader that remembers the first record finds what came after it.
     assert_eq!(reader.read_frame(1).await.unwrap().unwrap().jpeg, jpeg(2));
@@ -67,7 +80,10 @@ async fn a_put_that_dies_at_any_write_loses_no_frame_that_was_there() {
     for writes in 0.. {
         let (inner, cache) = memory_cache();
         let profile = cache.profile("t", "default").unwrap();
-        profile.put_frames(vec![frame(0, 1), frame(1, 1)]).await.unwrap();
+        profile
+            .put_frames(vec![frame(0, 1), frame(1, 1)])
+            .await
+            .unwrap();
         let dying = Arc::new(DyingStore::new(inner.clone(), writes));
         let dying_profile = cache_over(dying.clone()).profile("t", "default").unwrap();
         let put = vec![frame(1, 2), frame(2, 2)];
@@ -123,7 +139,10 @@ async fn the_first_put_onto_a_legacy_cache_also_records_what_it_finds() {
         let (inner, cache) = memory_cache();
         for seq in [5, 6] {
             let key = format!("cache/timelines/t/frames/{seq}.jpg");
-            inner.put(&key, jpeg(seq), PutOptions::durable("image/jpeg")).await.unwrap();
+            inner
+                .put(&key, jpeg(seq), PutOptions::durable("image/jpeg"))
+                .await
+                .unwrap();
         }
         let profile = cache.profile("t", "default").unwrap();
         let dying = Arc::new(DyingStore::new(inner.clone(), writes));
@@ -132,10 +151,18 @@ async fn the_first_put_onto_a_legacy_cache_also_records_what_it_finds() {
         let result = dying_profile.put_frames(put.clone()).await;
         assert_eq!(result.is_ok(), writes == 5);
         // At every moment what was there is served.
-        assert_eq!(gray_of(&profile, 5).await, Some(5), "died at write {writes}");
+        assert_eq!(
+            gray_of(&profile, 5).await,
+            Some(5),
+            "died at write {writes}"
+        );
         assert!(matches!(gray_of(&profile, 6).await, Some(6 | 60)));
         profile.put_frames(put).await.unwrap();
-        let grays = [gray_of(&profile, 5).await, gray_of(&profile, 6).await, gray_of(&profile, 7).await];
+        let grays = [
+            gray_of(&profile, 5).await,
+            gray_of(&profile, 6).await,
+            gray_of(&profile, 7).await,
+        ];
         assert_eq!(grays, [Some(5), Some(60), Some(70)]);
         assert_eq!(profile.status().await.unwrap().counts.stored, 3);
     }

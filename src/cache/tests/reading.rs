@@ -20,7 +20,11 @@ use crate::timeline::plan::{ChunkError, Plan};
 const FRAMES: &str = "cache/timelines/t/frames/";
 
 fn plan() -> Plan {
-    plan_of(vec![row("0", 0, 0, 3), row("0", 1, 3, 0), row("1", 0, 10, 2)])
+    plan_of(vec![
+        row("0", 0, 0, 3),
+        row("0", 1, 3, 0),
+        row("1", 0, 10, 2),
+    ])
 }
 
 async fn extracted() -> (Arc<MemoryStore>, Profile) {
@@ -60,11 +64,17 @@ async fn nothing_is_served_without_its_record_or_with_other_bytes() {
     let reader = profile.reader();
     reader.read_frame(0).await.unwrap().unwrap();
     let jpeg = PutOptions::durable("image/jpeg");
-    store.put(&format!("{FRAMES}0.jpg"), "frame 0 of".into(), jpeg).await.unwrap();
+    store
+        .put(&format!("{FRAMES}0.jpg"), "frame 0 of".into(), jpeg)
+        .await
+        .unwrap();
     assert_eq!(miss(&reader, 0).await, Miss::WrongSha256);
     store.delete(&[format!("{FRAMES}1.jpg")]).await.unwrap();
     assert_eq!(miss(&reader, 1).await, Miss::NoObject);
-    store.delete(&["cache/timelines/t/chunks/0/0.json".to_owned()]).await.unwrap();
+    store
+        .delete(&["cache/timelines/t/chunks/0/0.json".to_owned()])
+        .await
+        .unwrap();
     assert_eq!(miss(&profile.reader(), 2).await, Miss::NoRecord);
 }
 
@@ -78,7 +88,11 @@ async fn every_flipped_bit_of_a_record_makes_its_frames_a_miss() {
         let mut bad = data.to_vec();
         bad[at] ^= 1 << (at % 8);
         store.put(key, bad.into(), json.clone()).await.unwrap();
-        assert_eq!(miss(&profile.reader(), 2).await, Miss::DamagedRecord, "at={at}");
+        assert_eq!(
+            miss(&profile.reader(), 2).await,
+            Miss::DamagedRecord,
+            "at={at}"
+        );
     }
 }
 
@@ -92,7 +106,11 @@ async fn a_mismatch_is_looked_up_afresh_before_it_is_a_miss() {
     for row in &mut other.spans {
         row.source = identity("elsewhere");
     }
-    let new = profile.claim_plan(&other, Some(Replace::default())).await.unwrap().plan;
+    let new = profile
+        .claim_plan(&other, Some(Replace::default()))
+        .await
+        .unwrap()
+        .plan;
     // The old record, remembered, has not these bytes' sha256; the new one has.
     extract_row(&profile, new.row(0).unwrap()).await.unwrap();
     let frame = reader.read_frame(0).await.unwrap().unwrap();
@@ -112,7 +130,10 @@ async fn a_frame_committed_while_reading_goes_on_is_found() {
         reason: "MEDIA_CORRUPT".to_owned(),
         message: "why".to_owned(),
     });
-    profile.commit_span(plan.row(0).unwrap(), failed).await.unwrap();
+    profile
+        .commit_span(plan.row(0).unwrap(), failed)
+        .await
+        .unwrap();
     assert!(matches!(miss(&reader, 0).await, Miss::Failed(_)));
     extract_row(&profile, plan.row(0).unwrap()).await.unwrap();
     assert!(reader.read_frame(0).await.unwrap().is_ok());
@@ -137,27 +158,53 @@ async fn repeats_are_answered_with_the_kept_frame_and_missing_ones_with_data_los
     };
     profile.put_frame(0, "kept".into()).await.unwrap();
     let outcome = Outcome::Frames(vec![kept, repeat.clone(), missing]);
-    profile.commit_span(plan.row(0).unwrap(), outcome).await.unwrap();
+    profile
+        .commit_span(plan.row(0).unwrap(), outcome)
+        .await
+        .unwrap();
     let reader = profile.reader();
     let frame = reader.read_frame(1).await.unwrap().unwrap();
     assert_eq!((frame.facts, &frame.jpeg[..]), (repeat, &b"kept"[..]));
     let error = reader.read_frame(2).await.unwrap_err();
     assert_eq!(error.reason(), Reason::MediaCorrupt);
     let counts = profile.status().await.unwrap().counts;
-    assert_eq!((counts.frames, counts.stored, counts.repeats, counts.missing), (3, 1, 1, 1));
+    assert_eq!(
+        (counts.frames, counts.stored, counts.repeats, counts.missing),
+        (3, 1, 1, 1)
+    );
     assert_eq!(counts.bytes, 4);
-    assert!(store.get(&format!("{FRAMES}1.jpg")).await.unwrap().is_none());
+    assert!(
+        store
+            .get(&format!("{FRAMES}1.jpg"))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
 async fn facts_come_in_sequence_order_and_say_which_spans_have_none() {
     let (store, profile) = extracted().await;
-    store.delete(&["cache/timelines/t/chunks/0/0.json".to_owned()]).await.unwrap();
+    store
+        .delete(&["cache/timelines/t/chunks/0/0.json".to_owned()])
+        .await
+        .unwrap();
     let view = profile.view().await.unwrap();
-    let batches: Vec<_> = profile.facts(&view).await.unwrap().try_collect().await.unwrap();
+    let batches: Vec<_> = profile
+        .facts(&view)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
     assert!(matches!(
         &batches[0],
-        FactsBatch::Without { first: 0, count: 3, miss: Miss::NoRecord, .. }
+        FactsBatch::Without {
+            first: 0,
+            count: 3,
+            miss: Miss::NoRecord,
+            ..
+        }
     ));
     let FactsBatch::Frames(frames) = &batches[1] else {
         panic!("the second span has facts");
@@ -170,14 +217,24 @@ async fn facts_come_in_sequence_order_and_say_which_spans_have_none() {
 async fn a_store_that_cannot_be_read_is_an_error_and_never_a_miss() {
     let (store, profile) = extracted().await;
     let operations = [Operation::Get, Operation::List];
-    for (operation, after) in operations.into_iter().flat_map(|o| (0..3).map(move |n| (o, n))) {
+    for (operation, after) in operations
+        .into_iter()
+        .flat_map(|o| (0..3).map(move |n| (o, n)))
+    {
         store.inject(Fault {
             after,
             ..Fault::next(operation, Reason::StoreDenied)
         });
         let results = [
-            profile.reader().read_frame(0).await.map(|r| assert!(r.is_ok())),
-            profile.status().await.map(|s| assert_eq!(s.state, State::Complete)),
+            profile
+                .reader()
+                .read_frame(0)
+                .await
+                .map(|r| assert!(r.is_ok())),
+            profile
+                .status()
+                .await
+                .map(|s| assert_eq!(s.state, State::Complete)),
             profile.verify(false).await.map(|r| assert!(r.is_clean())),
         ];
         let errors: Vec<_> = results.into_iter().filter_map(|r| r.err()).collect();
@@ -189,7 +246,13 @@ async fn a_store_that_cannot_be_read_is_an_error_and_never_a_miss() {
 #[tokio::test]
 async fn timelines_and_profiles_are_listed_a_page_at_a_time() {
     let (_, cache) = memory_cache();
-    for (timeline, profile) in [("a", "default"), ("b", "half"), ("c", "default"), ("c", "z"), ("c", "half")] {
+    for (timeline, profile) in [
+        ("a", "default"),
+        ("b", "half"),
+        ("c", "default"),
+        ("c", "z"),
+        ("c", "half"),
+    ] {
         let profile = cache.profile(timeline, profile).unwrap();
         profile.claim_plan(&plan(), None).await.unwrap();
     }
@@ -197,7 +260,10 @@ async fn timelines_and_profiles_are_listed_a_page_at_a_time() {
     assert_eq!(first.ids, ["a", "b"]);
     let rest = cache.list_timelines(first.next, Some(2)).await.unwrap();
     assert_eq!((rest.ids, rest.next), (vec!["c".to_owned()], None));
-    assert_eq!(cache.list_profiles("c").await.unwrap(), ["default", "half", "z"]);
+    assert_eq!(
+        cache.list_profiles("c").await.unwrap(),
+        ["default", "half", "z"]
+    );
     assert_eq!(cache.list_profiles("b").await.unwrap(), ["half"]);
     assert!(cache.list_profiles("nobody").await.unwrap().is_empty());
 }

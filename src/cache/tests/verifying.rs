@@ -21,7 +21,9 @@ async fn extracted() -> (Arc<MemoryStore>, Profile) {
 }
 
 async fn extract_missing(profile: &Profile) {
-    let rows = (0..10).map(|n| row("0", n, u64::from(n) * 10, 10)).collect();
+    let rows = (0..10)
+        .map(|n| row("0", n, u64::from(n) * 10, 10))
+        .collect();
     let plan = profile.claim_plan(&plan_of(rows), None).await.unwrap().plan;
     for row in plan.in_sequence() {
         if profile.record(row).await.unwrap().is_err() {
@@ -33,7 +35,10 @@ async fn extract_missing(profile: &Profile) {
 async fn put(store: &MemoryStore, name: &str, data: &[u8]) {
     let key = format!("{BASE}{name}");
     let data = data.to_vec().into();
-    store.put(&key, data, PutOptions::durable("x/y")).await.unwrap();
+    store
+        .put(&key, data, PutOptions::durable("x/y"))
+        .await
+        .unwrap();
 }
 
 async fn damage(store: &MemoryStore, name: &str, change: impl Fn(&mut Vec<u8>)) {
@@ -45,7 +50,9 @@ async fn damage(store: &MemoryStore, name: &str, change: impl Fn(&mut Vec<u8>)) 
 
 fn faults(report: &Report) -> Vec<(&str, Fault)> {
     let named = report.findings.iter();
-    named.map(|f| (f.key.strip_prefix(BASE).unwrap(), f.fault)).collect()
+    named
+        .map(|f| (f.key.strip_prefix(BASE).unwrap(), f.fault))
+        .collect()
 }
 
 #[tokio::test]
@@ -62,7 +69,10 @@ async fn every_kind_of_fault_is_found_repaired_and_extracted_again() {
     let sound = listing(&*store).await;
     damage(&store, "frames/3.jpg", |d| d[4] ^= 1).await;
     damage(&store, "frames/14.jpg", |d| d.truncate(5)).await;
-    store.delete(&[format!("{BASE}frames/25.jpg")]).await.unwrap();
+    store
+        .delete(&[format!("{BASE}frames/25.jpg")])
+        .await
+        .unwrap();
     damage(&store, "chunks/0/3.json", |d| {
         let at = d.len() - 20;
         d[at] ^= 2;
@@ -73,7 +83,11 @@ async fn every_kind_of_fault_is_found_repaired_and_extracted_again() {
     put(&store, "frames/01.jpg", b"stray").await;
     put(&store, "chunks/9/0.json", b"stray").await;
     put(&store, "chunks/0/0.json.tmp", b"stray").await;
-    let other = store.get(&format!("{BASE}chunks/0/6.json")).await.unwrap().unwrap();
+    let other = store
+        .get(&format!("{BASE}chunks/0/6.json"))
+        .await
+        .unwrap()
+        .unwrap();
     put(&store, "chunks/0/5.json", &other.data).await;
 
     let expected = [
@@ -110,7 +124,13 @@ async fn frames_of_an_extraction_that_goes_on_are_left_alone() {
     put(&store, "frames/1.jpg", b"on its way").await;
     let report = profile.verify(true).await.unwrap();
     assert_eq!((report.faults, report.uncommitted_frames), (0, 1));
-    assert!(store.get(&format!("{BASE}frames/1.jpg")).await.unwrap().is_some());
+    assert!(
+        store
+            .get(&format!("{BASE}frames/1.jpg"))
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -128,7 +148,10 @@ async fn an_object_where_the_record_says_there_is_none_is_a_stray() {
     put(&store, "frames/0.jpg", b"kept").await;
     put(&store, "frames/1.jpg", b"of an older plan").await;
     let outcome = Outcome::Frames(vec![kept, repeat]);
-    profile.commit_span(plan.row(0).unwrap(), outcome).await.unwrap();
+    profile
+        .commit_span(plan.row(0).unwrap(), outcome)
+        .await
+        .unwrap();
     let report = profile.verify(false).await.unwrap();
     assert_eq!(faults(&report), [("frames/1.jpg", Fault::StrayFrame)]);
     assert_eq!(profile.sweep_stale().await.unwrap().frames.objects, 1);
@@ -151,7 +174,10 @@ async fn damaged_put_frames_are_reported_as_lost() {
     let report = profile.verify(false).await.unwrap();
     assert_eq!(
         faults(&report),
-        [("chunks/0/0.json", Fault::StrayRecord), ("frames/1.jpg", Fault::WrongSha256)]
+        [
+            ("chunks/0/0.json", Fault::StrayRecord),
+            ("frames/1.jpg", Fault::WrongSha256)
+        ]
     );
     assert_eq!(report.lost, 1);
 }

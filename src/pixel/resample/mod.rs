@@ -102,6 +102,21 @@ impl Resampler {
         })
     }
 
+    /// The weights across, none where the width stays. A GPU reads these same tables.
+    pub fn horizontal(&self) -> Option<&Axis> {
+        self.horizontal.as_ref()
+    }
+
+    /// The weights down, none where the height stays.
+    pub fn vertical(&self) -> Option<&Axis> {
+        self.vertical.as_ref()
+    }
+
+    /// Whether the vertical pass comes first; see the module.
+    pub fn is_vertical_first(&self) -> bool {
+        self.vertical_first
+    }
+
     /// The resampler in `slot`, made anew where it is for another geometry.
     pub fn cached<'s>(
         slot: &'s mut Option<Resampler>,

@@ -2,9 +2,12 @@
 //! `clamp((sum + 2^21) >> 22)`.
 
 use crate::pixel::resample::weights::Axis;
-use crate::pixel::simd::Kernel;
+use crate::pixel::simd::{Kernel, Machine};
 
 const HALF: i32 = 1 << 21;
+
+/// Rows that the horizontal pass sums up at a time.
+const ROWS: usize = 4;
 
 /// Columns that the vertical pass sums up at a time, in registers.
 const COLUMNS: usize = 32;
@@ -20,7 +23,7 @@ pub(crate) struct Horizontal<'a, const C: usize> {
     /// Pixels of a source row.
     pub width: usize,
     pub source: &'a [u8],
-    /// Scratch: one channel of a row, with zeros behind it for the unused taps.
+    /// Scratch: one channel of [`ROWS`] rows, each with room behind it for unused taps.
     pub row: &'a mut Vec<i16>,
     pub out: &'a mut [u8],
 }
@@ -29,66 +32,85 @@ impl<const C: usize> Kernel for Horizontal<'_, C> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<M: Machine>(self) {
         let axis = self.axis;
-        let out_row = axis.starts.len() * C;
-        self.row.clear();
-        self.row.resize(self.width + axis.taps, 0);
-        let rows = self.source.chunks_exact(self.width * C);
-        for (source, out) in rows.zip(self.out.chunks_exact_mut(out_row)) {
-            let (source, _) = source.as_chunks::<C>();
-            let (out, _) = out.as_chunks_mut::<C>();
+        let (in_row, out_row) = (self.width * C, axis.starts.len() * C);
+        // What lies behind each row is read by taps whose weight is 0.
+        let wide_row = self.width + axis.taps;
+        self.row.resize(ROWS * wide_row, 0);
+        let groups = self.source.chunks(ROWS * in_row);
+        for (source, out) in groups.zip(self.out.chunks_mut(ROWS * out_row)) {
             for channel in 0..C {
-                for (wide, pixel) in self.row.iter_mut().zip(source) {
-                    *wide = i16::from(pixel[channel]);
+                let wide_rows = self.row.chunks_exact_mut(wide_row);
+                for (wide, source) in wide_rows.zip(source.chunks_exact(in_row)) {
+                    let (pixels, _) = source.as_chunks::<C>();
+                    for (wide, pixel) in wide.iter_mut().zip(pixels) {
+                        *wide = i16::from(pixel[channel]);
+                    }
                 }
+                let (out, _) = out.as_chunks_mut::<C>();
+                let rows = Rows {
+                    axis,
+                    wide: self.row,
+                    wide_row,
+                    channel,
+                };
                 match axis.taps {
-                    4 => few::<4, C>(axis, self.row, out, channel),
-                    8 => few::<8, C>(axis, self.row, out, channel),
-                    _ => many(axis, self.row, out, channel),
+                    4 => rows.few::<4, C>(out),
+                    8 => rows.few::<8, C>(out),
+                    _ => rows.many::<M, C>(out),
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn few<const TAPS: usize, const C: usize>(
-    axis: &Axis,
-    row: &[i16],
-    out: &mut [[u8; C]],
+/// One channel of up to [`ROWS`] rows as 16-bit samples.
+struct Rows<'a> {
+    axis: &'a Axis,
+    wide: &'a [i16],
+    wide_row: usize,
     channel: usize,
-) {
-    let (weights, _) = axis.weights.as_chunks::<TAPS>();
-    for ((out, weights), &start) in out.iter_mut().zip(weights).zip(&axis.starts) {
-        let mut sum = HALF;
-        for (&sample, &weight) in row[start..][..TAPS].iter().zip(weights) {
-            sum = sum.wrapping_add(i32::from(sample).wrapping_mul(weight));
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn few<const TAPS: usize, const C: usize>(&self, out: &mut [[u8; C]]) {
+        let (weights, _) = self.axis.weights.as_chunks::<TAPS>();
+        let rows = self.wide.chunks_exact(self.wide_row);
+        for (out, row) in out.chunks_exact_mut(self.axis.starts.len()).zip(rows) {
+            for ((out, weights), &start) in out.iter_mut().zip(weights).zip(&self.axis.starts) {
+                let mut sum = HALF;
+                for (&sample, &weight) in row[start..][..TAPS].iter().zip(weights) {
+                    sum = sum.wrapping_add(i32::from(sample).wrapping_mul(weight));
+                }
+                out[self.channel] = finish(sum);
+            }
         }
-        out[channel] = finish(sum);
     }
-}
 
-#[inline(always)]
-fn many<const C: usize>(axis: &Axis, row: &[i16], out: &mut [[u8; C]], channel: usize) {
-    let weights = axis
-        .high
-        .chunks_exact(axis.taps)
-        .zip(axis.low.chunks_exact(axis.taps));
-    for ((out, (high, low)), &start) in out.iter_mut().zip(weights).zip(&axis.starts) {
-        let samples = &row[start..][..axis.taps];
-        let sum = (dot(samples, high) << 8).wrapping_add(dot(samples, low));
-        out[channel] = finish(sum.wrapping_add(HALF));
+    /// Always sums [`ROWS`] rows, so that each weight is loaded once for all;
+    /// rows that `out` lacks hold old samples and are dropped.
+    #[inline(always)]
+    fn many<M: Machine, const C: usize>(&self, out: &mut [[u8; C]]) {
+        let taps = self.axis.taps;
+        let targets = self.axis.starts.len();
+        let weights = self
+            .axis
+            .high
+            .chunks_exact(taps)
+            .zip(self.axis.low.chunks_exact(taps));
+        for (index, ((high, low), &start)) in weights.zip(&self.axis.starts).enumerate() {
+            let samples: [&[i16]; ROWS] =
+                std::array::from_fn(|row| &self.wide[row * self.wide_row + start..][..taps]);
+            let sums = M::weigh(samples, high, low);
+            for (row, sum) in sums.into_iter().enumerate() {
+                if let Some(out) = out.get_mut(row * targets + index) {
+                    out[self.channel] = finish(sum.wrapping_add(HALF));
+                }
+            }
+        }
     }
-}
-
-#[inline(always)]
-fn dot(samples: &[i16], weights: &[i16]) -> i32 {
-    let mut sum = 0i32;
-    for (&sample, &weight) in samples.iter().zip(weights) {
-        sum = sum.wrapping_add(i32::from(sample) * i32::from(weight));
-    }
-    sum
 }
 
 /// Every column of `source` to `axis.starts.len()` samples.
@@ -106,7 +128,7 @@ impl Kernel for Vertical<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<M: Machine>(self) {
         for (index, out) in self.out.chunks_exact_mut(self.width).enumerate() {
             let (start, weights) = self.axis.at(index);
             let rows = &self.source[(start - self.first_row) * self.width..];

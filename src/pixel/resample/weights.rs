@@ -16,14 +16,15 @@ pub struct Axis {
     pub starts: Vec<usize>,
     /// Weights a target sample has room for; the ones past its own are 0.
     pub taps: usize,
-    /// `starts.len() x taps`, 22 fraction bits.
+    /// `starts.len() x taps`, 22 fraction bits. Under 2 in size, since half of
+    /// the filter's main lobe always lies inside the picture.
     pub weights: Vec<i32>,
     /// `weights >> 8` and `weights & 255`: each times an 8-bit sample fits the
     /// 16-bit multiply-and-add that processors have.
     pub(crate) high: Vec<i16>,
     pub(crate) low: Vec<i16>,
     /// How many of the taps are the target sample's own.
-    counts: Vec<usize>,
+    pub counts: Vec<usize>,
 }
 
 impl Axis {

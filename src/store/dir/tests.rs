@@ -315,12 +315,8 @@ async fn puts_take_at_most_twice_as_long_as_plain_files() {
             move |store, key| {
                 let data = data.clone();
                 async move {
-                    drop(
-                        store
-                            .put(&key, data, PutOptions::unsynced("image/jpeg"))
-                            .await
-                            .unwrap(),
-                    )
+                    let options = PutOptions::unsynced("image/jpeg");
+                    store.put(&key, data, options).await.unwrap();
                 }
             }
         })

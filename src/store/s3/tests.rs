@@ -317,3 +317,12 @@ async fn with_30_percent_errors_every_put_succeeds_within_three_calls_each_on_av
     let calls = fake.requests().len();
     assert!((400..900).contains(&calls), "{calls}");
 }
+
+#[tokio::test]
+async fn a_service_that_ignores_conditions_is_found_out() {
+    let (fake, store) = scripted(|_| Reply::new(200, "")).await;
+    assert!(!probe_conditional(&store).await.unwrap());
+    let requests = fake.requests();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[2].method, "DELETE");
+}

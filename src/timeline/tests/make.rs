@@ -143,6 +143,16 @@ pub fn any_time(most: i128) -> impl Strategy<Value = Exact> {
     .prop_flat_map(move |den| (0..=most * den).prop_map(move |num| Exact::ratio(num, den).unwrap()))
 }
 
+/// The tolerances of the clocks here, a little more, a little less, and nothing.
+pub fn any_nudge() -> impl Strategy<Value = Exact> {
+    let tolerances = [(1, 2000), (1, 180_000), (1, 25_600), (0, 1)];
+    (0..tolerances.len(), -1i128..=1).prop_map(move |(which, more)| {
+        let (num, den) = tolerances[which];
+        let little = Exact::ratio(more, 1_000_000).unwrap();
+        Exact::ratio(-num, den).unwrap().plus(little).unwrap()
+    })
+}
+
 /// How a chunk lies to the one before: on its end, after a hole, over it, or at its begin.
 #[derive(Debug, Clone)]
 enum Place {
@@ -163,9 +173,14 @@ type Stretch = (Option<Exact>, Option<Exact>);
 
 fn any_stretch() -> impl Strategy<Value = Stretch> {
     let time = || proptest::option::weighted(0.4, any_time(2));
-    (time(), time()).prop_map(|(start, end)| {
+    let sliver = proptest::option::weighted(0.2, 1i128..2000);
+    (time(), time(), sliver).prop_map(|(start, end, sliver)| {
         let start_or_zero = start.unwrap_or(Exact::ZERO);
-        (start, end.filter(|end| *end > start_or_zero))
+        let end = end.filter(|end| *end > start_or_zero);
+        // Shorter than the tolerance: less than half a millisecond.
+        let sliver = sliver.map(|part| Exact::ratio(part, 4_000_000).unwrap());
+        let sliver_end = sliver.map(|length| start_or_zero.plus(length).unwrap());
+        (start, sliver_end.or(end))
     })
 }
 

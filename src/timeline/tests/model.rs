@@ -145,20 +145,15 @@ fn frames(
 fn shown_at(laid: &[Chunk], t: Rational) -> Option<(usize, usize)> {
     let owner = laid.iter().position(|c| c.begin <= t && t < c.owned_end)?;
     let chunk = &laid[owner];
-    let shown = chunk
-        .candidates
-        .iter()
-        .filter(|&&place| chunk.times[place] - chunk.tolerance <= t);
-    Some((owner, *shown.last()?))
+    let is_begun = |place: &&usize| chunk.times[**place] - chunk.tolerance <= t;
+    Some((owner, *chunk.candidates.iter().rfind(is_begun)?))
 }
 
 /// In a hole: the last frame before it.
 fn last_before(laid: &[Chunk], t: Rational) -> Option<(usize, usize)> {
-    let before = laid
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| c.begin <= t && !c.candidates.is_empty());
-    let (number, chunk) = before.last()?;
+    let is_before = |c: &Chunk| c.begin <= t && !c.candidates.is_empty();
+    let number = laid.iter().rposition(is_before)?;
+    let chunk = &laid[number];
     Some((number, *chunk.candidates.last()?))
 }
 
@@ -222,11 +217,11 @@ fn add_lead(chunk: &mut Chunk, made: &Made) {
         stretch_end.is_some_and(|end| t >= end)
             || (chunk.owned_end < chunk.end && t >= chunk.owned_end)
     };
-    let shown = (0..chunk.times.len()).filter(|&place| {
+    let is_shown = |&place: &usize| {
         chunk.times[place] - chunk.tolerance <= chunk.begin && !beyond(chunk.times[place])
-    });
-    let lead = shown
-        .last()
+    };
+    let lead = (0..chunk.times.len())
+        .rfind(is_shown)
         .expect("the first frame is at source time zero");
     if !chunk.candidates.contains(&lead) {
         chunk.candidates.insert(0, lead);
