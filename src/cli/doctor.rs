@@ -150,8 +150,6 @@ fn cpu(context: &Context) -> Check {
         Level::Baseline => "SSE2",
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => "AVX2",
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => "AVX-512",
     };
     good(
         "CPU",

@@ -7,6 +7,7 @@ mod extract;
 mod library;
 mod request;
 mod serve;
+mod shown;
 
 use std::sync::{Arc, OnceLock};
 
