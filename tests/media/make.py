@@ -39,11 +39,11 @@ def encoded(*options, **picture):
     return lambda target: ffmpeg(*pattern(**picture), *options, target)
 
 
-def tagged(matrix, pixels="yuv420p", full=False, soft=""):
+def tagged(matrix, pixels="yuv420p", full=False):
     """H.264 whose matrix and range are converted and tagged as said."""
     tag = {"bt601": "smpte170m", "bt709": "bt709", "bt2020": "bt2020nc"}[matrix]
     span = "pc" if full else "tv"
-    convert = f"format=yuv444p,{soft}scale=out_color_matrix={matrix}:out_range={span},format={pixels}"
+    convert = f"format=yuv444p,scale=out_color_matrix={matrix}:out_range={span},format={pixels}"
     return encoded("-vf", convert, *X264, "-colorspace", tag, "-color_range", span, "-g", "12")
 
 
@@ -150,10 +150,6 @@ RECIPES = {
     "h264_bt709.mp4": tagged("bt709"),
     "h264_bt709_full.mp4": tagged("bt709", full=True),
     "h264_bt2020_10bit.mp4": tagged("bt2020", "yuv420p10le"),
-    # As real pictures are: no edge sharper than the lens.
-    "soft_bt601.mp4": tagged("bt601", soft="gblur=sigma=1.5,"),
-    "soft_bt709.mp4": tagged("bt709", soft="gblur=sigma=1.5,"),
-    "soft_bt709_full.mp4": tagged("bt709", full=True, soft="gblur=sigma=1.5,"),
     "hevc_12bit.mp4": encoded(*x265("keyint=12"), "-pix_fmt", "yuv420p12le", seconds=1),
     "hevc_gray10.mp4": encoded(*x265("keyint=12"), "-pix_fmt", "gray10le", seconds=1),
     "mjpeg_odd_422.mkv": encoded("-c:v", "mjpeg", "-pix_fmt", "yuvj422p", seconds=1, size="161x121"),
