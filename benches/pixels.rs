@@ -1,10 +1,12 @@
 //! Times a 1920 x 1080 picture through conversion, hashing and encoding on one
 //! thread: `cargo bench --bench pixels [-- part of a name]`.
 
+#![allow(clippy::unwrap_used)] // a panic is a failed measurement
+
 use std::hint::black_box;
 use std::time::Instant;
 
-use framecache::hash::{HashKind, Hasher};
+use framecache::hash::Hasher;
 use framecache::jpeg::Encoder;
 use framecache::media::colour::{Matrix, Range};
 use framecache::media::picture::{JfifPlanes, Layout, Orientation, Picture, Plane};
@@ -12,6 +14,7 @@ use framecache::pixel::jfif::{JfifRequest, Scratch, to_jfif_into};
 use framecache::pixel::luma::to_luma_into;
 use framecache::pixel::rgb::to_rgb_into;
 use framecache::pixel::{GrayImage, RgbImage};
+use framecache::timeline::plan::HashKind;
 
 const WIDTH: usize = 1920;
 const HEIGHT: usize = 1080;

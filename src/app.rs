@@ -1,26 +1,43 @@
 //! The composition root: builds every component from settings.
 
-use std::sync::Arc;
-
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
-use crate::config::Settings;
-use crate::error::Result;
+use crate::config::{DEFAULT_PREFIX, Settings};
+use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::source::SourcePolicy;
-use crate::store::{self, Store, StoreSpec};
+use crate::store::{self, Location, StoreSpec};
 
-/// The store that the settings name. Touches no network.
-pub fn open_store(settings: &Settings) -> Result<Arc<dyn Store>> {
-    store::open(&StoreSpec::parse(
-        &settings.store,
-        settings.endpoint.clone(),
-    )?)
+/// The cache that the settings name. Touches no network.
+///
+/// The part of `s3://bucket/prefix` behind the bucket is the first part of every
+/// key, and takes the place of `prefix`.
+///
+/// # Errors
+/// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
+pub fn cache(settings: &Settings) -> Result<Cache> {
+    let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
+    let within = match &mut spec.location {
+        Location::S3 { prefix, .. } => std::mem::take(prefix),
+        Location::Dir(_) => String::new(),
+    };
+    let prefix = match (within.as_str(), settings.prefix.as_deref()) {
+        ("", chosen) => chosen.unwrap_or(DEFAULT_PREFIX),
+        (within, None) => within,
+        (within, Some(chosen)) => {
+            return Err(Error::field(format!(
+                "the keys' prefix is given twice: store={} prefix={chosen} within={within}",
+                settings.store
+            ))
+            .hint("give it behind the bucket or as --prefix"));
+        }
+    };
+    Ok(Cache::new(store::open(&spec)?, Layout::new(prefix)?))
 }
 
-/// The service over that store; sources are any that the user can read.
+/// The service over that cache; sources are any that the user can read.
 pub fn frames(settings: &Settings) -> Result<Frames> {
-    let cache = Cache::new(open_store(settings)?, Layout::new(&settings.prefix)?);
+    let cache = cache(settings)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
     Ok(Frames::new(
         cache,
@@ -28,4 +45,30 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
         settings.limits,
         settings.workers,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    fn plan_key(store: &str, prefix: Option<&str>) -> Result<String> {
+        let flags = Flags {
+            store: Some(store.to_owned()),
+            prefix: prefix.map(str::to_owned),
+            ..Flags::default()
+        };
+        let cache = cache(&Settings::resolve(flags, |_| None)?)?;
+        Ok(cache.profile("t", "default")?.keys().plan())
+    }
+
+    #[test]
+    fn the_prefix_is_cache_unless_the_uri_or_the_flag_names_another() {
+        let expected = |prefix: &str| format!("{prefix}/timelines/t/plan.json");
+        assert_eq!(plan_key("here", None).unwrap(), expected("cache"));
+        assert_eq!(plan_key("s3://bucket", None).unwrap(), expected("cache"));
+        assert_eq!(plan_key("s3://bucket/a/b", None).unwrap(), expected("a/b"));
+        assert_eq!(plan_key("here", Some("p")).unwrap(), expected("p"));
+        assert!(plan_key("s3://bucket/a", Some("p")).is_err());
+    }
 }

@@ -44,7 +44,8 @@ pub struct Flags {
 pub struct Settings {
     pub store: String,
     pub endpoint: Endpoint,
-    pub prefix: String,
+    /// First part of every key, where it is not part of the store's uri.
+    pub prefix: Option<String>,
     pub workers: usize,
     pub limits: Limits,
 }
@@ -105,10 +106,7 @@ impl Settings {
                 region: file.region,
                 ..Endpoint::default()
             },
-            prefix: flags
-                .prefix
-                .or(file.prefix)
-                .unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            prefix: flags.prefix.or(file.prefix),
             workers,
             limits: Limits {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),

@@ -1,6 +1,8 @@
 //! Pixels, hashes and JPEGs against NumPy, Pillow and ImageHash, on the cases
 //! that tests/oracles/pixels.py wrote; `FRAMECACHE_PIXEL_CASES` names a file of more.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is a failed test
+
 use md5::{Digest, Md5};
 
 use framecache::hash;

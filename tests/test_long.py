@@ -1,12 +1,32 @@
 """Long footage: planned in seconds, resumed without redoing, memory bounded."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from .support.framecache import Watched, assert_same_store, two_cores
+
+
+def packets_of(path):
+    command = ["ffprobe", "-v", "error", "-select_streams", "V:0", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]
+    return int(subprocess.run([*command, str(path)], capture_output=True, text=True, check=True).stdout.strip().strip(","))
+
+
+def ticks(path):
+    """How many samples `--fps 1/5` takes of a file of ten even frames a second."""
+    return -(-packets_of(path) // 50)
+
+
+def cpu_secs_of(work):
+    """What `work` answers, and the CPU seconds of the processes it waited for."""
+    before = os.times()
+    answer = work()
+    after = os.times()
+    return answer, after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def extract_watched(fc, *arguments):
@@ -22,8 +42,8 @@ def test_ten_hours_are_planned_within_seconds(fc, clip):
     fc.extract("t", "--fps", "1/5", "--plan-only", source)
     took = time.monotonic() - began
     plan = json.loads((fc.folder("t") / "plan.json").read_text())
-    assert sum(row["count"] for row in plan["spans"]) == 7200
-    assert len(plan["spans"]) == 600
+    assert sum(row["count"] for row in plan["spans"]) == ticks(source)
+    assert len(plan["spans"]) in (600, 601)
     print(f"planned in {took:.2f} s")
     assert took < 10
 
@@ -43,13 +63,15 @@ def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(new_
     assert 60 <= len(committed) < 600
     kept = sum(len(json.loads(p.read_text())["frames"]) for p in committed)
 
-    told = fc.extract("t", *sampling, source, timeout=300).json
-    assert (told["frames"], told["reused"], told["written"]) == (7200, kept, 7200 - kept)
+    done, resumed_secs = cpu_secs_of(lambda: fc.extract("t", *sampling, source, timeout=300))
+    told, total = done.json, ticks(source)
+    assert (told["frames"], told["reused"], told["written"]) == (total, kept, total - kept)
     assert all(p.stat().st_mtime_ns == t for p, t in committed.items())
     untouched = sum(p.stat().st_mtime_ns == t for p, t in frames.items())
     assert untouched >= kept
-    quiet.extract("t", *sampling, source, timeout=300)
+    _done, whole_secs = cpu_secs_of(lambda: quiet.extract("t", *sampling, source, timeout=300))
     assert_same_store(quiet.store, fc.store)
+    assert resumed_secs < 1.5 * whole_secs, f"going on took {resumed_secs:.1f} CPU seconds, the whole run {whole_secs:.1f}"
 
 
 def test_memory_is_flat_over_ten_hours(fc, clip):
@@ -64,7 +86,7 @@ def test_memory_is_flat_over_ten_hours(fc, clip):
 
 def test_a_1080p_file_of_more_than_two_minutes_stays_under_400_mib(fc, clip):
     watched, told = extract_watched(fc, "--every", "5", clip("hd_long.mp4"))
-    assert told["frames"] == 135 * 30 // 5
+    assert told["frames"] == -(-packets_of(clip("hd_long.mp4")) // 5)
     print(f"peak {watched.peak_mib:.0f} MiB over {told['seconds']:.1f} s")
     assert watched.peak_mib < 400
 

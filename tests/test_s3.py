@@ -18,7 +18,7 @@ def many(request, tmp_path_factory):
     from .media.make import ffmpeg
 
     target = tmp_path_factory.mktemp("many") / "many.mp4"
-    ffmpeg("-stream_loop", "-1", "-i", make_clip("tick.mp4"), "-t", "150", "-c", "copy", target)
+    ffmpeg("-stream_loop", "-1", "-i", make_clip("tick.mp4"), "-frames:v", "1500", "-c", "copy", target)
     return target
 
 

@@ -2,7 +2,7 @@
 //! none. A span is extracted if and only if its record exists, with the digest
 //! of the plan's row for it.
 //!
-//! `chunks/{chunk_id}/{span}.json`, schema 1, in the envelope of [`super::sealed`]:
+//! `chunks/{chunk_id}/{span}.json`, schema 1, in the envelope of `sealed`:
 //! `{schema, digest, chunk_id, span, common, frames}` or, instead of the last
 //! two, `error {reason, message}`. Facts that all frames share stand once, in
 //! `common`: 334 kB instead of 1,241 kB for 1,800 frames of one camera; 3,600

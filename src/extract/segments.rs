@@ -145,11 +145,19 @@ mod tests {
     #[test]
     fn a_leading_picture_is_decoded_from_the_cut_point_before_and_shares_that_run() {
         // Unit 11 is shown before the cut point of unit 10.
-        let plan = segments(&CUTS, [shown(11, 11), shown(14, 13)]);
-        assert_eq!(plan[0].from, 0);
-        assert_eq!(plan[0].until, 11);
-        // What follows starts within that run, so it is decoded once, in it.
-        assert_eq!(plan.len(), 1, "{plan:?}");
+        let leading = Segment {
+            from: 0,
+            until: 11,
+            wanted: vec![11],
+        };
+        assert_eq!(segments(&CUTS, [shown(11, 11)]), [leading]);
+        // What is wanted after that cut point starts within the run, and is decoded in it.
+        let both = Segment {
+            from: 0,
+            until: 13,
+            wanted: vec![11, 13],
+        };
+        assert_eq!(segments(&CUTS, [shown(11, 11), shown(14, 13)]), [both]);
     }
 
     #[test]
