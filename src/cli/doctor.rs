@@ -1,6 +1,6 @@
 //! `framecache doctor`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -208,13 +208,28 @@ async fn try_store(context: &Context) -> Result<bool> {
         Location::Dir(root) => Some(root.clone()).filter(|root| !root.exists()),
         Location::S3 { .. } => None,
     };
-    let store = app::open_store(&context.settings)?;
-    let conditional = store::probe_conditional(&*store).await?;
+    let cache = app::cache(&context.settings)?;
+    let timelines = cache.layout().timelines_prefix();
+    // Beside the timelines, where a client that may write them may write this too.
+    let folder = timelines.strip_suffix("timelines/").unwrap_or_default();
+    let conditional = store::probe_conditional(&**cache.store(), folder).await?;
     if let Some(root) = absent {
-        // Looking leaves nothing behind; what is not empty stays.
-        for folder in [root.join("probe"), root.join(".tmp"), root] {
-            let _ = std::fs::remove_dir(folder);
-        }
+        remove_empty(&root, folder);
     }
     Ok(conditional)
+}
+
+/// Looking leaves nothing behind; what is not empty stays.
+fn remove_empty(root: &Path, folder: &str) {
+    let below = root.join(folder);
+    let parents = below
+        .ancestors()
+        .take_while(|parent| parent.starts_with(root));
+    for folder in [root.join(".tmp"), below.join("probe")]
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(parents)
+    {
+        let _ = std::fs::remove_dir(folder);
+    }
 }

@@ -159,7 +159,7 @@ async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
     }
     let put = count - failed.len();
     match failed.into_iter().next() {
-        Some(error) if put == 0 => return Err(error),
+        Some(error) if put == 0 => Err(error),
         failed => {
             if context.json() {
                 print_json(&json!({ "put": put, "failed": count - put }))?;

@@ -1,5 +1,6 @@
 //! Frames out of the cache; what is not there, or damaged there, is extracted again first.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -146,25 +147,20 @@ impl Serving<'_> {
         };
         let place = place_of(&plan, seq).ok_or_else(|| not_planned(self.profile(), seq))?;
         let mut mended = self.mended.lock().await;
-        if !mended.contains_key(&place) {
-            let rows = vec![place];
-            let only = if again {
-                Only::Again(rows)
-            } else {
-                Only::Rows(rows)
-            };
-            let error = self
-                .extract(&plan, only, &|_| ())
-                .await?
-                .into_iter()
-                .flatten()
-                .next();
-            mended.insert(place, error);
-        }
-        match mended.get(&place) {
-            Some(Some(error)) => Err(recorded(error)),
-            _ => Ok(()),
-        }
+        let error = match mended.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let rows = vec![place];
+                let only = if again {
+                    Only::Again(rows)
+                } else {
+                    Only::Rows(rows)
+                };
+                let errors = self.extract(&plan, only, &|_| ()).await?;
+                unknown.insert(errors.into_iter().flatten().next())
+            }
+        };
+        error.as_ref().map_or(Ok(()), |error| Err(recorded(error)))
     }
 
     /// What became of each row's chunk.

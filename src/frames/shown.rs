@@ -35,7 +35,7 @@ impl Serving<'_> {
             if let Some(seq) = plan.rows().get(place).map(|row| row.first) {
                 self.prepare(&[seq], &|_| ()).await?;
             }
-            let record = match self.reader.record(row).await? {
+            let record = match self.reader().record(row).await? {
                 Ok(record) => record,
                 Err(miss) => return Err(self.given_up(row.row.first, &miss)),
             };
