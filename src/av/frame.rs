@@ -335,6 +335,27 @@ fn unsupported(descriptor: Option<&ffi::AVPixFmtDescriptor>) -> Error {
     .hint("convert it to a planar YUV, gray or RGB format of 8 to 16 bit first")
 }
 
+/// Bits a sample and chroma sampling of a pixel format.
+pub(super) fn format_samples(format: c_int) -> Option<(u8, &'static str)> {
+    let format = pixel_format(format).ok()?;
+    // SAFETY: av_pix_fmt_desc_get returns null or static data.
+    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format).as_ref() }?;
+    let depth = u8::try_from(descriptor.comp[0].depth).ok()?;
+    let rgb = descriptor.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0;
+    let chroma = match (descriptor.log2_chroma_w, descriptor.log2_chroma_h) {
+        _ if rgb => "rgb",
+        _ if descriptor.nb_components < 3 => "gray",
+        (0, 0) => "4:4:4",
+        (1, 0) => "4:2:2",
+        (1, 1) => "4:2:0",
+        (0, 1) => "4:4:0",
+        (2, 0) => "4:1:1",
+        (2, 2) => "4:1:0",
+        _ => return None,
+    };
+    Some((depth, chroma))
+}
+
 /// FFmpeg's name of a pixel format.
 pub(super) fn format_name(format: c_int) -> Option<String> {
     let format = pixel_format(format).ok()?;

@@ -393,6 +393,11 @@ impl StreamInfo {
         super::frame::format_name(self.raw().format)
     }
 
+    /// Bits a sample, and chroma sampling (`4:2:0`, `gray`, `rgb`), where the pixel format is known.
+    pub fn samples(&self) -> Option<(u8, &'static str)> {
+        super::frame::format_samples(self.raw().format)
+    }
+
     /// The codec's profile, by FFmpeg's name.
     pub fn profile_name(&self) -> Option<String> {
         // SAFETY: returns null or a static string for any value.

@@ -44,6 +44,28 @@ pub fn version() -> String {
     )
 }
 
+/// The licence that this FFmpeg was built under, in its own words.
+pub fn license() -> &'static str {
+    ffmpeg_next::util::license()
+}
+
+/// The decoder that would be used for a codec by FFmpeg's name (`h264`), or none.
+pub fn decoder_for(codec: &str) -> Option<String> {
+    let id = match codec {
+        "h264" => ffmpeg_next::codec::Id::H264,
+        "hevc" => ffmpeg_next::codec::Id::HEVC,
+        "vp8" => ffmpeg_next::codec::Id::VP8,
+        "vp9" => ffmpeg_next::codec::Id::VP9,
+        "av1" => ffmpeg_next::codec::Id::AV1,
+        "mpeg2video" => ffmpeg_next::codec::Id::MPEG2VIDEO,
+        "mpeg4" => ffmpeg_next::codec::Id::MPEG4,
+        "mjpeg" => ffmpeg_next::codec::Id::MJPEG,
+        "prores" => ffmpeg_next::codec::Id::PRORES,
+        _ => return None,
+    };
+    ffmpeg_next::decoder::find(id).map(|decoder| decoder.name().to_owned())
+}
+
 /// FFmpeg's own words for an error code.
 fn describe(code: c_int) -> String {
     let mut text = [0 as std::ffi::c_char; 128];

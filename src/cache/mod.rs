@@ -37,6 +37,8 @@ use crate::error::{Error, Reason, Result};
 use crate::store::Store;
 use crate::timeline::plan::SCHEMA;
 
+pub use self::objects::Tally;
+
 use self::keys::{Layout, ProfileKeys};
 use self::plans::PlanMemo;
 

@@ -48,16 +48,28 @@ pub struct Global {
     )]
     pub profile: String,
     /// TOML file with settings
-    #[arg(long, global = true, env = "FRAMECACHE_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_CONFIG",
+        display_order = 900,
+        value_name = "FILE"
+    )]
     pub config: Option<PathBuf>,
     /// Threads that decode and encode [default: all cores]
-    #[arg(long, global = true, env = "FRAMECACHE_WORKERS", value_name = "N")]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_WORKERS",
+        display_order = 901,
+        value_name = "N"
+    )]
     pub workers: Option<usize>,
     /// Print JSON for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     pub json: bool,
     /// Say more on stderr: causes of errors, retries
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 903)]
     pub verbose: bool,
 }
 

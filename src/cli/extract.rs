@@ -463,13 +463,13 @@ fn no_sampling() -> Error {
 }
 
 /// Progress on a terminal; silence elsewhere.
-struct Bar {
+pub struct Bar {
     bar: ProgressBar,
     stage: Mutex<Option<Stage>>,
 }
 
 impl Bar {
-    fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool) -> Self {
         let bar = if watched() && !quiet {
             ProgressBar::new_spinner()
         } else {
@@ -482,7 +482,7 @@ impl Bar {
         }
     }
 
-    fn hear(&self, event: Event<'_>) {
+    pub fn hear(&self, event: Event<'_>) {
         if let Event::Progress(progress) = event {
             self.show(&progress);
         }
@@ -499,7 +499,7 @@ impl Bar {
         self.bar.set_position(progress.done);
     }
 
-    fn clear(&self) {
+    pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

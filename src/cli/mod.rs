@@ -1,10 +1,22 @@
 //! The command line: one file a command. Results go to stdout, progress and
 //! messages to stderr, and the exit status says what became of it.
 
+mod clear;
 mod common;
+mod doctor;
 mod extract;
+mod format;
 mod framemd5;
 mod frames;
+mod get;
+mod output;
+mod overlays;
+mod probe;
+mod put;
+mod select;
+mod sheet;
+mod timelines;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -43,7 +55,16 @@ enum Command {
     Extract(Box<extract::Args>),
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
+    Get(get::Args),
+    Put(put::Args),
+    Sheet(sheet::Args),
+    Overlays(overlays::Args),
+    Timelines(timelines::Args),
+    Clear(clear::Args),
+    Probe(probe::Args),
     Framemd5(framemd5::Args),
+    Doctor(doctor::Args),
+    Verify(verify::Args),
 }
 
 /// Parses arguments, runs the command, and says how it ended.
@@ -89,6 +110,15 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
+        Command::Get(args) => get::run(context, args).await,
+        Command::Put(args) => put::run(context, args).await,
+        Command::Sheet(args) => sheet::run(context, args).await,
+        Command::Overlays(args) => overlays::run(context, args).await,
+        Command::Timelines(args) => timelines::run(context, args).await,
+        Command::Clear(args) => clear::run(context, args).await,
+        Command::Probe(args) => probe::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
         Command::Framemd5(args) => framemd5::run(context, args).await,
     }
 }

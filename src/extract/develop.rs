@@ -7,11 +7,13 @@ use crate::error::{Error, Reason, Result};
 use crate::hash::{self, Hasher};
 use crate::hex::hex;
 use crate::jpeg::Encoder;
+use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::{JfifPlanes, Orientation};
-use crate::pixel::GrayImage;
 use crate::pixel::jfif::{self, JfifRequest, to_jfif_into};
 use crate::pixel::luma::to_luma_into;
+use crate::pixel::rgb::to_rgb_into;
+use crate::pixel::{GrayImage, RgbImage};
 use crate::timeline::plan::Parameters;
 
 /// A picture's area is limited, so that one frame cannot take all memory.
@@ -43,10 +45,8 @@ impl Developer {
     /// MEDIA_UNSUPPORTED for pixel formats and matrices without a formula,
     /// LIMIT_EXCEEDED for pictures that are too large.
     pub fn develop(&mut self, frame: &Frame, how: &Development) -> Result<(FrameFacts, Vec<u8>)> {
-        let (source_width, source_height) = frame.size();
-        check_size(source_width, source_height)?;
         let parameters = how.parameters;
-        let colour = frame.colour(parameters.colour)?;
+        let colour = checked_colour(frame, parameters)?;
         let picture = frame.picture(colour.matrix, colour.range)?;
         let request = JfifRequest {
             orientation: how.orientation,
@@ -66,12 +66,6 @@ impl Developer {
         let facts = FrameFacts {
             width: u32::try_from(self.planes.width).ok(),
             height: u32::try_from(self.planes.height).ok(),
-            source_width: Some(source_width),
-            source_height: Some(source_height),
-            mirrored: Some(how.orientation.mirrored),
-            rotation: Some(how.orientation.rotation),
-            sample_aspect_ratio: frame.sample_aspect_ratio().map(|(n, d)| format!("{n}:{d}")),
-            interlaced: Some(frame.interlaced()),
             bytes: Some(jpeg.len() as u64),
             sha256: Some(hex(&Sha256::digest(&jpeg))),
             content_type: Some("image/jpeg".to_owned()),
@@ -79,10 +73,26 @@ impl Developer {
             phash: hashes.phash.map(hash::to_hex),
             dhash: hashes.dhash.map(hash::to_hex),
             average_hash: hashes.average_hash.map(hash::to_hex),
-            colour: Some(colour),
-            ..FrameFacts::default()
+            ..own_facts(frame, how, colour)
         };
         Ok((facts, jpeg))
+    }
+
+    /// The picture as upright RGB of its full size, and the facts that hold for it.
+    ///
+    /// # Errors
+    /// As [`Developer::develop`].
+    pub fn rgb(&mut self, frame: &Frame, how: &Development) -> Result<(FrameFacts, Vec<u8>)> {
+        let colour = checked_colour(frame, how.parameters)?;
+        let picture = frame.picture(colour.matrix, colour.range)?;
+        let mut image = RgbImage::default();
+        to_rgb_into(&picture, how.orientation, &mut self.turned, &mut image)?;
+        let facts = FrameFacts {
+            width: u32::try_from(image.width).ok(),
+            height: u32::try_from(image.height).ok(),
+            ..own_facts(frame, how, colour)
+        };
+        Ok((facts, image.data))
     }
 
     fn encoder(&mut self, quality: u8) -> Result<&mut Encoder> {
@@ -97,6 +107,27 @@ impl Developer {
             Some((_, encoder)) => Ok(encoder),
             None => Err(Error::internal("no JPEG encoder")),
         }
+    }
+}
+
+fn checked_colour(frame: &Frame, parameters: &Parameters) -> Result<Colour> {
+    let (width, height) = frame.size();
+    check_size(width, height)?;
+    frame.colour(parameters.colour)
+}
+
+/// What a picture says of itself, whatever is made of it.
+fn own_facts(frame: &Frame, how: &Development, colour: Colour) -> FrameFacts {
+    let (source_width, source_height) = frame.size();
+    FrameFacts {
+        source_width: Some(source_width),
+        source_height: Some(source_height),
+        mirrored: Some(how.orientation.mirrored),
+        rotation: Some(how.orientation.rotation),
+        sample_aspect_ratio: frame.sample_aspect_ratio().map(|(n, d)| format!("{n}:{d}")),
+        interlaced: Some(frame.interlaced()),
+        colour: Some(colour),
+        ..FrameFacts::default()
     }
 }
 

@@ -16,6 +16,22 @@ pub struct SpanJob {
     pub chunk: ChunkSpec,
     pub row: SpanRow,
     pub parameters: Parameters,
+    #[serde(default)]
+    pub output: Output,
+    /// Sequences of the row, ascending; none: all of them.
+    #[serde(default)]
+    pub only: Option<Vec<u64>>,
+}
+
+/// What is made of a picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// A JPEG with all its facts.
+    #[default]
+    Jpeg,
+    /// Upright RGB of the full size, without JPEG loss.
+    Rgb,
 }
 
 /// The source of a span, indexed.
@@ -30,8 +46,8 @@ pub struct SpanMedia {
 pub struct Made {
     /// One for each number it has.
     pub facts: Vec<FrameFacts>,
-    /// Its JPEG; empty where it is missing.
-    pub jpeg: Vec<u8>,
+    /// Its JPEG, or its RGB (`height x width x 3`, 8 bits, by the facts' size); empty where it is missing.
+    pub data: Vec<u8>,
 }
 
 /// How a span ended.

@@ -10,5 +10,5 @@ mod span;
 
 pub use develop::{Developer, Development, check_size};
 pub use engine::Engine;
-pub use job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
+pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 pub use segments::{Segment, Task, segments, tasks};

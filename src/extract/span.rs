@@ -13,7 +13,7 @@ use crate::demux::{Track, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::develop::{Developer, Development};
 use crate::extract::engine::Shared;
-use crate::extract::job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 use crate::extract::segments::{Segment, Task, segments, start, tasks};
 use crate::media::facts::FrameFacts;
 use crate::timeline::samples::{Sample, check_source, of_span};
@@ -237,18 +237,20 @@ impl SpanRun {
             parameters: &span.job.parameters,
             orientation: span.media.track.orientation,
         };
-        let made = developer
-            .develop(&picture.frame, &how)
-            .and_then(|(facts, jpeg)| {
-                let facts = FrameFacts {
-                    damaged: picture.damaged,
-                    ..facts
-                };
-                Ok(Made {
-                    facts: span.facts_of(picture.place, facts)?,
-                    jpeg,
-                })
-            });
+        let made = match span.job.output {
+            Output::Jpeg => developer.develop(&picture.frame, &how),
+            Output::Rgb => developer.rgb(&picture.frame, &how),
+        };
+        let made = made.and_then(|(facts, data)| {
+            let facts = FrameFacts {
+                damaged: picture.damaged,
+                ..facts
+            };
+            Ok(Made {
+                facts: span.facts_of(picture.place, facts)?,
+                data,
+            })
+        });
         match made {
             Ok(made) => span.send(SpanEvent::Made(made)),
             Err(error) => span.fail(error),
@@ -348,7 +350,7 @@ impl SpanRun {
             };
             let made = Made {
                 facts: self.facts_of(*place, facts)?,
-                jpeg: Vec::new(),
+                data: Vec::new(),
             };
             self.send(SpanEvent::Made(made));
         }
@@ -374,7 +376,15 @@ fn undecodable() -> Error {
 fn wanted_pictures(job: &SpanJob, track: &Track) -> Result<Vec<Wanted>> {
     check_source(&job.row, &track.index)?;
     let mut wanted: Vec<Wanted> = Vec::new();
-    for sample in of_span(&job.parameters, &job.row, &track.index)? {
+    let asked = |sample: &Sample| {
+        job.only
+            .as_ref()
+            .is_none_or(|only| only.binary_search(&sample.seq).is_ok())
+    };
+    for sample in of_span(&job.parameters, &job.row, &track.index)?
+        .into_iter()
+        .filter(asked)
+    {
         match wanted.last_mut() {
             Some(last) if last.shown == sample.shown => last.samples.push(sample),
             _ => wanted.push(Wanted {

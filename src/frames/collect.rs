@@ -140,7 +140,7 @@ impl<'a> Collector<'a> {
 
     /// Each number is compared by itself: a picture's second number repeats its first.
     fn put_or_repeat(&mut self, made: Made, puts: &mut Puts<'a>) {
-        let jpeg = Bytes::from(made.jpeg);
+        let jpeg = Bytes::from(made.data);
         for facts in made.facts {
             match self.dedup.as_mut().and_then(|dedup| dedup.repeat(&facts)) {
                 Some(repeat) => self.facts.push(repeat),
@@ -155,7 +155,7 @@ impl<'a> Collector<'a> {
     }
 
     fn put(&mut self, made: Made, puts: &mut Puts<'a>) {
-        let jpeg = Bytes::from(made.jpeg);
+        let jpeg = Bytes::from(made.data);
         for facts in made.facts {
             self.put_one(facts, jpeg.clone(), puts);
         }

@@ -15,7 +15,7 @@ use crate::cache::plans::{Claim, Claimed};
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
-use crate::extract::{Engine, SpanJob};
+use crate::extract::{Engine, Output, SpanJob};
 use crate::frames::Frames;
 use crate::frames::collect::Collector;
 use crate::frames::library::blocking;
@@ -263,7 +263,9 @@ impl<'a> Run<'a> {
 
     /// The row's result, if nothing is to be done for it.
     fn settled(&self, place: usize, state: &SpanState) -> Option<RowResult> {
-        let again = self.extraction.replace.is_some() && self.count_of(place) > 0;
+        let asked_again =
+            self.extraction.replace.is_some() || matches!(self.extraction.only, Only::Again(_));
+        let again = asked_again && self.count_of(place) > 0;
         let (counts, error) = match state {
             SpanState::Complete(counts) if !again => (*counts, None),
             SpanState::Failed(error) if !again && !self.extraction.retry_failed => {
@@ -363,6 +365,8 @@ impl<'a> Run<'a> {
             chunk: chunk.spec.clone(),
             row: row.row.clone(),
             parameters: self.parameters.clone(),
+            output: Output::Jpeg,
+            only: None,
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         engine.submit(job, media, events);
@@ -463,7 +467,7 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
     let rows: Vec<usize> = match only {
         Only::All => all.collect(),
         Only::Shard(shard) => all.filter(|place| shard.takes(*place)).collect(),
-        Only::Rows(rows) => rows.clone(),
+        Only::Rows(rows) | Only::Again(rows) => rows.clone(),
         Only::Chunks(ids) => {
             let known = |id: &&String| plan.plan().chunks.iter().all(|c| c.spec.chunk_id != **id);
             if let Some(unknown) = ids.iter().find(known) {

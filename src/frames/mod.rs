@@ -2,9 +2,12 @@
 //! knows no gRPC and no terminal.
 
 mod collect;
+mod decode;
 mod extract;
 mod library;
 mod request;
+mod serve;
+mod shown;
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,8 +17,10 @@ use crate::extract::Engine;
 use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
+pub use decode::{Decoded, Take};
 pub use library::Library;
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
+pub use serve::{Serving, again, place_of, recorded};
 
 /// A cache, and the means to fill it. Made once a process.
 pub struct Frames {

@@ -16,6 +16,8 @@ pub enum Only {
     Shard(Shard),
     /// Places in the plan's rows.
     Rows(Vec<usize>),
+    /// The same, committed or not: objects of theirs are lost or damaged.
+    Again(Vec<usize>),
 }
 
 /// An extraction.

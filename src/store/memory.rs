@@ -226,10 +226,10 @@ mod tests {
     #[tokio::test]
     async fn a_probe_finds_out_whether_conditions_are_kept_and_leaves_nothing() {
         let store = MemoryStore::new();
-        assert!(probe_conditional(&store).await.unwrap());
+        assert!(probe_conditional(&store, "").await.unwrap());
         assert!(conformance::keys(&store, "").await.is_empty());
         store.inject(Fault::next(Operation::Put, Reason::StoreDenied));
-        let error = probe_conditional(&store).await.unwrap_err();
+        let error = probe_conditional(&store, "").await.unwrap_err();
         assert_eq!(error.reason(), Reason::StoreDenied);
     }
 

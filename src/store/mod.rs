@@ -202,13 +202,18 @@ pub fn open(spec: &StoreSpec) -> Result<Arc<dyn Store>> {
 }
 
 /// Whether the store refuses a create-only put where an object is, as it should:
-/// some imitations of S3 ignore the condition. Two puts and a delete, for `doctor`.
+/// some imitations of S3 ignore the condition. Two puts and a delete of a key below
+/// `folder` (empty, or ending in `/`), for `doctor`.
 ///
 /// # Errors
 /// As `put`.
-pub async fn probe_conditional(store: &dyn Store) -> Result<bool> {
+pub async fn probe_conditional(store: &dyn Store, folder: &str) -> Result<bool> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let key = format!("probe/{}-{}.json", std::process::id(), now.as_nanos());
+    let key = format!(
+        "{folder}probe/{}-{}.json",
+        std::process::id(),
+        now.as_nanos()
+    );
     let claim = || PutOptions::unsynced("application/json").when(Condition::IfAbsent);
     let first = store.put(&key, Bytes::from_static(b"{}"), claim()).await?;
     // Other bytes, so that a claim whose answer was lost is not taken for ours.

@@ -79,7 +79,7 @@ async fn on_a_server_content_types_are_set_and_buckets_that_lack_are_not_found()
         head.send().await.unwrap().content_type(),
         Some("image/jpeg")
     );
-    assert!(probe_conditional(&store).await.unwrap());
+    assert!(probe_conditional(&store, "a/").await.unwrap());
     let missing = on(endpoint, "framecache-no-such-bucket", "");
     let get = missing.get("a").await.unwrap_err();
     let list = missing.list(ListRequest::default()).await.unwrap_err();
@@ -321,7 +321,7 @@ async fn with_30_percent_errors_every_put_succeeds_within_three_calls_each_on_av
 #[tokio::test]
 async fn a_service_that_ignores_conditions_is_found_out() {
     let (fake, store) = scripted(|_| Reply::new(200, "")).await;
-    assert!(!probe_conditional(&store).await.unwrap());
+    assert!(!probe_conditional(&store, "a/").await.unwrap());
     let requests = fake.requests();
     assert_eq!(requests.len(), 3);
     assert_eq!(requests[2].method, "DELETE");

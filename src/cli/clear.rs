@@ -1,0 +1,182 @@
+//! `framecache clear`
+
+use serde_json::{Value, json};
+
+use crate::cache::clear::{ClearRequest, Cleared};
+use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::cli::format::{counted, tally_json};
+use crate::error::{Error, Reason, Result};
+
+/// Clear a timeline's frames out of the cache
+///
+/// Frames and records go; the plan stays, so that `framecache extract --timeline ID`
+/// makes the same frames again. Sources are never touched.
+///
+///   framecache clear holiday --dry-run             what would go
+///   framecache clear holiday --plan --overlays     all of it
+///   framecache clear holiday --older-than 7d       only if it was planned over a week ago
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    /// Every profile, not just the one of --profile
+    #[arg(long)]
+    all_profiles: bool,
+    /// Overlays too
+    #[arg(long)]
+    overlays: bool,
+    /// The plan too
+    #[arg(long)]
+    plan: bool,
+    /// Only count
+    #[arg(long)]
+    dry_run: bool,
+    /// Only profiles last planned (frames without a plan: last written) longer ago: 90s, 30m, 12h, 7d, 2w
+    #[arg(long, value_name = "AGE", value_parser = age_seconds)]
+    older_than: Option<i64>,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    let frames = context.frames()?;
+    let cache = frames.cache();
+    let known = cache.list_profiles(&args.timeline).await?;
+    let profile = (!args.all_profiles).then_some(context.global.profile.as_str());
+    if known.is_empty() || profile.is_some_and(|name| !known.iter().any(|k| k == name)) {
+        return Err(unknown(&args.timeline, profile, &known));
+    }
+    let request = ClearRequest {
+        overlays: args.overlays,
+        plan: args.plan,
+        dry_run: args.dry_run,
+        older_than: args.older_than.map(|age| now().saturating_sub(age)),
+    };
+    let cleared = cache.clear(&args.timeline, profile, request).await?;
+    if context.json() {
+        let profiles: Vec<Value> = cleared
+            .iter()
+            .map(|(name, counts)| row(name, counts))
+            .collect();
+        print_json(
+            &json!({ "timeline": args.timeline, "dry_run": args.dry_run, "profiles": profiles }),
+        )?;
+        return Ok(Exit::Done);
+    }
+    for (name, counts) in &cleared {
+        print_line(&line(&args, name, counts))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown(timeline: &str, profile: Option<&str>, known: &[String]) -> Error {
+    if known.is_empty() {
+        return Error::new(
+            Reason::TimelineNotFound,
+            format!("the store has no such timeline, timeline={timeline}"),
+        )
+        .hint("`framecache timelines` lists what it holds");
+    }
+    let name = profile.unwrap_or_default();
+    Error::new(
+        Reason::TimelineNotFound,
+        format!("the timeline has no such profile, timeline={timeline} profile={name}"),
+    )
+    .hint(format!("it has {}", known.join(", ")))
+}
+
+fn now() -> i64 {
+    let elapsed = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn row(name: &str, counts: &Cleared) -> Value {
+    json!({
+        "profile": name,
+        "kept_as_newer": counts.kept_as_newer,
+        "records": tally_json(counts.records),
+        "frames": tally_json(counts.frames),
+        "overlays": tally_json(counts.overlays),
+        "plans": tally_json(counts.plans),
+    })
+}
+
+fn line(args: &Args, name: &str, counts: &Cleared) -> String {
+    let id = if name == "default" {
+        args.timeline.clone()
+    } else {
+        format!("{} (profile {name})", args.timeline)
+    };
+    if counts.kept_as_newer {
+        return format!("{id}: kept, it is not that old");
+    }
+    let parts = [
+        ("frame", counts.frames),
+        ("record", counts.records),
+        ("overlay", counts.overlays),
+        ("plan", counts.plans),
+    ];
+    let gone = parts
+        .iter()
+        .filter(|(what, tally)| tally.objects > 0 || *what == "frame");
+    let gone: Vec<String> = gone.map(|(what, tally)| counted(what, *tally)).collect();
+    let did = if args.dry_run {
+        "would clear"
+    } else {
+        "cleared"
+    };
+    format!("{id}: {did} {}", gone.join(", "))
+}
+
+/// `7d` and the like, in seconds.
+fn age_seconds(text: &str) -> Result<i64, String> {
+    let wrong = || "write a number and s, m, h, d or w, such as 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let digits = text.strip_suffix(unit).unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let count: i64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("0d", 0),
+        ] {
+            assert_eq!(age_seconds(text), Ok(seconds));
+        }
+        for text in [
+            "",
+            "7",
+            "d",
+            "-7d",
+            "1.5h",
+            "7 d",
+            "7D",
+            "é",
+            "99999999999999999999d",
+            "9223372036854775807w",
+        ] {
+            assert!(age_seconds(text).is_err(), "{text}");
+        }
+    }
+}

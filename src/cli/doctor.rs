@@ -1,0 +1,235 @@
+//! `framecache doctor`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::app;
+use crate::av;
+use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::error::Result;
+use crate::pixel::simd::Level;
+use crate::store::{self, Location, StoreSpec};
+
+/// The codecs that are tested, by FFmpeg's names.
+const CODECS: [&str; 9] = [
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "mpeg2video",
+    "mpeg4",
+    "mjpeg",
+    "prores",
+];
+
+/// Say what works here, and how to mend what does not
+///
+/// Looks at FFmpeg and its decoders, the CPU, the GPU, and whether the store can be
+/// written to and read (a small object is put and deleted).
+///
+///   framecache doctor
+///   framecache doctor --store s3://frames --endpoint http://localhost:9000
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {}
+
+/// One thing that was looked at.
+struct Check {
+    name: &'static str,
+    /// False: it does not work, or not fully.
+    good: bool,
+    says: String,
+    mend: Option<String>,
+}
+
+pub async fn run(context: &Context, _: Args) -> Result<Exit> {
+    let (store, outcome) = check_store(context).await;
+    let mut checks = vec![version(), ffmpeg(), decoders(), cpu(context), gpu()];
+    checks.extend(store);
+    if context.json() {
+        print_json(
+            &json!({ "works": outcome.is_ok(), "checks": checks.iter().map(as_json).collect::<Vec<_>>() }),
+        )?;
+    } else {
+        checks.iter().try_for_each(print)?;
+    }
+    outcome.map(|()| Exit::Done)
+}
+
+fn as_json(check: &Check) -> Value {
+    let mut row = json!({ "name": check.name, "good": check.good, "says": check.says });
+    if let Some(mend) = &check.mend {
+        row["mend"] = mend.as_str().into();
+    }
+    row
+}
+
+fn print(check: &Check) -> Result<()> {
+    let mark = if check.good { "ok " } else { "-- " };
+    print_line(&format!("{mark} {:<12} {}", check.name, check.says))?;
+    check
+        .mend
+        .iter()
+        .try_for_each(|mend| print_line(&format!("{:<17}to mend it: {mend}", "")))
+}
+
+fn good(name: &'static str, says: impl Into<String>) -> Check {
+    Check {
+        name,
+        good: true,
+        says: says.into(),
+        mend: None,
+    }
+}
+
+fn bad(name: &'static str, says: impl Into<String>, mend: impl Into<String>) -> Check {
+    Check {
+        name,
+        good: false,
+        says: says.into(),
+        mend: Some(mend.into()),
+    }
+}
+
+fn version() -> Check {
+    good(
+        "framecache",
+        format!(
+            "{} on {} {}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        ),
+    )
+}
+
+fn ffmpeg() -> Check {
+    good(
+        "FFmpeg",
+        format!(
+            "{}, licence {}",
+            av::version().trim_start_matches("FFmpeg "),
+            av::license()
+        ),
+    )
+}
+
+fn decoders() -> Check {
+    let (there, absent): (Vec<_>, Vec<_>) = CODECS
+        .iter()
+        .map(|codec| (*codec, av::decoder_for(codec)))
+        .partition(|(_, decoder)| decoder.is_some());
+    let named = there
+        .iter()
+        .map(|(codec, decoder)| match decoder.as_deref() {
+            Some(decoder) if decoder != *codec => format!("{codec} ({decoder})"),
+            _ => (*codec).to_owned(),
+        });
+    let named = named.collect::<Vec<_>>().join(", ");
+    if absent.is_empty() {
+        return good("decoders", named);
+    }
+    let absent = absent
+        .iter()
+        .map(|(codec, _)| *codec)
+        .collect::<Vec<_>>()
+        .join(", ");
+    bad(
+        "decoders",
+        format!("{named}; not there: {absent}"),
+        "install an FFmpeg built with them, if you have such videos",
+    )
+}
+
+fn cpu(context: &Context) -> Check {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let simd = match Level::best() {
+        Level::Baseline if cfg!(target_arch = "aarch64") => "NEON",
+        Level::Baseline => "SSE2",
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => "AVX2",
+    };
+    good(
+        "CPU",
+        format!(
+            "{cores} cores, {} of them used; pixels by {simd}",
+            context.settings.workers.min(cores)
+        ),
+    )
+}
+
+/// No fault: the CPU makes the same frames.
+fn gpu() -> Check {
+    let seen = if Path::new("/dev/nvidiactl").exists() {
+        "an NVIDIA GPU is here, but "
+    } else {
+        ""
+    };
+    good(
+        "GPU",
+        format!("{seen}this build has no GPU backend; the CPU makes the same frames"),
+    )
+}
+
+async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {
+    let name = context.settings.store.clone();
+    let mut checks = Vec::new();
+    match try_store(context).await {
+        Ok(conditional) => {
+            checks.push(good("store", format!("{name}: can be written to and read")));
+            checks.push(if conditional {
+                good("claims", "the store refuses to overwrite where it is told to (conditional PUT)")
+            } else {
+                bad(
+                    "claims",
+                    "the store ignores conditional PUT: machines that plan one timeline at once may do work twice",
+                    "nothing breaks; plan on one machine first with --plan-only, or use a store that honours If-None-Match",
+                )
+            });
+            (checks, Ok(()))
+        }
+        Err(error) => {
+            let mend = error
+                .hint_text()
+                .unwrap_or("check the store's name, its endpoint and your credentials")
+                .to_owned();
+            checks.push(bad("store", format!("{name}: {}", error.message()), mend));
+            (checks, Err(error))
+        }
+    }
+}
+
+/// Whether the store honours conditional writes; an error where it cannot be used.
+async fn try_store(context: &Context) -> Result<bool> {
+    let spec = StoreSpec::parse(&context.settings.store, context.settings.endpoint.clone())?;
+    let absent = match &spec.location {
+        Location::Dir(root) => Some(root.clone()).filter(|root| !root.exists()),
+        Location::S3 { .. } => None,
+    };
+    let cache = app::cache(&context.settings)?;
+    let timelines = cache.layout().timelines_prefix();
+    // Beside the timelines, where a client that may write them may write this too.
+    let folder = timelines.strip_suffix("timelines/").unwrap_or_default();
+    let conditional = store::probe_conditional(&**cache.store(), folder).await?;
+    if let Some(root) = absent {
+        remove_empty(&root, folder);
+    }
+    Ok(conditional)
+}
+
+/// Looking leaves nothing behind; what is not empty stays.
+fn remove_empty(root: &Path, folder: &str) {
+    let below = root.join(folder);
+    let parents = below
+        .ancestors()
+        .take_while(|parent| parent.starts_with(root));
+    for folder in [root.join(".tmp"), below.join("probe")]
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(parents)
+    {
+        let _ = std::fs::remove_dir(folder);
+    }
+}

@@ -1,0 +1,339 @@
+//! `framecache get`
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use futures::{StreamExt, stream};
+
+use crate::cache::read::Frame;
+use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
+use crate::cli::extract::Bar;
+use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
+use crate::cli::select::Selection;
+use crate::error::{Error, Reason, Result};
+use crate::frames::{Decoded, Serving};
+use crate::jpeg::decode_rgb;
+use crate::pixel::RgbImage;
+
+/// Frames read ahead.
+const READ_AHEAD: usize = 16;
+/// Decoded pictures that may be held for one array on stdout.
+const MAX_HELD_BYTES: usize = 4 << 30;
+
+/// Get frames out of the cache
+///
+/// Writes one file a frame, named after its number, into a folder. What is asked for
+/// but lost from the cache is extracted again where its video is still there.
+///
+///   framecache get holiday --seq 0-9,25 --out frames       0.jpg … 9.jpg, 25.jpg
+///   framecache get holiday --at 12.5 --out - > frame.jpg   the frame shown at 12.5 s
+///   framecache get holiday --seq 0-31 --format npy --out - > batch.npy
+///                                                          one array, 32 x height x width x 3
+///   framecache get holiday --seq 7 --origin source --format png
+///                                                          decoded again, without JPEG loss
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, group = clap::ArgGroup::new("which").args(["seq", "at"]).required(true).multiple(false))]
+pub struct Args {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    #[command(flatten)]
+    selection: Selection,
+    /// jpeg: the stored bytes; png, npy: 8-bit RGB pixels; base64: JSON lines {seq, timestamp, jpeg_b64}
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// cache: as stored; source: the video decoded again at full size (png and npy)
+    #[arg(long, value_enum, default_value_t)]
+    origin: Origin,
+    /// Folder for the files, or - for stdout: one picture, one array, or JSON lines [default: the current folder; - for base64]
+    #[arg(long, value_name = "DIR|-")]
+    out: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Jpeg,
+    Png,
+    Npy,
+    Base64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Origin {
+    #[default]
+    Cache,
+    Source,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    args.check()?;
+    let frames = context.frames()?;
+    let profile = context.profile(&frames, &args.timeline)?;
+    let serving = frames.serve(&profile);
+    serving.view().await?;
+    let seqs = args.selection.resolve(context, &serving).await?;
+    args.check_count(seqs.len())?;
+    let mut sink = args.sink(context.json(), seqs.len())?;
+    let outcome = match args.origin {
+        Origin::Cache => from_cache(context, &serving, &seqs, &mut sink).await,
+        Origin::Source => from_source(&serving, &seqs, &mut sink).await,
+    };
+    let exit = outcome?;
+    sink.finish()?;
+    Ok(exit)
+}
+
+impl Args {
+    fn is_stdout(&self) -> bool {
+        self.out
+            .as_deref()
+            .map_or(self.format == Format::Base64, |out| out == "-")
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.origin == Origin::Source && matches!(self.format, Format::Jpeg | Format::Base64) {
+            return Err(
+                Error::field("pictures decoded from the source are no JPEGs")
+                    .hint("add --format png or npy"),
+            );
+        }
+        if self.format == Format::Base64 && !self.is_stdout() {
+            return Err(Error::field("base64 lines go to stdout")
+                .hint("write --out - and redirect it to a file"));
+        }
+        if self.is_stdout() && self.format != Format::Base64 && std::io::stdout().is_terminal() {
+            return Err(Error::field("a picture would be written to the terminal")
+                .hint("redirect it: --out - > FILE"));
+        }
+        Ok(())
+    }
+
+    fn check_count(&self, count: usize) -> Result<()> {
+        let single = matches!(self.format, Format::Jpeg | Format::Png);
+        if single && self.is_stdout() && count != 1 {
+            let message = format!("stdout takes one picture, frames={count}");
+            return Err(
+                Error::field(message).hint("give a folder, or --format npy for one array of all")
+            );
+        }
+        Ok(())
+    }
+
+    fn sink(&self, json: bool, count: usize) -> Result<Sink> {
+        let to = match (self.is_stdout(), self.format) {
+            (false, _) => To::Folder(Folder::new(self.out.as_deref().unwrap_or("."))),
+            (true, Format::Npy) if count > 1 => To::Stack {
+                count,
+                size: None,
+                next: 0,
+            },
+            (true, _) => To::Stdout,
+        };
+        Ok(Sink {
+            to,
+            format: self.format,
+            json,
+            written: Vec::new(),
+        })
+    }
+}
+
+/// Where frames go, in the order in which they are given.
+struct Sink {
+    to: To,
+    format: Format,
+    json: bool,
+    written: Vec<serde_json::Value>,
+}
+
+enum To {
+    Folder(Folder),
+    Stdout,
+    /// One array of so many pictures; the first one's size, how many are written.
+    Stack {
+        count: usize,
+        size: Option<(usize, usize)>,
+        next: usize,
+    },
+}
+
+impl Sink {
+    fn is_stack(&self) -> bool {
+        matches!(self.to, To::Stack { .. })
+    }
+
+    fn is_stdout(&self) -> bool {
+        !matches!(self.to, To::Folder(_))
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Result<()> {
+        if self.format == Format::Base64 {
+            return print_line(&base64_line(&frame.facts, &frame.jpeg)?);
+        }
+        if self.format == Format::Jpeg {
+            return self.file(&frame.facts, Picture::Jpeg(&frame.jpeg));
+        }
+        let rgb = decode_rgb(&frame.jpeg)?;
+        self.pixels(&frame.facts, &rgb)
+    }
+
+    fn pixels(&mut self, facts: &crate::media::facts::FrameFacts, rgb: &RgbImage) -> Result<()> {
+        match self.format {
+            Format::Png => self.file(facts, Picture::Png(rgb)),
+            _ if self.is_stack() => self.stacked(rgb),
+            _ => self.file(facts, Picture::Npy(rgb)),
+        }
+    }
+
+    fn file(
+        &mut self,
+        facts: &crate::media::facts::FrameFacts,
+        picture: Picture<'_>,
+    ) -> Result<()> {
+        let data = file_of(&picture)?;
+        let To::Folder(folder) = &mut self.to else {
+            return write_out(&data);
+        };
+        let path = folder.write(&format!("{}.{}", facts.seq, picture.extension()), &data)?;
+        let mut row = serde_json::json!({ "seq": facts.seq, "path": path });
+        if let Some(timestamp) = facts.timestamp {
+            row["timestamp"] = timestamp.into();
+        }
+        self.written.push(row);
+        Ok(())
+    }
+
+    fn stacked(&mut self, rgb: &RgbImage) -> Result<()> {
+        let To::Stack { count, size, next } = &mut self.to else {
+            return Err(Error::internal("no array is being written"));
+        };
+        let own = (rgb.width, rgb.height);
+        match *size {
+            None => {
+                write_out(&stack_header(*count, own)?)?;
+                *size = Some(own);
+            }
+            Some(first) if first != own => {
+                let message = format!(
+                    "frames of unlike size make no array: {}x{} and {}x{}",
+                    first.0, first.1, own.0, own.1
+                );
+                return Err(Error::field(message).hint("give a folder: one array a frame"));
+            }
+            Some(_) => {}
+        }
+        *next += 1;
+        write_out(&rgb.data)
+    }
+
+    fn finish(self) -> Result<()> {
+        let To::Folder(folder) = &self.to else {
+            return Ok(());
+        };
+        if self.json {
+            return print_json(&self.written);
+        }
+        match self.written.len() {
+            1 => print_line(&format!("1 file in {}", folder.path().display())),
+            count => print_line(&format!("{count} files in {}", folder.path().display())),
+        }
+    }
+}
+
+async fn from_cache(
+    context: &Context,
+    serving: &Serving<'_>,
+    seqs: &[u64],
+    sink: &mut Sink,
+) -> Result<Exit> {
+    let bar = Bar::new(context.json());
+    let prepared = serving.prepare(seqs, &|event| bar.hear(event)).await;
+    bar.clear();
+    prepared?;
+    let mut reads = stream::iter(seqs.iter().map(|seq| serving.frame(*seq))).buffered(READ_AHEAD);
+    let (mut done, mut failed) = (0usize, None);
+    while let Some(read) = reads.next().await {
+        let outcome = match read {
+            Ok(frame) => sink.frame(&frame),
+            // A picture or an array is whole or is none.
+            Err(error) if sink.is_stdout() && sink.format != Format::Base64 => return Err(error),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => done += 1,
+            Err(error) if fails_alone(&error) && seqs.len() > 1 && !sink.is_stack() => {
+                note(&format!("framecache: {}", error.message()));
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match failed {
+        None => Ok(Exit::Done),
+        Some(error) if done == 0 => Err(error),
+        Some(_) => Ok(Exit::PartFailed),
+    }
+}
+
+/// One frame is to blame, so that the others can be had.
+pub fn fails_alone(error: &Error) -> bool {
+    use crate::error::Code;
+    error.reason().code() == Code::DataLoss
+        || matches!(
+            error.reason(),
+            Reason::FrameNotCached
+                | Reason::SourceNotFound
+                | Reason::SourceDenied
+                | Reason::SourceChanged
+                | Reason::MediaUnsupported
+                | Reason::MediaLimit
+        )
+}
+
+async fn from_source(serving: &Serving<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
+    if !sink.is_stack() {
+        let mut take = |made: Decoded| sink.pixels(&made.facts, &made.rgb);
+        serving.decode(seqs, &mut take).await?;
+        sink.settle(seqs);
+        return Ok(Exit::Done);
+    }
+    let mut held: BTreeMap<u64, RgbImage> = BTreeMap::new();
+    let mut bytes = 0usize;
+    let mut take = |made: Decoded| {
+        bytes = bytes.saturating_add(made.rgb.data.len());
+        held.insert(made.facts.seq, made.rgb);
+        if bytes <= MAX_HELD_BYTES {
+            return Ok(());
+        }
+        let message =
+            format!("these pictures are too large for one array, limit_bytes={MAX_HELD_BYTES}");
+        Err(Error::new(Reason::RequestLimit, message)
+            .hint("give a folder, or ask for fewer frames"))
+    };
+    serving.decode(seqs, &mut take).await?;
+    for seq in seqs {
+        let rgb = held
+            .get(seq)
+            .ok_or_else(|| Error::internal("a decoded picture is gone"))?;
+        sink.stacked(rgb)?;
+    }
+    Ok(Exit::Done)
+}
+
+impl Sink {
+    /// Pictures came in any order, and perhaps twice: the report has them as they were asked for.
+    fn settle(&mut self, seqs: &[u64]) {
+        let seq_of = |row: &serde_json::Value| row["seq"].as_u64().unwrap_or_default();
+        let rows: BTreeMap<u64, serde_json::Value> = self
+            .written
+            .drain(..)
+            .map(|row| (seq_of(&row), row))
+            .collect();
+        self.written = seqs
+            .iter()
+            .filter_map(|seq| rows.get(seq).cloned())
+            .collect();
+    }
+}

@@ -1,0 +1,310 @@
+//! `framecache overlays`
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Subcommand};
+use futures::{StreamExt, stream};
+use serde_json::json;
+
+use crate::cache::Profile;
+use crate::cache::keys::OverlayId;
+use crate::cache::overlays::{OverlayFrames, OverlayItem, OverlayScope, PutOverlay};
+use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
+use crate::cli::format::{counted, tally_json};
+use crate::cli::output::{Folder, read_file};
+use crate::cli::select::{SeqRange, sequences};
+use crate::error::{Error, Reason, Result};
+
+/// Overlays read ahead.
+const READ_AHEAD: usize = 16;
+
+/// Keep pictures that a pipeline drew for frames
+///
+/// An overlay is a PNG with a name, kept for a frame, under the job and the stage that
+/// drew it.
+///
+///   framecache overlays put holiday --job j1 --stage edges --seq 7 mask.png
+///   framecache overlays list holiday --job j1 --stage edges
+///   framecache overlays get holiday --job j1 --stage edges --out masks
+///   framecache overlays delete holiday --job j1 --dry-run
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Put PNG files under a frame
+    Put(Put),
+    /// Get overlays as {seq}_{name}.png
+    Get(Get),
+    /// List jobs, a job's stages, or a stage's overlays
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Delete overlays of a job, a stage or a frame
+    Delete(Delete),
+}
+
+#[derive(clap::Args)]
+struct Put {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    #[arg(long)]
+    job: String,
+    #[arg(long)]
+    stage: String,
+    /// Number of the frame
+    #[arg(long, value_name = "N")]
+    seq: u64,
+    /// Name of a single overlay [default: the stem of its file]
+    #[arg(long)]
+    name: Option<String>,
+    #[arg(value_name = "FILE.png", required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Get {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    #[arg(long)]
+    job: String,
+    #[arg(long)]
+    stage: String,
+    /// Numbers of frames, and ranges [default: all that have overlays]
+    #[arg(long, value_name = "A-B,…", value_delimiter = ',')]
+    seq: Vec<SeqRange>,
+    /// Only overlays of this name; may be given several times
+    #[arg(long, action = ArgAction::Append)]
+    name: Vec<String>,
+    /// Folder for the files, or - for a single overlay on stdout
+    #[arg(long, value_name = "DIR|-", default_value = ".")]
+    out: String,
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    #[arg(long)]
+    job: Option<String>,
+    #[arg(long, requires = "job")]
+    stage: Option<String>,
+    /// Number of a frame
+    #[arg(long, value_name = "N", requires = "stage")]
+    seq: Option<u64>,
+}
+
+#[derive(clap::Args)]
+struct Delete {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    #[arg(long)]
+    job: String,
+    #[arg(long)]
+    stage: Option<String>,
+    /// Number of a frame
+    #[arg(long, value_name = "N")]
+    seq: Option<u64>,
+    /// Only count
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    let frames = context.frames()?;
+    match args.action {
+        Action::Put(args) => put(context, &context.profile(&frames, &args.timeline)?, &args).await,
+        Action::Get(args) => get(context, &context.profile(&frames, &args.timeline)?, &args).await,
+        Action::List(args) => {
+            list(context, &context.profile(&frames, &args.timeline)?, &args).await
+        }
+        Action::Delete(args) => {
+            delete(context, &context.profile(&frames, &args.timeline)?, &args).await
+        }
+    }
+}
+
+async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(Error::field("one name is given for several overlays")
+            .hint("leave --name out: each file's stem is its name"));
+    }
+    let overlays = args
+        .files
+        .iter()
+        .map(|file| overlay_of(file, args))
+        .collect::<Result<Vec<_>>>()?;
+    let results = profile.put_overlays(overlays).await?;
+    let count = results.len();
+    let mut failed = Vec::new();
+    for (file, result) in args.files.iter().zip(results) {
+        if let Err(error) = result {
+            // A single one's failure is the command's own.
+            if count > 1 {
+                note(&format!(
+                    "framecache: {}, file={}",
+                    error.message(),
+                    file.display()
+                ));
+            }
+            failed.push(error);
+        }
+    }
+    let put = count - failed.len();
+    match failed.into_iter().next() {
+        Some(error) if put == 0 => Err(error),
+        failed => {
+            if context.json() {
+                print_json(&json!({ "put": put, "failed": count - put }))?;
+            } else {
+                print_line(&format!("{put} {} put", plural(put)))?;
+            }
+            Ok(if failed.is_some() {
+                Exit::PartFailed
+            } else {
+                Exit::Done
+            })
+        }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "overlay" } else { "overlays" }
+}
+
+fn overlay_of(file: &Path, args: &Put) -> Result<PutOverlay> {
+    let stem = || {
+        file.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
+    let name = args.name.clone().or_else(stem).unwrap_or_default();
+    let id = OverlayId {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seq: args.seq,
+        name,
+    };
+    Ok(PutOverlay {
+        id,
+        png: read_file(file)?,
+    })
+}
+
+async fn get(context: &Context, profile: &Profile, args: &Get) -> Result<Exit> {
+    let items = found(context, profile, args).await?;
+    if items.is_empty() {
+        let message = format!(
+            "there are no such overlays, {} job={} stage={}",
+            profile.keys().facts(),
+            args.job,
+            args.stage
+        );
+        return Err(Error::new(Reason::FrameNotCached, message)
+            .hint("`framecache overlays list` shows what there is"));
+    }
+    if args.out == "-" {
+        let [item] = items.as_slice() else {
+            let message = format!("stdout takes one overlay, overlays={}", items.len());
+            return Err(
+                Error::field(message).hint("name one by --seq and --name, or give a folder")
+            );
+        };
+        write_out(&profile.get_listed(item).await?.unwrap_or_default())?;
+        return Ok(Exit::Done);
+    }
+    let mut folder = Folder::new(&args.out);
+    let mut rows = Vec::new();
+    let reads = items
+        .iter()
+        .map(|item| async move { (item, profile.get_listed(item).await) });
+    let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(READ_AHEAD);
+    while let Some((item, png)) = reads.next().await {
+        // Deleted between the listing and now: as if it had not been there.
+        let Some(png) = png? else { continue };
+        let key = profile.keys().overlay(&item.id)?;
+        let path = folder.write(key.rsplit('/').next().unwrap_or_default(), &png)?;
+        rows.push(json!({ "seq": item.id.seq, "name": item.id.name, "path": path }));
+    }
+    if context.json() {
+        print_json(&rows)?;
+    } else {
+        print_line(&format!(
+            "{} {} in {}",
+            rows.len(),
+            plural(rows.len()),
+            args.out
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn found(context: &Context, profile: &Profile, args: &Get) -> Result<Vec<OverlayItem>> {
+    if args.seq.is_empty() {
+        let all = profile.list_overlays(&args.job, &args.stage, None).await?;
+        let wanted = |item: &OverlayItem| args.name.is_empty() || args.name.contains(&item.id.name);
+        return Ok(all.into_iter().filter(wanted).collect());
+    }
+    let frames = OverlayFrames {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seqs: sequences(&args.seq, context.settings.limits.frames)?,
+    };
+    profile.find_overlays(&frames, &args.name).await
+}
+
+async fn list(context: &Context, profile: &Profile, args: &List) -> Result<Exit> {
+    let (job, stage) = match (&args.job, &args.stage) {
+        (None, _) => return names(context, "job", profile.overlay_jobs().await?),
+        (Some(job), None) => return names(context, "stage", profile.overlay_stages(job).await?),
+        (Some(job), Some(stage)) => (job, stage),
+    };
+    let items = profile.list_overlays(job, stage, args.seq).await?;
+    if context.json() {
+        let row = |item: &OverlayItem| json!({ "seq": item.id.seq, "name": item.id.name, "bytes": item.bytes });
+        print_json(&items.iter().map(row).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    print_line("     seq       bytes  name")?;
+    for item in &items {
+        let name: String = item.id.name.chars().flat_map(char::escape_debug).collect();
+        print_line(&format!("{:>8} {:>11}  {name}", item.id.seq, item.bytes))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn names(context: &Context, what: &str, names: Vec<String>) -> Result<Exit> {
+    if context.json() {
+        let row = |name: &String| json!({ what: name });
+        print_json(&names.iter().map(row).collect::<Vec<_>>())?;
+    } else {
+        names.iter().try_for_each(|name| print_line(name))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn delete(context: &Context, profile: &Profile, args: &Delete) -> Result<Exit> {
+    let scope = OverlayScope {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seq: args.seq,
+    };
+    let tally = profile.delete_overlays(&scope, args.dry_run).await?;
+    if context.json() {
+        print_json(&json!({ "dry_run": args.dry_run, "overlays": tally_json(tally) }))?;
+    } else {
+        let did = if args.dry_run {
+            "would delete"
+        } else {
+            "deleted"
+        };
+        print_line(&format!("{did} {}", counted("overlay", tally)))?;
+    }
+    Ok(Exit::Done)
+}

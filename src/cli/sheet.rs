@@ -1,0 +1,393 @@
+//! `framecache sheet`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::cache::Profile;
+use crate::cache::facts::FactsBatch;
+use crate::cache::read::{Frame, View};
+use crate::cli::common::{Context, Exit, note, print_json, print_line};
+use crate::cli::extract::Bar;
+use crate::cli::format::clock;
+use crate::cli::get::fails_alone;
+use crate::cli::output::{jpeg_of_pixels, write_whole};
+use crate::cli::select::Selection;
+use crate::error::{Error, Reason, Result};
+use crate::frames::Serving;
+use crate::jpeg::decode_rgb;
+use crate::media::facts::FrameFacts;
+use crate::pixel::RgbImage;
+use crate::png::{self, Pixels, RgbaImage};
+use crate::sheet::{self, Cell, Layout, Mark};
+
+/// Frames read ahead.
+const READ_AHEAD: usize = 16;
+/// Of a sheet that is a JPEG: small letters suffer below.
+const QUALITY: u8 = 92;
+
+/// Draw a contact sheet of a timeline
+///
+/// Small pictures with their numbers and times; damaged frames are framed in red.
+///
+///   framecache sheet holiday -o sheet.jpg                     64 frames, evenly chosen
+///   framecache sheet holiday -o sheet.png --seq 100-131 --columns 4
+///   framecache sheet holiday -o edges.jpg --overlay edges     with what a stage drew
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The timeline
+    #[arg(value_name = "ID")]
+    timeline: String,
+    /// The picture to write: .jpg or .png
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
+    /// Frames at most, evenly chosen
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    limit: u64,
+    /// Pictures in a row [default: by their number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    columns: Option<u16>,
+    /// Width of the sheet in pixels
+    #[arg(long, value_name = "N", default_value_t = 1600)]
+    width: u16,
+    /// Draw this stage's overlays over the frames
+    #[arg(long, value_name = "STAGE")]
+    overlay: Option<String>,
+    /// The job whose overlays they are [default: the only one that has the stage]
+    #[arg(long, requires = "overlay")]
+    job: Option<String>,
+}
+
+/// A frame to show, and its time where its facts are known.
+struct Chosen {
+    seq: u64,
+    timestamp: Option<f64>,
+}
+
+/// Whose overlays to draw.
+struct Overlays {
+    profile: Profile,
+    job: String,
+    stage: String,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    let frames = context.frames()?;
+    let profile = context.profile(&frames, &args.timeline)?;
+    let serving = frames.serve(&profile);
+    let view = serving.view().await?;
+    let png = is_png(&args)?;
+    let (chosen, total) = choose(context, &args, &serving, &view).await?;
+    if chosen.is_empty() {
+        let message = format!(
+            "there are no frames to show yet, {}",
+            profile.keys().facts()
+        );
+        return Err(
+            Error::new(Reason::FrameNotCached, message).hint("`framecache extract` makes them")
+        );
+    }
+    let columns = args
+        .columns
+        .map_or(Layout::columns_for(chosen.len()), usize::from);
+    let layout = Layout::new(usize::from(args.width), columns)?;
+    let overlays = find_overlays(&profile, &args).await?.map(Arc::new);
+    let cells = cells(context, &serving, (&chosen, layout, overlays)).await?;
+    let aside = aside(chosen.len(), total, args.overlay.as_deref());
+    let drawn = sheet::draw(layout, (&args.timeline, &aside), &cells)?;
+    let size = (drawn.width, drawn.height);
+    let file = if png {
+        png::encode(&drawn)?
+    } else {
+        jpeg_of_pixels(&Pixels::Rgb(drawn), QUALITY)?
+    };
+    write_whole(&args.output, &file)?;
+    report(context, &args, size, cells.len())?;
+    let failed = cells.iter().any(|cell| cell.mark == Mark::Lost);
+    Ok(if failed { Exit::PartFailed } else { Exit::Done })
+}
+
+fn report(
+    context: &Context,
+    args: &Args,
+    (width, height): (usize, usize),
+    frames: usize,
+) -> Result<()> {
+    let path = args.output.display().to_string();
+    if context.json() {
+        return print_json(&serde_json::json!({
+            "timeline": args.timeline, "path": path, "width": width, "height": height, "frames": frames
+        }));
+    }
+    print_line(&format!("{path}: {frames} frames, {width}x{height}"))
+}
+
+fn is_png(args: &Args) -> Result<bool> {
+    let ending = args
+        .output
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("png") => Ok(true),
+        Some("jpg" | "jpeg") => Ok(false),
+        _ => Err(Error::field(format!(
+            "the sheet's file ends neither in .jpg nor in .png, path={}",
+            args.output.display()
+        ))
+        .hint("name it sheet.jpg or sheet.png")),
+    }
+}
+
+fn aside(shown: usize, total: usize, overlay: Option<&str>) -> String {
+    let frames = if shown == total {
+        format!("{total} frames")
+    } else {
+        format!("{shown} of {total} frames")
+    };
+    overlay.map_or(frames.clone(), |stage| format!("{frames}, overlay {stage}"))
+}
+
+/// The frames to show, and of how many.
+async fn choose(
+    context: &Context,
+    args: &Args,
+    serving: &Serving<'_>,
+    view: &View,
+) -> Result<(Vec<Chosen>, usize)> {
+    let mut all = Vec::new();
+    if args.selection.is_empty() {
+        let mut batches = serving.reader().profile().facts(view).await?;
+        while let Some(batch) = batches.try_next().await? {
+            if let FactsBatch::Frames(frames) = batch {
+                all.extend(frames.iter().map(|f| Chosen {
+                    seq: f.seq,
+                    timestamp: f.timestamp,
+                }));
+            }
+        }
+    } else {
+        let seqs = args.selection.resolve(context, serving).await?;
+        let bar = Bar::new(context.json());
+        let prepared = serving.prepare(&seqs, &|event| bar.hear(event)).await;
+        bar.clear();
+        prepared?;
+        all.extend(seqs.into_iter().map(|seq| Chosen {
+            seq,
+            timestamp: None,
+        }));
+    }
+    let total = all.len();
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    Ok((evenly(all, limit), total))
+}
+
+/// At most `limit` of them, evenly spread, the first and the last among them.
+fn evenly<T>(all: Vec<T>, limit: usize) -> Vec<T> {
+    let count = all.len();
+    if count <= limit {
+        return all;
+    }
+    let place = |n: usize| {
+        if limit == 1 {
+            count / 2
+        } else {
+            n * (count - 1) / (limit - 1)
+        }
+    };
+    let mut places = (0..limit).map(place).peekable();
+    let chosen = all
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| places.next_if_eq(n).is_some());
+    chosen.map(|(_, item)| item).collect()
+}
+
+async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays>> {
+    let Some(stage) = args.overlay.clone() else {
+        return Ok(None);
+    };
+    let found = |job: String| {
+        Ok(Some(Overlays {
+            profile: profile.clone(),
+            job,
+            stage: stage.clone(),
+        }))
+    };
+    if let Some(job) = &args.job {
+        return found(job.clone());
+    }
+    let mut jobs = Vec::new();
+    for job in profile.overlay_jobs().await? {
+        if profile.overlay_stages(&job).await?.contains(&stage) {
+            jobs.push(job);
+        }
+    }
+    match jobs.as_slice() {
+        [job] => found(job.clone()),
+        [] => Err(Error::new(
+            Reason::FrameNotCached,
+            format!(
+                "no job has overlays of this stage, {} stage={stage}",
+                profile.keys().facts()
+            ),
+        )
+        .hint("`framecache overlays list` shows jobs and their stages")),
+        _ => Err(Error::field(format!(
+            "several jobs have overlays of this stage, stage={stage}"
+        ))
+        .hint(format!("choose one with --job: {}", jobs.join(", ")))),
+    }
+}
+
+async fn cells(
+    context: &Context,
+    serving: &Serving<'_>,
+    (chosen, layout, overlays): (&[Chosen], Layout, Option<Arc<Overlays>>),
+) -> Result<Vec<Cell>> {
+    let reads = chosen.iter().map(|chosen| {
+        let overlays = overlays.clone();
+        async move {
+            let frame = serving.frame(chosen.seq).await;
+            let laid = match (&overlays, &frame) {
+                (Some(overlays), Ok(_)) => overlays.of(chosen.seq).await?,
+                _ => Vec::new(),
+            };
+            Ok((chosen, frame, laid))
+        }
+    });
+    stream::iter(reads.collect::<Vec<_>>())
+        .buffered(READ_AHEAD)
+        .map(|read: Result<_>| async move {
+            let (chosen, frame, laid) = read?;
+            cell(chosen, frame, (laid, layout)).await
+        })
+        .buffered(context.settings.workers)
+        .try_collect()
+        .await
+}
+
+impl Overlays {
+    /// A frame's overlays, by name.
+    async fn of(&self, seq: u64) -> Result<Vec<bytes::Bytes>> {
+        let mut pngs = Vec::new();
+        for item in self
+            .profile
+            .list_overlays(&self.job, &self.stage, Some(seq))
+            .await?
+        {
+            pngs.extend(self.profile.get_listed(&item).await?);
+        }
+        Ok(pngs)
+    }
+}
+
+async fn cell(
+    chosen: &Chosen,
+    frame: Result<Frame>,
+    (laid, layout): (Vec<bytes::Bytes>, Layout),
+) -> Result<Cell> {
+    let empty = |mark| Cell {
+        seq: chosen.seq,
+        time: time_of(chosen.timestamp),
+        picture: None,
+        mark,
+    };
+    let frame = match frame {
+        Ok(frame) => frame,
+        Err(error) if error.reason() == Reason::MediaCorrupt => return Ok(empty(Mark::Missing)),
+        Err(error) if fails_alone(&error) => {
+            note(&format!("framecache: {}", error.message()));
+            return Ok(empty(Mark::Lost));
+        }
+        Err(error) => return Err(error),
+    };
+    let facts = frame.facts.clone();
+    let made = tokio::task::spawn_blocking(move || picture_of(&frame, &laid, layout)).await;
+    let picture =
+        made.map_err(|e| Error::internal("drawing ended unexpectedly").caused_by(e))??;
+    let mark = match facts.repeats {
+        _ if facts.damaged => Mark::Damaged,
+        Some(seq) => Mark::Repeats(seq),
+        None => Mark::None,
+    };
+    let time = time_of(facts.timestamp.or(chosen.timestamp));
+    Ok(Cell {
+        seq: chosen.seq,
+        time,
+        picture: Some(picture),
+        mark,
+    })
+}
+
+fn picture_of(frame: &Frame, laid: &[bytes::Bytes], layout: Layout) -> Result<RgbImage> {
+    let rgb = decode_rgb(&frame.jpeg)?;
+    let (width, height) = shown_shape(&frame.facts, &rgb);
+    let mut picture = sheet::thumbnail(&rgb, layout.fitted(width, height))?;
+    for png in laid {
+        let overlay: RgbaImage = png::decode_rgba(png)?;
+        sheet::lay_over(&mut picture, &overlay)?;
+    }
+    Ok(picture)
+}
+
+/// Width and height in square pixels: stored frames keep the pixels as coded.
+fn shown_shape(facts: &FrameFacts, rgb: &RgbImage) -> (f64, f64) {
+    let ratio = facts
+        .sample_aspect_ratio
+        .as_deref()
+        .and_then(|text| text.split_once(':'));
+    let ratio = ratio.and_then(|(n, d)| Some(n.parse::<f64>().ok()? / d.parse::<f64>().ok()?));
+    let ratio = ratio
+        .filter(|r| r.is_finite() && (0.01..=100.0).contains(r))
+        .unwrap_or(1.0);
+    let (width, height) = (rgb.width as f64, rgb.height as f64);
+    match facts.rotation {
+        Some(90 | 270) => (width, height * ratio),
+        _ => (width * ratio, height),
+    }
+}
+
+fn time_of(timestamp: Option<f64>) -> String {
+    timestamp.map_or_else(String::new, clock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_chosen_evenly_with_both_ends() {
+        assert_eq!(evenly((0..10).collect(), 4), [0, 3, 6, 9]);
+        assert_eq!(evenly((0..100).collect::<Vec<_>>(), 64).len(), 64);
+        assert_eq!(evenly((0..3).collect(), 64), [0, 1, 2]);
+        assert_eq!(evenly((0..9).collect(), 1), [4]);
+    }
+
+    #[test]
+    fn the_sheet_shows_frames_in_their_true_shape() {
+        let rgb = RgbImage {
+            width: 720,
+            height: 576,
+            data: Vec::new(),
+        };
+        let facts = FrameFacts {
+            sample_aspect_ratio: Some("16:11".to_owned()),
+            ..FrameFacts::default()
+        };
+        assert_eq!(shown_shape(&facts, &rgb), (720.0 * 16.0 / 11.0, 576.0));
+        let turned = FrameFacts {
+            rotation: Some(90),
+            ..facts
+        };
+        assert_eq!(shown_shape(&turned, &rgb), (720.0, 576.0 * 16.0 / 11.0));
+        let odd = FrameFacts {
+            sample_aspect_ratio: Some("0:0".to_owned()),
+            ..FrameFacts::default()
+        };
+        assert_eq!(shown_shape(&odd, &rgb), (720.0, 576.0));
+    }
+}

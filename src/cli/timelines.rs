@@ -1,0 +1,317 @@
+//! `framecache timelines`
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::cache::planned::Planned;
+use crate::cache::read::View;
+use crate::cache::status::{State, Status};
+use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::cli::format::{bytes, clock};
+use crate::error::{Error, Reason, Result};
+use crate::frames::Frames;
+use crate::timeline::plan::{ChunkError, Parameters, PlannedChunk, Sampling};
+
+/// Timelines and sources looked at ahead.
+const READ_AHEAD: usize = 16;
+
+/// List the timelines in the store, or say how one stands
+///
+/// Without an id: all timelines and their profiles. With one: how much of each of its
+/// profiles is there, by which plan, and what failed.
+///
+///   framecache timelines
+///   framecache timelines holiday
+///   framecache timelines holiday --check-sources      is a video not what it was?
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The timeline [default: list all]
+    #[arg(value_name = "ID")]
+    timeline: Option<String>,
+    /// Look whether the sources are still those that were planned
+    #[arg(long, requires = "timeline")]
+    check_sources: bool,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    let frames = context.frames()?;
+    match &args.timeline {
+        None => list(context, &frames).await?,
+        Some(timeline) => show(context, &frames, (timeline, args.check_sources)).await?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(context: &Context, frames: &Frames) -> Result<()> {
+    let mut token = None;
+    let mut rows: Vec<Value> = Vec::new();
+    loop {
+        let page = frames.cache().list_timelines(token, None).await?;
+        let looked = page.ids.into_iter().map(|id| async move {
+            let profiles = profiles_of(frames, &id).await?;
+            Ok::<_, Error>((id, profiles))
+        });
+        let mut looked = stream::iter(looked.collect::<Vec<_>>()).buffered(READ_AHEAD);
+        while let Some((id, profiles)) = looked.try_next().await? {
+            if context.json() {
+                let row = |(name, kind): &(String, &str)| json!({ "profile": name, "kind": kind });
+                rows.push(json!({ "timeline": id, "profiles": profiles.iter().map(row).collect::<Vec<_>>() }));
+            } else {
+                let names = profiles.iter().map(|(name, kind)| match *kind {
+                    "extracted" => name.clone(),
+                    kind => format!("{name} ({kind})"),
+                });
+                print_line(&format!(
+                    "{id:<32} {}",
+                    names.collect::<Vec<_>>().join(", ")
+                ))?;
+            }
+        }
+        drop(looked);
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    if context.json() {
+        print_json(&rows)
+    } else {
+        Ok(())
+    }
+}
+
+/// Names and kinds of a timeline's profiles. One that cannot be understood does not hide the others.
+async fn profiles_of(frames: &Frames, timeline: &str) -> Result<Vec<(String, &'static str)>> {
+    let mut found = Vec::new();
+    for name in frames.cache().list_profiles(timeline).await? {
+        let kind = match frames.cache().profile(timeline, &name)?.view().await {
+            Ok(View::Extracted(_)) => "extracted",
+            Ok(View::Put(_)) => "put",
+            Ok(View::Legacy) => "legacy",
+            Ok(View::Absent) => "no frames",
+            Err(error) if error.reason() == Reason::ObjectCorrupt => "damaged plan",
+            Err(error) if error.reason() == Reason::PlanDiffers => "of a newer release",
+            Err(error) => return Err(error),
+        };
+        found.push((name, kind));
+    }
+    Ok(found)
+}
+
+/// A chunk whose source is not what was planned, or cannot be looked at.
+struct SourceFinding {
+    chunk_id: String,
+    error: ChunkError,
+}
+
+async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool)) -> Result<()> {
+    let mut names = frames.cache().list_profiles(timeline).await?;
+    if names.is_empty() {
+        names.push(context.global.profile.clone());
+    }
+    let mut rows = Vec::new();
+    for name in names {
+        let status = frames.cache().profile(timeline, &name)?.status().await?;
+        let stale = match &status.plan {
+            Some(plan) if check => Some(stale_chunks(frames, plan.clone()).await?),
+            _ => None,
+        };
+        if context.json() {
+            rows.push(profile_json(&name, &status, stale.as_deref()));
+        } else {
+            print_profile((timeline, &name), &status, stale.as_deref())?;
+        }
+    }
+    if context.json() {
+        print_json(&json!({ "timeline": timeline, "profiles": rows }))
+    } else {
+        Ok(())
+    }
+}
+
+async fn stale_chunks(frames: &Frames, plan: Arc<Planned>) -> Result<Vec<SourceFinding>> {
+    let count = plan.plan().chunks.len();
+    let looks = (0..count).map(|place| {
+        let (library, plan) = (frames.library().clone(), plan.clone());
+        tokio::task::spawn_blocking(move || {
+            let chunk = plan.plan().chunks.get(place)?;
+            let row = plan
+                .rows()
+                .iter()
+                .find(|row| row.chunk_id == chunk.spec.chunk_id)?;
+            let error = match library.identities(&chunk.spec) {
+                Ok(now) if (&now.0, &now.1) == (&row.source, &row.init) => return None,
+                Ok(_) => Error::new(
+                    Reason::SourceChanged,
+                    "the source is not what it was when it was planned",
+                ),
+                Err(error) => error,
+            };
+            let error = ChunkError {
+                reason: error.reason().name().to_owned(),
+                message: error.message().to_owned(),
+            };
+            Some(SourceFinding {
+                chunk_id: chunk.spec.chunk_id.clone(),
+                error,
+            })
+        })
+    });
+    // Tasks start when they are made: only so many are made ahead.
+    let found: Vec<_> = stream::iter(looks)
+        .buffered(READ_AHEAD)
+        .try_collect()
+        .await
+        .map_err(|e| Error::internal("looking at sources ended unexpectedly").caused_by(e))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Absent => "absent",
+        State::Legacy => "legacy",
+        State::Partial => "partial",
+        State::Complete => "complete",
+    }
+}
+
+fn profile_json(name: &str, status: &Status, stale: Option<&[SourceFinding]>) -> Value {
+    let failed = status.failed.iter().map(|f| {
+        json!({ "chunk_id": f.id.chunk_id, "span": f.id.span, "reason": f.error.reason, "message": f.error.message })
+    });
+    let mut row = json!({ "profile": name, "state": state_name(status.state), "failed": failed.collect::<Vec<_>>() });
+    // Of a legacy profile nothing is counted here.
+    if status.state != State::Legacy {
+        let counts = status.counts;
+        row["planned"] = status.planned.into();
+        row["counts"] = json!({
+            "frames": counts.frames, "stored": counts.stored, "repeats": counts.repeats,
+            "missing": counts.missing, "damaged": counts.damaged, "bytes": counts.bytes,
+        });
+    }
+    if let Some(plan) = &status.plan {
+        row["plan"] = plan_json(plan);
+    }
+    if let Some(stale) = stale {
+        let finding = |f: &SourceFinding| json!({ "chunk_id": f.chunk_id, "reason": f.error.reason, "message": f.error.message });
+        row["stale"] = stale.iter().map(finding).collect();
+    }
+    row
+}
+
+fn plan_json(plan: &Planned) -> Value {
+    let plan = plan.plan();
+    json!({
+        "kind": plan.kind,
+        "parameters": plan.parameters,
+        "chunks": plan.chunks,
+        "spans": plan.spans.len(),
+    })
+}
+
+fn print_profile(
+    (timeline, name): (&str, &str),
+    status: &Status,
+    stale: Option<&[SourceFinding]>,
+) -> Result<()> {
+    let counts = status.counts;
+    let amount = match status.state {
+        State::Absent => "no frames".to_owned(),
+        State::Legacy => "frames without a plan; `framecache frames` lists them".to_owned(),
+        State::Partial | State::Complete => {
+            format!(
+                "{} of {} frames, {}",
+                counts.frames,
+                status.planned,
+                bytes(counts.bytes)
+            )
+        }
+    };
+    print_line(&format!(
+        "{timeline}, profile {name}: {}, {amount}",
+        state_name(status.state)
+    ))?;
+    let extras = [
+        (counts.repeats, "repeats"),
+        (counts.missing, "missing"),
+        (counts.damaged, "damaged"),
+    ];
+    let extras: Vec<String> = extras
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    if !extras.is_empty() {
+        print_line(&format!("  of these     {}", extras.join(", ")))?;
+    }
+    if let Some(plan) = &status.plan {
+        print_plan(plan)?;
+    }
+    for failed in &status.failed {
+        print_line(&format!(
+            "  failed       chunk {} span {}: {} ({})",
+            failed.id.chunk_id, failed.id.span, failed.error.message, failed.error.reason
+        ))?;
+    }
+    match stale {
+        Some([]) => print_line("  sources      as they were planned")?,
+        Some(stale) => stale.iter().try_for_each(|f| {
+            print_line(&format!(
+                "  stale        chunk {}: {} ({})",
+                f.chunk_id, f.error.message, f.error.reason
+            ))
+        })?,
+        None => {}
+    }
+    Ok(())
+}
+
+fn print_plan(plan: &Planned) -> Result<()> {
+    let plan = plan.plan();
+    match &plan.parameters {
+        None => print_line("  plan         frames that were put")?,
+        Some(parameters) => print_line(&format!("  plan         {}", parameters_text(parameters)))?,
+    }
+    plan.chunks
+        .iter()
+        .try_for_each(|chunk| print_line(&chunk_text(chunk)))
+}
+
+fn parameters_text(parameters: &Parameters) -> String {
+    let mut parts = vec![match &parameters.sampling {
+        Sampling::Fps(rate) => format!("{rate} frames a second"),
+        Sampling::Every(n) => format!("every {n}. frame"),
+        Sampling::All => "all frames".to_owned(),
+        Sampling::Keyframes => "keyframes".to_owned(),
+        Sampling::Timestamps(times) => format!("{} timestamps", times.len()),
+        Sampling::Count(n) => format!("{n} frames evenly spread"),
+    }];
+    parts.extend(parameters.window.from.map(|from| format!("from {from} s")));
+    parts.extend(parameters.window.to.map(|to| format!("to {to} s")));
+    parts.push(format!("quality {}", parameters.quality));
+    parts.extend(
+        parameters
+            .max_side
+            .map(|side| format!("at most {side} pixels a side")),
+    );
+    parts.extend(parameters.dedup.map(|bits| format!("dedup {bits}")));
+    parts.join(", ")
+}
+
+fn chunk_text(chunk: &PlannedChunk) -> String {
+    let (begin, end) = (clock(chunk.begin.to_f64()), clock(chunk.end.to_f64()));
+    let error = chunk
+        .error
+        .as_ref()
+        .map(|e| format!(", left out: {} ({})", e.message, e.reason));
+    format!(
+        "  chunk {:<6} {begin} to {end}, {} frames, {}{}",
+        chunk.spec.chunk_id,
+        chunk.frames,
+        chunk.spec.uri,
+        error.unwrap_or_default()
+    )
+}

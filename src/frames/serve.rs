@@ -1,0 +1,328 @@
+//! Frames out of the cache; what is not there, or damaged there, is extracted again first.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Mutex;
+
+use crate::cache::Profile;
+use crate::cache::planned::Planned;
+use crate::cache::read::{Frame, Miss, Reader, View};
+use crate::error::{Error, Reason, Result};
+use crate::frames::{Extraction, Frames, Only, Sink};
+use crate::timeline::plan::ChunkError;
+
+/// Records looked at ahead.
+const READ_AHEAD: usize = 16;
+
+/// Serves one profile's frames; to be kept while reading goes on.
+pub struct Serving<'a> {
+    frames: &'a Frames,
+    reader: Reader,
+    /// Rows that this handle extracted again, or why it could not: once is enough.
+    mended: Mutex<HashMap<usize, Option<ChunkError>>>,
+}
+
+impl Frames {
+    pub fn serve(&self, profile: &Profile) -> Serving<'_> {
+        Serving {
+            frames: self,
+            reader: profile.reader(),
+            mended: Mutex::default(),
+        }
+    }
+}
+
+impl Serving<'_> {
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    pub(super) fn frames(&self) -> &Frames {
+        self.frames
+    }
+
+    pub(super) fn unplanned(&self, plan: &Planned, seq: u64) -> Error {
+        not_planned(self.profile(), seq).hint(span_of_sequences(plan))
+    }
+
+    fn profile(&self) -> &Profile {
+        self.reader.profile()
+    }
+
+    /// The profile, which must be there.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; those of [`Reader::view`].
+    pub async fn view(&self) -> Result<View> {
+        match self.reader.view().await? {
+            View::Absent => Err(absent(self.profile())),
+            view => Ok(view),
+        }
+    }
+
+    /// Refuses sequences that the profile cannot have, and extracts the spans that have no record,
+    /// all at once, so that reading the frames finds them. A span that fails fails its frames only.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND, FRAME_NOT_CACHED, and whatever stops the extraction.
+    pub async fn prepare(&self, seqs: &[u64], sink: Sink<'_>) -> Result<()> {
+        let plan = match self.view().await? {
+            View::Extracted(plan) => plan,
+            View::Put(index) => {
+                let unknown = seqs.iter().find(|seq| index.candidates(**seq).is_empty());
+                return unknown.map_or(Ok(()), |seq| Err(not_planned(self.profile(), *seq)));
+            }
+            View::Legacy | View::Absent => return Ok(()),
+        };
+        let places = self.places_of(&plan, seqs)?;
+        let states = places
+            .into_iter()
+            .map(|place| self.missing_row(&plan, place));
+        let missing: Vec<Option<usize>> = stream::iter(states.collect::<Vec<_>>())
+            .buffered(READ_AHEAD)
+            .try_collect()
+            .await?;
+        let missing: Vec<usize> = missing.into_iter().flatten().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let errors = self
+            .extract(&plan, Only::Rows(missing.clone()), sink)
+            .await?;
+        let mut mended = self.mended.lock().await;
+        mended.extend(
+            missing
+                .into_iter()
+                .zip(errors)
+                .filter(|(_, error)| error.is_some()),
+        );
+        Ok(())
+    }
+
+    fn places_of(&self, plan: &Planned, seqs: &[u64]) -> Result<BTreeSet<usize>> {
+        let place = |seq: &u64| match place_of(plan, *seq) {
+            Some(place) => Ok(place),
+            None => Err(self.unplanned(plan, *seq)),
+        };
+        seqs.iter().map(place).collect()
+    }
+
+    async fn missing_row(&self, plan: &Planned, place: usize) -> Result<Option<usize>> {
+        let Some(row) = plan.row(place) else {
+            return Ok(None);
+        };
+        Ok(self.reader.record(row).await?.is_err().then_some(place))
+    }
+
+    /// One frame, under a valid record and with its sha256.
+    ///
+    /// # Errors
+    /// MEDIA_CORRUPT for a frame that the decoder did not deliver or a span that cannot be decoded;
+    /// FRAME_NOT_CACHED, TIMELINE_NOT_FOUND; OBJECT_CORRUPT for a damaged object that cannot be
+    /// made again; the store's and the source's own.
+    pub async fn frame(&self, seq: u64) -> Result<Frame> {
+        let miss = match self.reader.read_frame(seq).await? {
+            Ok(frame) => return Ok(frame),
+            Err(miss) => miss,
+        };
+        self.mend(seq, &miss)
+            .await
+            .map_err(|error| unmended(seq, &miss, error))?;
+        match self.reader.read_frame(seq).await? {
+            Ok(frame) => Ok(frame),
+            Err(miss) => Err(self.given_up(seq, &miss)),
+        }
+    }
+
+    /// Extracts the span of a frame that is not there again, where that can help.
+    async fn mend(&self, seq: u64, miss: &Miss) -> Result<()> {
+        let (again, plan) = match (miss, self.reader.view().await?) {
+            (Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord, View::Extracted(plan)) => {
+                (false, plan)
+            }
+            (Miss::NoObject | Miss::WrongSha256, View::Extracted(plan)) => (true, plan),
+            _ => return Err(self.given_up(seq, miss)),
+        };
+        let place = place_of(&plan, seq).ok_or_else(|| not_planned(self.profile(), seq))?;
+        let mut mended = self.mended.lock().await;
+        let error = match mended.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let rows = vec![place];
+                let only = if again {
+                    Only::Again(rows)
+                } else {
+                    Only::Rows(rows)
+                };
+                let errors = self.extract(&plan, only, &|_| ()).await?;
+                unknown.insert(errors.into_iter().flatten().next())
+            }
+        };
+        error.as_ref().map_or(Ok(()), |error| Err(recorded(error)))
+    }
+
+    /// What became of each row's chunk.
+    async fn extract(
+        &self,
+        plan: &Planned,
+        only: Only,
+        sink: Sink<'_>,
+    ) -> Result<Vec<Option<ChunkError>>> {
+        let places = match &only {
+            Only::Rows(rows) | Only::Again(rows) => rows.clone(),
+            Only::All | Only::Chunks(_) | Only::Shard(_) => Vec::new(),
+        };
+        let summary = self
+            .frames
+            .extract(&again(self.profile(), only), sink)
+            .await?;
+        let errors: HashMap<_, _> = summary
+            .chunks
+            .into_iter()
+            .map(|chunk| (chunk.chunk_id, chunk.error))
+            .collect();
+        let error = |place: usize| errors.get(&plan.rows().get(place)?.chunk_id)?.clone();
+        Ok(places.into_iter().map(error).collect())
+    }
+
+    pub(super) fn given_up(&self, seq: u64, miss: &Miss) -> Error {
+        let facts = self.profile().keys().facts();
+        match miss {
+            Miss::Absent => absent(self.profile()),
+            Miss::NotPlanned => not_planned(self.profile(), seq),
+            Miss::Failed(error) => recorded(error).hint("`framecache extract --retry-failed` tries its span again"),
+            Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord => Error::new(
+                Reason::FrameNotCached,
+                format!("the frame is planned but not in the cache, seq={seq} {facts}"),
+            )
+            .hint("`framecache extract` puts it there"),
+            Miss::NoObject | Miss::WrongSha256 => Error::new(
+                Reason::ObjectCorrupt,
+                format!("the frame's object is lost or damaged and cannot be made again, seq={seq} {facts}"),
+            )
+            .hint("put it again, or bring its source back"),
+        }
+    }
+}
+
+/// An extraction of what is planned already.
+pub fn again(profile: &Profile, only: Only) -> Extraction {
+    Extraction {
+        timeline: profile.keys().timeline().to_owned(),
+        profile: profile.keys().profile().to_owned(),
+        asked: None,
+        only,
+        plan_only: false,
+        replace: None,
+        retry_failed: false,
+        skip_bad: false,
+    }
+}
+
+/// The place of the row that holds a sequence.
+pub fn place_of(plan: &Planned, seq: u64) -> Option<usize> {
+    crate::timeline::select::row_of_sequence(plan.plan(), seq)
+}
+
+/// Nothing is there under this timeline and profile.
+pub fn absent(profile: &Profile) -> Error {
+    let message = format!("the store has no such timeline, {}", profile.keys().facts());
+    Error::new(Reason::TimelineNotFound, message).hint("`framecache timelines` lists what it holds")
+}
+
+fn not_planned(profile: &Profile, seq: u64) -> Error {
+    let message = format!(
+        "there is no frame of this number, seq={seq} {}",
+        profile.keys().facts()
+    );
+    Error::new(Reason::FrameNotCached, message).hint("`framecache frames` lists them")
+}
+
+fn span_of_sequences(plan: &Planned) -> String {
+    let last = plan
+        .in_sequence()
+        .last()
+        .map(|row| row.sequences().end.saturating_sub(1));
+    match (plan.in_sequence().next(), last) {
+        (Some(first), Some(last)) => format!("its numbers run from {} to {last}", first.row.first),
+        _ => "its plan has no frames at all".to_owned(),
+    }
+}
+
+/// Why a damaged frame could not be made again. What time may mend keeps its own reason.
+fn unmended(seq: u64, miss: &Miss, error: Error) -> Error {
+    let lost = matches!(
+        error.reason(),
+        Reason::SourceNotFound | Reason::SourceDenied | Reason::SourceChanged
+    );
+    if !lost || !matches!(miss, Miss::NoObject | Miss::WrongSha256) {
+        return error;
+    }
+    let message = format!(
+        "the frame's object is lost or damaged and cannot be made again, seq={seq}: {}",
+        error.message()
+    );
+    Error::new(Reason::ObjectCorrupt, message)
+        .hint("bring the source back")
+        .caused_by(error)
+}
+
+/// A failure that a record or a chunk's result keeps, as an error again.
+pub fn recorded(error: &ChunkError) -> Error {
+    const KNOWN: [Reason; 10] = [
+        Reason::MediaCorrupt,
+        Reason::MediaUnsupported,
+        Reason::MediaLimit,
+        Reason::SourceNotFound,
+        Reason::SourceDenied,
+        Reason::SourceUnavailable,
+        Reason::SourceChanged,
+        Reason::ChunkStalled,
+        Reason::ObjectCorrupt,
+        Reason::FieldInvalid,
+    ];
+    let known = KNOWN
+        .into_iter()
+        .find(|reason| reason.name() == error.reason);
+    Error::new(known.unwrap_or(Reason::Internal), error.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_object_without_its_source_is_data_loss_but_an_outage_stays_an_outage() {
+        let gone = || Error::new(Reason::SourceNotFound, "the source is gone");
+        assert_eq!(
+            unmended(1, &Miss::WrongSha256, gone()).reason(),
+            Reason::ObjectCorrupt
+        );
+        assert_eq!(
+            unmended(1, &Miss::NoRecord, gone()).reason(),
+            Reason::SourceNotFound
+        );
+        let outage = Error::new(Reason::SourceUnavailable, "503");
+        assert_eq!(
+            unmended(1, &Miss::WrongSha256, outage).reason(),
+            Reason::SourceUnavailable
+        );
+    }
+
+    #[test]
+    fn a_recorded_failure_keeps_its_reason() {
+        for reason in [
+            Reason::MediaCorrupt,
+            Reason::SourceChanged,
+            Reason::MediaLimit,
+        ] {
+            let kept = ChunkError {
+                reason: reason.name().to_owned(),
+                message: "m".to_owned(),
+            };
+            assert_eq!(recorded(&kept).reason(), reason);
+        }
+    }
+}
