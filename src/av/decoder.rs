@@ -52,20 +52,11 @@ impl Decoder {
     /// MEDIA_UNSUPPORTED where FFmpeg has no decoder, MEDIA_CORRUPT where the
     /// stream's header does not open one.
     pub fn open(stream: &StreamInfo, threads: usize) -> Result<Self> {
+        stream.check_decoder()?;
         // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
         unsafe {
             let parameters = stream.parameters();
             let codec = ffi::avcodec_find_decoder((*parameters).codec_id);
-            if codec.is_null() {
-                return Err(Error::new(
-                    Reason::MediaUnsupported,
-                    format!(
-                        "this FFmpeg has no decoder for the video, codec={}",
-                        stream.codec_name()
-                    ),
-                )
-                .hint("install an FFmpeg that decodes it, or convert the video"));
-            }
             let context = ffi::avcodec_alloc_context3(codec);
             if context.is_null() {
                 return Err(Error::internal("could not allocate a decoder"));

@@ -330,12 +330,34 @@ impl StreamInfo {
         raw == id as c_int
     }
 
-    /// FFmpeg's name of the codec.
+    /// FFmpeg's name of the codec, or the container's code for one that FFmpeg does not know.
     pub fn codec_name(&self) -> String {
+        let raw = self.raw();
+        if self.is_codec(ffi::AVCodecID::AV_CODEC_ID_NONE) {
+            let code = raw.codec_tag.to_le_bytes();
+            return String::from_utf8_lossy(&code).escape_default().to_string();
+        }
         // SAFETY: avcodec_get_name returns a static string for any id.
-        unsafe { CStr::from_ptr(ffi::avcodec_get_name(self.raw().codec_id)) }
+        unsafe { CStr::from_ptr(ffi::avcodec_get_name(raw.codec_id)) }
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// # Errors
+    /// MEDIA_UNSUPPORTED where this FFmpeg has no decoder for the stream.
+    pub fn check_decoder(&self) -> Result<()> {
+        // SAFETY: a look-up in static tables.
+        if !unsafe { ffi::avcodec_find_decoder(self.raw().codec_id) }.is_null() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::MediaUnsupported,
+            format!(
+                "this FFmpeg has no decoder for the video, codec={}",
+                self.codec_name()
+            ),
+        )
+        .hint("install an FFmpeg that decodes it, or convert the video"))
     }
 
     /// Codec configuration (avcC, hvcC, or parameter sets in Annex B).

@@ -9,9 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cache::plans::{OverlayPolicy, Replace};
 use crate::cli::common::{Context, Exit, note, print_json, print_line, watched};
 use crate::error::{Error, Reason, Result};
-use crate::frames::{Event, Extraction, Only, Progress, Stage, Summary};
+use crate::frames::{ChunkResult, Event, Extraction, Only, Progress, Stage, Summary};
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
+use crate::timeline::index::Unshown;
 use crate::timeline::plan::{ChunkSpec, HashKind, Parameters, Sampling, Window};
 use crate::timeline::shard::Shard;
 
@@ -240,19 +241,15 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
 }
 
 fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) -> Result<()> {
-    for chunk in &summary.chunks {
-        if let Some(error) = &chunk.error {
-            note(&format!(
-                "framecache: chunk {} failed: {} ({})",
-                chunk.chunk_id, error.message, error.reason
-            ));
-        }
-        if chunk.missing + chunk.damaged > 0 {
-            note(&format!(
-                "framecache: chunk {} is damaged: frames marked damaged={} missing={}",
-                chunk.chunk_id, chunk.damaged, chunk.missing
-            ));
-        }
+    summary
+        .chunks
+        .iter()
+        .flat_map(remarks)
+        .for_each(|line| note(&line));
+    if summary.frames == 0 && !plan_only && !summary.failed() {
+        note(
+            "framecache: no frame lies where frames were asked for; `framecache probe` says how long a video is",
+        );
     }
     if context.json() {
         return print_json(summary);
@@ -272,6 +269,33 @@ fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) ->
         "{name}: {} frames ({} written, {} reused) in {:.1} s; store {store}",
         summary.frames, summary.written, summary.reused, summary.seconds
     ))
+}
+
+/// What a person should know of a chunk beyond that it went well.
+fn remarks(chunk: &ChunkResult) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |text: String| lines.push(format!("framecache: chunk {} {text}", chunk.chunk_id));
+    if let Some(error) = &chunk.error {
+        say(format!("failed: {} ({})", error.message, error.reason));
+    }
+    if chunk.damaged + chunk.missing > 0 {
+        let reason = chunk.fallback_reason.as_deref().unwrap_or("none");
+        say(format!(
+            "is damaged: damaged_frames={} missing_frames={} fallback_reason={reason}",
+            chunk.damaged, chunk.missing
+        ));
+    }
+    let unshown = chunk.unshown;
+    if unshown != Unshown::default() {
+        say(format!(
+            "has packets that are not shown: edit_list={} invisible={} before_first_cut={} leading={}",
+            unshown.discarded,
+            unshown.invisible,
+            unshown.before_first_cut,
+            unshown.undecodable_leading
+        ));
+    }
+    lines
 }
 
 impl Args {

@@ -61,7 +61,7 @@ impl Frames {
         let rows = chosen_rows(plan, &extraction.only)?;
         let run = Run::new(self, &profile, extraction, plan)?;
         let results = run.rows(&rows, sink).await?;
-        if claim.claimed == Claimed::Replaced && !extraction.plan_only {
+        if extraction.replace.is_some() && !extraction.plan_only {
             profile.sweep_stale().await?;
         }
         Ok(run.summary(results, begun))

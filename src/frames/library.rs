@@ -82,6 +82,7 @@ impl Library {
         let track = demux::read_track(self.open(spec)?, spec.stream, media.identities.clone())?;
         let (width, height) = track.info.size();
         check_size(width, height)?;
+        track.info.check_decoder()?;
         let track = Arc::new(track);
         self.keep(media, track.clone());
         Ok(track)
