@@ -189,7 +189,7 @@ pub fn start_log(verbose: bool) {
     let default = if verbose {
         "framecache=debug"
     } else {
-        "framecache=warn"
+        "framecache=error"
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));

@@ -171,7 +171,10 @@ impl Frames {
                 Err(error) if skip_bad && error.reason().is_recorded() => {
                     planner.push(spec, Err(chunk_error(&error)))?;
                 }
-                Err(error) => return Err(in_chunk(error, &chunk_id, total)),
+                Err(error) => {
+                    let id = (total > 1).then_some(chunk_id.as_str());
+                    return Err(in_chunk(error, &spec, id));
+                }
             }
         }
         planner.finish()
@@ -512,14 +515,15 @@ pub(super) fn chunk_error(error: &Error) -> ChunkError {
     }
 }
 
-/// Where there are several chunks, an error says which one it is about.
-fn in_chunk(error: Error, chunk_id: &str, chunks: u64) -> Error {
-    if chunks < 2 {
-        return error;
+/// The error says which source it is about, and where there are several, which chunk.
+fn in_chunk(error: Error, spec: &ChunkSpec, chunk_id: Option<&str>) -> Error {
+    let chunk = chunk_id.map(|id| format!(" chunk_id={id}"));
+    let mut message = error.message().to_owned();
+    if !message.contains(&spec.uri) {
+        message += &format!(", source={}", spec.uri);
     }
-    let message = format!("{}, chunk_id={chunk_id}", error.message());
     let hint = error.hint_text().map(str::to_owned);
-    let named = Error::new(error.reason(), message).caused_by(error);
+    let named = Error::new(error.reason(), message + &chunk.unwrap_or_default()).caused_by(error);
     match hint {
         Some(hint) => named.hint(hint),
         None => named,
