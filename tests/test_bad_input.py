@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .support.framecache import BINARY, Framecache, clean_environment, run, tree
+from .media import make
+from .support.framecache import BINARY, Done, Framecache, clean_environment, run, tree
 
 BAD_IDS = ["..", ".", "../x", "a/b", "a\\b", "-x", ".x", "a b", "é", "%2e%2e", "a%2f..", "x" * 129, "", "a\nb"]
 
@@ -207,15 +208,12 @@ class Overloaded(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
 def overloaded():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Overloaded)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    return f"http://127.0.0.1:{server.server_port}", server.shutdown
 
 
-@pytest.fixture
 def silent():
     """Accepts connections and never says a word."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -229,12 +227,47 @@ def silent():
                 return
 
     threading.Thread(target=accept, daemon=True).start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    listener.close()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}", listener.close
+
+
+def nobody():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return f"http://127.0.0.1:{port}", lambda: None
+
+
+OUTAGES = {"answers 503": overloaded, "hangs": silent, "is not there": nobody}
+OUTAGE_LIMIT_SECS = 120
 
 
 def on_s3(endpoint, bucket="somewhere"):
     return Framecache(f"s3://{bucket}", options=["--endpoint", endpoint])
+
+
+@pytest.fixture(scope="module")
+def outages():
+    """{name: (endpoint, finished extraction)}; all at once, as each waits out its deadline."""
+    source = make.clip("h264_bframes.mp4")
+    started = {}
+    for name, start in OUTAGES.items():
+        endpoint, end = start()
+        process = on_s3(endpoint).start("extract", "--timeline", "t", "--backend", "cpu", "--fps", "2", source)
+        started[name] = (endpoint, process, end)
+    finished = {}
+    for name, (endpoint, process, end) in started.items():
+        out, err = process.communicate(timeout=OUTAGE_LIMIT_SECS)
+        finished[name] = (endpoint, Done(process.args, process.returncode, out, err.decode()))
+        end()
+    return finished
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_s3_that_does_not_serve_is_unavailable_within_two_minutes(outages, outage):
+    endpoint, done = outages[outage]
+    assert done.code == 75, done.describe()
+    line = error_line(done)
+    assert endpoint.removeprefix("http://") in line or "s3://somewhere" in line
+    assert hint_of(line)
 
 
 def test_a_bucket_that_is_not_there_is_not_found(s3_endpoint, source):
@@ -243,25 +276,7 @@ def test_a_bucket_that_is_not_there_is_not_found(s3_endpoint, source):
     assert "no-such-bucket-here" in line and hint_of(line)
 
 
-def test_s3_that_answers_503_is_unavailable(overloaded, source):
-    line = error_line(on_s3(overloaded).extract("t", "--fps", "2", source, code=75, timeout=180))
-    assert overloaded.removeprefix("http://") in line or "somewhere" in line
-    assert hint_of(line)
-
-
-def test_s3_that_hangs_is_unavailable_within_two_minutes(silent, source):
-    line = error_line(on_s3(silent).extract("t", "--fps", "2", source, code=75, timeout=120))
-    assert hint_of(line)
-
-
-def test_nobody_at_the_endpoint_is_unavailable(source):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    line = error_line(on_s3(f"http://127.0.0.1:{port}").extract("t", "--fps", "2", source, code=75, timeout=180))
-    assert str(port) in line or "somewhere" in line
-
-
-def test_a_source_bucket_that_hangs_or_is_missing_is_named(fc, s3_endpoint):
+def test_a_source_bucket_that_is_missing_is_named(fc, s3_endpoint):
     fc.environment = {"AWS_ENDPOINT_URL": s3_endpoint}
     assert_refused(fc, 4, "no-such-bucket-here", "--fps", "2", "s3://no-such-bucket-here/clip.mp4")
 

@@ -170,13 +170,23 @@ def test_a_damaged_frame_is_never_served(fc, clip, source, tmp_path):
     assert not (tmp_path / "gone" / "1.jpg").exists()
 
 
-def test_clear_leaves_nothing_of_the_timeline_and_others_untouched(fc, source):
+def test_clear_leaves_the_plan_or_with_plan_nothing_and_others_untouched(fc, source):
     fc.extract("t", "--fps", "2", source)
     fc.extract("t1", "--fps", "2", source)
     other = {k: v for k, v in tree(fc.store).items() if "/t1/" in k}
     fc.run("clear", "t")
-    left = {k: v for k, v in tree(fc.store).items() if "plan.json" not in k or "/t1/" in k}
-    assert left == other
+    assert [k for k in tree(fc.store) if "/t/" in k] == ["cache/timelines/t/plan.json"]
+    fc.run("clear", "t", "--plan")
+    assert tree(fc.store) == other
+
+
+def test_a_cleared_timeline_is_extracted_again_by_its_name_alone(fc, source):
+    fc.extract("t", "--fps", "2", source)
+    before = tree(fc.store)
+    fc.run("clear", "t")
+    fc.extract("t")
+    after = tree(fc.store)
+    assert {k: v for k, v in after.items() if k.endswith(".jpg")} == {k: v for k, v in before.items() if k.endswith(".jpg")}
 
 
 def test_timelines_are_listed(fc, source):

@@ -171,3 +171,27 @@ def test_bare_fragments_with_an_init_are_the_frames_and_numbers_of_the_whole(fc,
     fc.extract("parts", "--all", "--init", folder / "init.mp4", *(folder / f"frag_{k}.m4s" for k in range(3)))
     assert [f["timestamp"] for f in fc.frames("parts")] == pytest.approx([f["timestamp"] for f in fc.frames("whole")], abs=1e-9)
     assert fc.jpegs("parts") == fc.jpegs("whole")
+
+
+def assert_lone_frames(fc, source, picks):
+    """Decoded alone, from the nearest cut point and skipping what it does not need, each picture is that of --all."""
+    fc.extract("full", "--all", source)
+    facts, full = fc.frames("full"), fc.jpegs("full")
+    last = len(facts) - 1
+    for k in sorted(set(picks(last)) & set(range(len(facts)))):
+        # Of frames with one time the last is shown.
+        if k < last and facts[k + 1]["timestamp"] == facts[k]["timestamp"]:
+            continue
+        fc.extract(f"t{k}", "--at", repr(facts[k]["timestamp"]), source)
+        assert [f["pts"] for f in fc.frames(f"t{k}")] == [facts[k]["pts"]], k
+        assert fc.jpegs(f"t{k}")[0] == full[k], f"frame {k} of {last + 1}"
+
+
+def test_a_lone_frame_of_a_generated_clip_is_that_of_all(fc, ordinary_clip):
+    assert_lone_frames(fc, ordinary_clip, lambda last: [0, 1, 2, last // 2, last // 2 + 1, last - 2, last - 1, last])
+
+
+def test_a_lone_frame_of_a_video_is_that_of_all(fc, truth, video_file):
+    if len(truth.framemd5(video_file)) > 1000:
+        pytest.skip("long: test_long.py takes lone frames of longer ones")
+    assert_lone_frames(fc, truth.root / video_file, lambda last: [last // 3, last // 2, last])
