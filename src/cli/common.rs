@@ -130,6 +130,26 @@ impl Context {
     }
 }
 
+/// Says which store an error is about: on the command line it is the user's own.
+pub fn naming_the_store(error: Error, settings: &Settings) -> Error {
+    let of_store = matches!(
+        error.reason(),
+        Reason::StoreNotFound | Reason::StoreDenied | Reason::StoreUnavailable | Reason::DiskFull
+    );
+    if !of_store || error.message().contains(&settings.store) {
+        return error;
+    }
+    let endpoint = settings.endpoint.url.as_deref();
+    let endpoint = endpoint.map_or(String::new(), |url| format!(" endpoint={url}"));
+    let message = format!("{}, store={}{endpoint}", error.message(), settings.store);
+    let hint = error.hint_text().map(str::to_owned);
+    let named = Error::new(error.reason(), message).caused_by(error);
+    match hint {
+        Some(hint) => named.hint(hint),
+        None => named,
+    }
+}
+
 /// Prints a value as one JSON document.
 pub fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)

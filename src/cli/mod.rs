@@ -103,7 +103,7 @@ fn run(cli: Cli) -> Result<Exit> {
     });
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();
-    outcome
+    outcome.map_err(|error| common::naming_the_store(error, &context.settings))
 }
 
 async fn command(context: &Context, command: Command) -> Result<Exit> {
