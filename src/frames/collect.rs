@@ -23,11 +23,13 @@ pub struct Collector<'a> {
     progress: &'a (dyn Fn(u64) + Send + Sync),
 }
 
-/// Drops pictures that look like the last one kept. Pictures come nearly in order:
-/// no more than `window` others overtake one.
+/// Pictures that are sorted under dedup. They come in the decoder's order of showing; where that is
+/// not by pts (timestamps that jump back), the same number on every machine gives the same repeats.
+const SORTED_PICTURES: usize = 64;
+
+/// Drops pictures that look like the last one kept.
 struct Dedup {
     bits: u32,
-    window: usize,
     waiting: std::collections::BTreeMap<u64, Made>,
     kept: Option<FrameFacts>,
 }
@@ -37,12 +39,11 @@ type Puts<'a> = FuturesUnordered<futures::future::BoxFuture<'a, Result<()>>>;
 impl<'a> Collector<'a> {
     pub fn new(
         profile: &'a Profile,
-        dedup: Option<(u8, usize)>,
+        dedup: Option<u8>,
         progress: &'a (dyn Fn(u64) + Send + Sync),
     ) -> Self {
-        let dedup = dedup.map(|(bits, window)| Dedup {
+        let dedup = dedup.map(|bits| Dedup {
             bits: u32::from(bits),
-            window,
             waiting: Default::default(),
             kept: None,
         });
@@ -132,7 +133,7 @@ impl<'a> Collector<'a> {
 
     fn next_in_order(&mut self, all: bool) -> Option<Made> {
         let dedup = self.dedup.as_mut()?;
-        if dedup.waiting.len() <= dedup.window && !all {
+        if dedup.waiting.len() <= SORTED_PICTURES && !all {
             return None;
         }
         dedup.waiting.pop_first().map(|(_, made)| made)
@@ -145,8 +146,8 @@ impl<'a> Collector<'a> {
             match self.dedup.as_mut().and_then(|dedup| dedup.repeat(&facts)) {
                 Some(repeat) => self.facts.push(repeat),
                 None => {
-                    if let (Some(dedup), false) = (&mut self.dedup, facts.missing) {
-                        dedup.kept = Some(facts.clone());
+                    if let Some(dedup) = &mut self.dedup {
+                        dedup.keep(&facts);
                     }
                     self.put_one(facts, jpeg.clone(), puts);
                 }
@@ -171,9 +172,18 @@ impl<'a> Collector<'a> {
 }
 
 impl Dedup {
+    /// A frame that came too late is stored, and later ones are not compared with it.
+    fn keep(&mut self, frame: &FrameFacts) {
+        let late = self.kept.as_ref().is_some_and(|kept| kept.seq > frame.seq);
+        if !late && !frame.missing {
+            self.kept = Some(frame.clone());
+        }
+    }
+
     /// The facts of a frame that repeats the last one kept, if it does.
     fn repeat(&self, frame: &FrameFacts) -> Option<FrameFacts> {
-        let kept = self.kept.as_ref().filter(|_| !frame.missing)?;
+        let earlier = |kept: &&FrameFacts| kept.seq < frame.seq && !frame.missing;
+        let kept = self.kept.as_ref().filter(earlier)?;
         let distance = hamming(bits(kept)?, bits(frame)?);
         (distance <= self.bits).then(|| FrameFacts {
             width: kept.width,
