@@ -385,12 +385,7 @@ impl<'a> Run<'a> {
                 total,
             )));
         };
-        // Pictures overtake each other by at most what the workers and their queue hold.
-        let dedup = self
-            .parameters
-            .dedup
-            .map(|bits| (bits, 3 * engine.workers() + 1));
-        Collector::new(self.profile, dedup, &progress)
+        Collector::new(self.profile, self.parameters.dedup, &progress)
             .collect(receiver)
             .await
     }
@@ -428,7 +423,7 @@ impl<'a> Run<'a> {
             };
             let frames = result.counts.frames - result.counts.missing;
             summary.frames += frames;
-            if result.made {
+            if result.made && result.error.is_none() {
                 summary.written += frames;
                 summary.media_seconds += row.row.end.to_f64() - row.row.start.to_f64();
             } else {

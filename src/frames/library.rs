@@ -18,6 +18,8 @@ pub struct Library {
     policy: SourcePolicy,
     /// Used last, last.
     kept: Mutex<VecDeque<(Media, Arc<Track>)>>,
+    /// Media being indexed: whoever else wants one waits for it.
+    reading: Mutex<Vec<(Media, Arc<Mutex<()>>)>>,
 }
 
 /// What tells one track from another: where it is, which it is, and which bytes it had.
@@ -34,6 +36,7 @@ impl Library {
         Library {
             policy,
             kept: Mutex::default(),
+            reading: Mutex::default(),
         }
     }
 
@@ -64,7 +67,7 @@ impl Library {
         };
         let track = match self.find(&media) {
             Some(track) => track,
-            None => self.read(spec, media)?,
+            None => self.read_once(spec, media)?,
         };
         Ok(SpanMedia {
             track,
@@ -75,6 +78,35 @@ impl Library {
     fn opener(&self, spec: &ChunkSpec) -> Opener {
         let (policy, spec) = (self.policy.clone(), spec.clone());
         Arc::new(move || open(&policy, &spec.uri, spec.init_uri.as_deref()))
+    }
+
+    /// Spans of one source start together: one of them reads it, the others find it kept.
+    fn read_once(&self, spec: &ChunkSpec, media: Media) -> Result<Arc<Track>> {
+        let turn = self.turn(&media);
+        let outcome = {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            match self.find(&media) {
+                Some(track) => Ok(track),
+                None => self.read(spec, media.clone()),
+            }
+        };
+        self.reading().retain(|(known, _)| *known != media);
+        outcome
+    }
+
+    fn turn(&self, media: &Media) -> Arc<Mutex<()>> {
+        let mut reading = self.reading();
+        if let Some((_, turn)) = reading.iter().find(|(known, _)| known == media) {
+            return turn.clone();
+        }
+        let turn = Arc::<Mutex<()>>::default();
+        reading.push((media.clone(), turn.clone()));
+        turn
+    }
+
+    fn reading(&self) -> std::sync::MutexGuard<'_, Vec<(Media, Arc<Mutex<()>>)>> {
+        // Nothing that can panic runs under the lock.
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, spec: &ChunkSpec, media: Media) -> Result<Arc<Track>> {
