@@ -1,6 +1,7 @@
 //! H.264 (ITU-T H.264, 7.3 and Annex D) and HEVC (ITU-T H.265, 7.3) access
 //! units: NAL unit types, reference marks, and recovery points.
 
+use super::fields::Fields;
 use super::unit::UnitKind;
 
 /// How NAL units are separated.
@@ -92,13 +93,25 @@ fn after_start_code(data: &[u8]) -> &[u8] {
     find_start_code(data).map_or(&[], |at| &data[at + 3..])
 }
 
-pub fn h264(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
+/// Parameter sets in Annex B framing.
+pub fn parameter_sets(data: &[u8]) -> Fields {
+    let mut fields = Fields::default();
+    for nal in Nals::new(data, &Framing::StartCodes) {
+        fields.take(nal);
+    }
+    fields
+}
+
+pub fn h264(data: &[u8], (framing, fields): (&Framing, &mut Fields), plain: UnitKind) -> UnitKind {
+    let mut second_field = None;
     let mut idr = false;
     let mut recovery = None;
     let mut reference = false;
     let mut slices = 0;
     for nal in Nals::new(data, framing) {
         let Some(header) = nal.first() else { continue };
+        // A unit of both fields begins with the first.
+        second_field = second_field.or(fields.take(nal));
         match header & 31 {
             1..=5 => {
                 slices += 1;
@@ -113,11 +126,13 @@ pub fn h264(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
             _ => {}
         }
     }
-    let recovers = recovery == Some(0) && slices > 0;
+    let second_field = second_field == Some(true);
+    let recovers = recovery == Some(0) && slices > 0 && !second_field;
     UnitKind {
         cut: idr || recovers,
         disposable: slices > 0 && !reference,
         open: recovers && !idr,
+        second_field,
         ..plain
     }
 }
@@ -221,6 +236,7 @@ mod tests {
         temporal_id: 0,
         skipped_leading: false,
         open: false,
+        second_field: false,
     };
 
     #[test]
@@ -228,7 +244,7 @@ mod tests {
         let unit = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x65, 9, 9];
         let kind = h264(
             &unit,
-            &Framing::StartCodes,
+            (&Framing::StartCodes, &mut Fields::default()),
             UnitKind {
                 cut: false,
                 ..PLAIN
@@ -241,17 +257,24 @@ mod tests {
     fn a_recovery_point_with_count_zero_is_an_open_cut_point_and_another_count_is_none() {
         // SEI: type 6, size 1, ue(0) = "1", exact_match and the rest.
         let zero = [0, 0, 0, 4, 6, 6, 1, 0b1100_0000, 0, 0, 0, 2, 0x41, 0xaa];
-        let kind = h264(&zero, &Framing::Lengths(4), PLAIN);
+        let kind = h264(&zero, (&Framing::Lengths(4), &mut Fields::default()), PLAIN);
         assert!(kind.cut && kind.open);
         // ue(3) = 00100
         let three = [0, 0, 0, 4, 6, 6, 1, 0b0010_0100, 0, 0, 0, 2, 0x41, 0xaa];
-        assert!(!h264(&three, &Framing::Lengths(4), PLAIN).cut);
+        assert!(
+            !h264(
+                &three,
+                (&Framing::Lengths(4), &mut Fields::default()),
+                PLAIN
+            )
+            .cut
+        );
     }
 
     #[test]
     fn a_slice_with_nal_ref_idc_zero_is_disposable() {
         let unit = [0, 0, 0, 2, 0x01, 0xaa];
-        assert!(h264(&unit, &Framing::Lengths(4), PLAIN).disposable);
+        assert!(h264(&unit, (&Framing::Lengths(4), &mut Fields::default()), PLAIN).disposable);
     }
 
     #[test]
@@ -268,7 +291,11 @@ mod tests {
     fn truncated_units_and_lengths_that_lie_do_not_panic() {
         for cut in 0..14 {
             let unit = [0, 0, 0, 4, 6, 6, 200, 0xff, 0xff, 0xff, 0xff, 0xff, 0x65, 1];
-            h264(&unit[..cut], &Framing::Lengths(4), PLAIN);
+            h264(
+                &unit[..cut],
+                (&Framing::Lengths(4), &mut Fields::default()),
+                PLAIN,
+            );
             hevc(&unit[..cut], &Framing::Lengths(2), PLAIN);
         }
     }

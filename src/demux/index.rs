@@ -16,20 +16,21 @@ pub struct Unit {
     /// With `pts` and `size`, tells the packet apart after a seek; -1 where unknown.
     pub position: i64,
     pub size: u32,
-    flags: u8,
+    flags: u16,
 }
 
-const CUT: u8 = 1;
-const NUMBERED: u8 = 2;
-const DISPOSABLE: u8 = 4;
-const CORRUPT: u8 = 8;
-const KEY: u8 = 16;
-const DISCARDED: u8 = 32;
-const LEADING: u8 = 64;
-const OPEN: u8 = 128;
+const CUT: u16 = 1;
+const NUMBERED: u16 = 2;
+const DISPOSABLE: u16 = 4;
+const CORRUPT: u16 = 8;
+const KEY: u16 = 16;
+const DISCARDED: u16 = 32;
+const LEADING: u16 = 64;
+const OPEN: u16 = 128;
+const SECOND_FIELD: u16 = 256;
 
 impl Unit {
-    fn is(&self, flag: u8) -> bool {
+    fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
@@ -41,6 +42,16 @@ impl Unit {
     /// Nothing depends on it.
     pub fn disposable(&self) -> bool {
         self.is(DISPOSABLE)
+    }
+
+    /// A cut point whose leading pictures depend on what is before it.
+    pub fn open(&self) -> bool {
+        self.is(OPEN)
+    }
+
+    /// The second field of the picture that the unit before began: it goes where that one goes.
+    pub fn second_field(&self) -> bool {
+        self.is(SECOND_FIELD)
     }
 
     /// The demuxer reported damage.
@@ -64,6 +75,9 @@ pub struct Track {
     /// False: packets lack pts. The k-th picture that a decoder delivers, started at the
     /// first unit, is then the k-th shown.
     pub has_pts: bool,
+    /// No unit is a cut point by itself: pictures become right gradually after the first that the
+    /// container calls a key frame.
+    pub gradual: bool,
     /// In decode order.
     pub units: Vec<Unit>,
     /// Where decoding can start, in decode order.
@@ -116,7 +130,7 @@ pub fn read_track(
     let mut input = super::open(source)?;
     let info = super::choose_stream(input.streams(), stream)?;
     input.keep_only(info.index);
-    let classifier = Classifier::of(&info);
+    let mut classifier = Classifier::of(&info);
     let mut pass = Pass {
         every_pts: true,
         ..Pass::default()
@@ -146,12 +160,13 @@ impl Pass {
             (packet.discarded(), DISCARDED),
             (kind.skipped_leading, LEADING),
             (kind.open, OPEN),
+            (kind.second_field, SECOND_FIELD),
         ];
         let flags = marks
             .iter()
             .filter(|(set, _)| *set)
             .fold(0, |sum, (_, flag)| sum | flag);
-        self.every_pts &= packet.pts().is_some();
+        self.every_pts &= packet.pts().is_some() || kind.second_field;
         self.units.push(Unit {
             pts: packet.pts(),
             position: packet.position(),
@@ -160,9 +175,13 @@ impl Pass {
         });
         self.temporal.push(kind.temporal_id);
         self.shown.push(kind.shown);
-        self.dts.extend(packet.dts());
+        if !kind.second_field {
+            self.dts.extend(packet.dts());
+        }
         if let Some(pts) = packet.pts()
             && kind.shown
+            && !packet.discarded()
+            && !kind.second_field
             && self.last.is_none_or(|(latest, _)| pts >= latest)
         {
             self.last = Some((pts, packet.duration()));
@@ -176,7 +195,7 @@ impl Pass {
         container: String,
         (source, init): (Identity, Option<Identity>),
     ) -> Result<Track> {
-        self.settle_flags();
+        let gradual = self.settle_flags();
         let unshown = self.number();
         let mut shown = if self.every_pts {
             self.by_pts()
@@ -196,6 +215,7 @@ impl Pass {
             orientation: super::orientation(info.display_matrix)?,
             container,
             has_pts: self.every_pts,
+            gradual,
             index: SourceIndex {
                 stream: info.index,
                 time_base: info.time_base,
@@ -210,14 +230,15 @@ impl Pass {
         })
     }
 
-    /// Cut points of last resort, and which units nothing depends on.
-    fn settle_flags(&mut self) {
-        if !self.units.iter().any(Unit::cut) {
-            let by_container = self.units.iter().any(|unit| unit.is(KEY));
-            for (place, unit) in self.units.iter_mut().enumerate() {
-                if unit.is(KEY) || (place == 0 && !by_container) {
-                    unit.flags |= CUT;
-                }
+    /// A cut point of last resort, and which units nothing depends on. True where it came to that.
+    fn settle_flags(&mut self) -> bool {
+        let gradual = !self.units.iter().any(Unit::cut);
+        if gradual {
+            // The container's key frames are no cut points here (H.264's gradual refresh): what a
+            // decoder makes from one depends on where it began. So there is one beginning.
+            let first = self.units.iter().position(|unit| unit.is(KEY)).unwrap_or(0);
+            if let Some(unit) = self.units.get_mut(first) {
+                unit.flags |= CUT;
             }
         }
         let highest = self.temporal.iter().copied().max().unwrap_or(0);
@@ -226,6 +247,7 @@ impl Pass {
                 unit.flags &= !DISPOSABLE;
             }
         }
+        gradual
     }
 
     /// Marks the units that have a number, and counts why the others have none.
@@ -244,6 +266,9 @@ impl Pass {
             leading &= place <= first || !unit.cut();
             let refers_back = unit.pts.zip(open_pts).is_some_and(|(own, cut)| own < cut);
             let lost = leading && place > first && (unit.is(LEADING) || refers_back);
+            if unit.is(SECOND_FIELD) {
+                continue;
+            }
             if unit.is(DISCARDED) {
                 unshown.discarded += 1;
             } else if !self.shown[place] {

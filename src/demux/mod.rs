@@ -1,6 +1,7 @@
 //! Container bytes to access units: which stream, which units, where decoding
 //! can start, and what is shown when. Reads packets, decodes nothing.
 
+mod fields;
 mod h26x;
 mod index;
 mod mpeg;

@@ -43,6 +43,7 @@ mod tests {
             temporal_id: 0,
             skipped_leading: false,
             open: false,
+            second_field: false,
         };
         let group = |flags| [0, 0, 1, 0xb8, 0, 8, 0, flags, 0, 0, 1, 0, 0, 1 << 3, 0, 0];
         assert!(!mpeg12(&group(0x40), plain).open);

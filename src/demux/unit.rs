@@ -2,6 +2,7 @@
 
 use ffmpeg_next::ffi::AVCodecID;
 
+use super::fields::Fields;
 use super::{h26x, mpeg, vpx};
 use crate::av::{Packet, StreamInfo};
 
@@ -20,11 +21,13 @@ pub struct UnitKind {
     pub skipped_leading: bool,
     /// Leading pictures of this cut point depend on what is before it.
     pub open: bool,
+    /// The second field of the picture that the unit before began.
+    pub second_field: bool,
 }
 
 /// How a stream's units are read.
 pub enum Classifier {
-    H264(h26x::Framing),
+    H264(h26x::Framing, Fields),
     Hevc(h26x::Framing),
     Vp8,
     Vp9,
@@ -36,7 +39,7 @@ pub enum Classifier {
 impl Classifier {
     pub fn of(stream: &StreamInfo) -> Self {
         if stream.is_codec(AVCodecID::AV_CODEC_ID_H264) {
-            Classifier::H264(h26x::Framing::of_avcc(stream.extradata()))
+            Classifier::h264(stream.extradata())
         } else if stream.is_codec(AVCodecID::AV_CODEC_ID_HEVC) {
             Classifier::Hevc(h26x::Framing::of_hvcc(stream.extradata()))
         } else if stream.is_codec(AVCodecID::AV_CODEC_ID_VP8) {
@@ -52,7 +55,18 @@ impl Classifier {
         }
     }
 
-    pub fn classify(&self, packet: &Packet) -> UnitKind {
+    /// With the parameter sets of the stream's header.
+    fn h264(extradata: &[u8]) -> Self {
+        let framing = h26x::Framing::of_avcc(extradata);
+        let fields = match framing {
+            h26x::Framing::Lengths(_) => Fields::of_avcc(extradata),
+            h26x::Framing::StartCodes => h26x::parameter_sets(extradata),
+        };
+        Classifier::H264(framing, fields)
+    }
+
+    /// Packets must come in decode order.
+    pub fn classify(&mut self, packet: &Packet) -> UnitKind {
         let plain = UnitKind {
             cut: packet.key(),
             shown: true,
@@ -60,9 +74,12 @@ impl Classifier {
             temporal_id: 0,
             skipped_leading: false,
             open: false,
+            second_field: false,
         };
         match self {
-            Classifier::H264(framing) => h26x::h264(packet.data(), framing, plain),
+            Classifier::H264(framing, fields) => {
+                h26x::h264(packet.data(), (framing, fields), plain)
+            }
             Classifier::Hevc(framing) => h26x::hevc(packet.data(), framing, plain),
             Classifier::Vp8 => UnitKind {
                 shown: vpx::vp8_shown(packet.data()),

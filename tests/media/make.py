@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.media import fields  # noqa: E402
+
 FOLDER = Path(__file__).resolve().parents[2] / "target" / "test-media"
 X264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "24"]
 X265 = ["-c:v", "libx265", "-preset", "ultrafast"]
@@ -111,6 +115,13 @@ def looped(name, seconds, *options):
     return lambda target: ffmpeg("-stream_loop", "-1", "-i", clip(name), "-t", seconds, "-c", "copy", *options, target)
 
 
+def field_pairs(target):
+    raw = target.with_suffix(".h264")
+    raw.write_bytes(fields.stream())
+    ffmpeg("-framerate", "25", "-fflags", "+genpts", "-i", raw, "-c", "copy", target)
+    raw.unlink()
+
+
 DROP_SOME = ["-vf", "select='not(eq(mod(n\\,7)\\,3))'", "-fps_mode", "vfr"]
 
 RECIPES = {
@@ -175,6 +186,7 @@ RECIPES = {
     "negative_pts.mkv": remuxed("mpeg4.mp4", "-avoid_negative_ts", "disabled", "-output_ts_offset", "-0.6"),
     "duplicate_pts.mkv": remuxed("mjpeg.avi", "-bsf:v", "setts=ts=2*trunc(N/2)"),
     "midgop_start.ts": bytes_of("h264.ts", 0.35),
+    "h264_fields.ts": field_pairs,
     "all_intra.mp4": encoded(*X264, "-g", "1"),
     # Other streams beside the video.
     "cover_first.mp4": with_cover,
