@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
-use crate::decode::{Decode, Event, Software};
+use crate::decode::{Decode, Event, Software, Unrecovered};
 use crate::demux::{Opener, Track, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::hex::hex;
@@ -33,16 +33,17 @@ pub fn framemd5(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<S
 /// None where damage was met on several threads.
 fn decode_all(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<Option<String>> {
     let mut reader = UnitReader::open(track.clone(), opener.clone())?;
-    let mut decoder = Software::open(&track.info, threads)?;
+    let mut decoder = Software::open(&track.info, threads, Unrecovered::Withheld)?;
     let mut lines = Lines::new(track);
     while let Some(unit) = reader.advance()? {
         decoder.submit(unit, reader.packet(), &mut |event| lines.take(event))?;
-        if decoder.must_repeat() {
+        if threads > 1 && decoder.take_complaint() {
             return Ok(None);
         }
     }
     decoder.finish(&mut |event| lines.take(event))?;
-    Ok((!decoder.must_repeat()).then_some(lines.text))
+    let repeat = threads > 1 && decoder.take_complaint();
+    Ok((!repeat).then_some(lines.text))
 }
 
 struct Lines<'t> {

@@ -20,6 +20,19 @@ pub struct Decoder {
 // only used through `&mut self`.
 unsafe impl Send for Decoder {}
 
+/// What becomes of H.264 pictures that libavcodec does not count as recovered.
+///
+/// Note: it forgets to pass recovery on to pictures that come out by draining (FFmpeg 5.1:
+/// started at an open recovery point and drained at once, it withholds the pictures after it),
+/// so that they must be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrecovered {
+    /// As ffmpeg does by default.
+    Withheld,
+    /// They come too; those that do not come out by draining are flagged as damaged.
+    Delivered,
+}
+
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
@@ -51,7 +64,7 @@ impl Decoder {
     /// # Errors
     /// MEDIA_UNSUPPORTED where FFmpeg has no decoder, MEDIA_CORRUPT where the
     /// stream's header does not open one.
-    pub fn open(stream: &StreamInfo, threads: usize) -> Result<Self> {
+    pub fn open(stream: &StreamInfo, threads: usize, unrecovered: Unrecovered) -> Result<Self> {
         stream.check_decoder()?;
         // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
         unsafe {
@@ -75,6 +88,10 @@ impl Decoder {
                 ));
             }
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
+            let h264 = stream.is_codec(ffi::AVCodecID::AV_CODEC_ID_H264);
+            if h264 && unrecovered == Unrecovered::Delivered {
+                (*context).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as c_int;
+            }
             (*context).thread_count = c_int::try_from(threads.max(1)).unwrap_or(1);
             (*context).thread_type = ffi::FF_THREAD_FRAME as c_int;
             (*context).pkt_timebase = stream.raw_time_base();
@@ -99,9 +116,9 @@ impl Decoder {
         }
     }
 
-    /// Whether libavcodec logged an error about this decoder.
-    pub fn complained(&self) -> bool {
-        self.errors.load(Ordering::Relaxed) > 0
+    /// Whether libavcodec logged an error about this decoder since this was last asked.
+    pub fn take_complaint(&mut self) -> bool {
+        self.errors.swap(0, Ordering::Relaxed) > 0
     }
 
     /// Says that no packet follows, so that all frames come out.

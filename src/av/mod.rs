@@ -15,7 +15,7 @@ use std::ffi::c_int;
 
 use ffmpeg_next::ffi;
 
-pub use decoder::{Decoder, Delivered, Sent};
+pub use decoder::{Decoder, Delivered, Sent, Unrecovered};
 pub use frame::Frame;
 pub use input::{Input, Packet, StreamInfo};
 

@@ -8,6 +8,8 @@ mod software;
 
 pub use software::Software;
 
+pub use crate::av::Unrecovered;
+
 use crate::av::{Frame, Packet};
 use crate::error::Result;
 
@@ -32,7 +34,7 @@ pub trait Decode: Send {
     /// Delivers everything still held and forgets it: the next unit must be a cut point.
     fn finish(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()>;
 
-    /// Whether its results can differ from one run to the next because damage was met on several
-    /// threads: decode again on one.
-    fn must_repeat(&self) -> bool;
+    /// Whether damage was met in any way since this was last asked: a refusal, a flagged picture
+    /// or a logged error. What was decoded may then depend on threads and on where decoding began.
+    fn take_complaint(&mut self) -> bool;
 }

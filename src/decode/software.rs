@@ -1,12 +1,11 @@
 //! libavcodec as a decoder.
 
 use super::{Decode, Event};
-use crate::av::{Decoder, Delivered, Frame, Packet, Sent, StreamInfo};
+use crate::av::{Decoder, Delivered, Frame, Packet, Sent, StreamInfo, Unrecovered};
 use crate::error::{Error, Result};
 
 pub struct Software {
     decoder: Decoder,
-    threads: usize,
     /// The unit given last, to which damage without a picture is ascribed.
     latest: u32,
     refused: bool,
@@ -15,10 +14,9 @@ pub struct Software {
 impl Software {
     /// # Errors
     /// As [`Decoder::open`].
-    pub fn open(stream: &StreamInfo, threads: usize) -> Result<Self> {
+    pub fn open(stream: &StreamInfo, threads: usize, unrecovered: Unrecovered) -> Result<Self> {
         Ok(Software {
-            decoder: Decoder::open(stream, threads)?,
-            threads,
+            decoder: Decoder::open(stream, threads, unrecovered)?,
             latest: 0,
             refused: false,
         })
@@ -84,7 +82,7 @@ impl Decode for Software {
         Ok(())
     }
 
-    fn must_repeat(&self) -> bool {
-        self.threads > 1 && (self.refused || self.decoder.complained())
+    fn take_complaint(&mut self) -> bool {
+        self.decoder.take_complaint() | std::mem::take(&mut self.refused)
     }
 }

@@ -61,10 +61,12 @@ pub fn segments(cuts: &[Cut], wanted: impl IntoIterator<Item = Shown>) -> Vec<Se
     merged
 }
 
-/// Where decoding for a picture starts.
+/// Where decoding for a picture starts. One with the very pts of a cut point may be a leading
+/// picture of it.
 pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
     let behind = cuts.partition_point(|cut| cut.unit <= shown.unit);
-    let own = cuts[..behind].iter().rev().find(|cut| cut.pts <= shown.pts);
+    let begins = |cut: &&Cut| cut.pts < shown.pts || cut.unit == shown.unit;
+    let own = cuts[..behind].iter().rev().find(begins);
     own.or(cuts.first()).map_or(0, |cut| cut.unit)
 }
 
@@ -158,6 +160,12 @@ mod tests {
             wanted: vec![11, 13],
         };
         assert_eq!(segments(&CUTS, [shown(11, 11), shown(14, 13)]), [both]);
+    }
+
+    #[test]
+    fn a_picture_with_the_pts_of_a_cut_point_is_decoded_from_the_one_before() {
+        assert_eq!(start(&CUTS, &shown(12, 10)), 10);
+        assert_eq!(start(&CUTS, &shown(12, 11)), 0);
     }
 
     #[test]

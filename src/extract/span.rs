@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
-use crate::decode::{Decode, Event, Software};
-use crate::demux::{Track, UnitReader};
+use crate::decode::{Decode, Event, Software, Unrecovered};
+use crate::demux::{Track, Unit, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::develop::{Developer, Development};
 use crate::extract::engine::Shared;
@@ -133,6 +133,9 @@ impl SpanRun {
     }
 
     fn first_tasks(self: &Arc<Self>, workers: usize) -> Vec<DecodeTask> {
+        if self.media.track.gradual {
+            return vec![self.whole_task(1)];
+        }
         if !self.media.track.has_pts || self.job.parameters.dedup.is_some() {
             return vec![self.whole_task(workers)];
         }
@@ -140,8 +143,15 @@ impl SpanRun {
             .wanted
             .iter()
             .map(|w| self.media.track.index.shown[w.shown]);
-        let dealt = tasks(segments(&self.media.track.cuts, shown), workers);
-        let threads = if dealt.len() >= workers {
+        let units = &self.media.track.units;
+        let mut needed = segments(&self.media.track.cuts, shown);
+        for segment in &mut needed {
+            segment.until = with_second_field(units, segment.until);
+        }
+        let dealt = tasks(needed, workers);
+        let open = |segment: &Segment| units.get(segment.from as usize).is_some_and(Unit::open);
+        // On several threads an error cannot be told to be one of an open start (`Decoding::take`).
+        let threads = if dealt.len() >= workers || dealt.iter().flatten().any(open) {
             1
         } else {
             workers.div_ceil(dealt.len().max(1))
@@ -168,10 +178,14 @@ impl SpanRun {
             let from = own.iter().map(|shown| start(&track.cuts, shown)).min();
             (
                 from.unwrap_or(0),
-                own.iter().map(|shown| shown.unit).max().unwrap_or(0),
+                with_second_field(
+                    &track.units,
+                    own.iter().map(|shown| shown.unit).max().unwrap_or(0),
+                ),
             )
         } else {
-            (0, last_unit)
+            let first = track.units.iter().position(Unit::cut).unwrap_or(0);
+            (first as u32, last_unit)
         };
         let wanted = (from..=until).collect();
         DecodeTask {
@@ -211,9 +225,18 @@ impl SpanRun {
         developer: &mut Developer,
     ) {
         let span = task.span.clone();
+        // Under dedup pictures must not overtake each other. Of damaged ones libavcodec leaves parts as
+        // the buffer's last user left them (seen with HEVC), so that buffers must come back in order.
+        let single = task.mode == Mode::Whole { threads: 1 };
+        let in_order = single || span.job.parameters.dedup.is_some();
         let mut deliver = |picture: PictureTask| {
             span.pending.fetch_add(1, Ordering::SeqCst);
-            if let Some(picture) = shared.offer(picture) {
+            let own = if in_order {
+                Some(picture)
+            } else {
+                shared.offer(picture)
+            };
+            if let Some(picture) = own {
                 SpanRun::develop(picture, developer);
                 // Never the last part: the task itself is still pending.
                 span.pending.fetch_sub(1, Ordering::SeqCst);
@@ -358,6 +381,13 @@ impl SpanRun {
     }
 }
 
+/// The unit, or the one after it where that belongs to the same picture.
+fn with_second_field(units: &[Unit], unit: u32) -> u32 {
+    let next = unit.saturating_add(1);
+    let pair = units.get(next as usize).is_some_and(Unit::second_field);
+    if pair { next } else { unit }
+}
+
 fn places_of(delivered: &[bool], value: bool) -> Vec<usize> {
     (0..delivered.len())
         .filter(|place| delivered[*place] == value)
@@ -402,6 +432,11 @@ struct Decoding<'a> {
     task: &'a DecodeTask,
     reader: &'a mut UnitReader,
     decoder: &'a mut Software,
+    segment: &'a Segment,
+    /// The unit before was given to the decoder.
+    fed: bool,
+    /// Within the pictures up to the first cut point after an open start.
+    open_start: bool,
     /// Pictures delivered so far: how a track without timestamps numbers them.
     count: u32,
     /// Places in `shown` that damage reaches.
@@ -415,14 +450,17 @@ impl<'a> Decoding<'a> {
             Mode::Sparse { threads } | Mode::Whole { threads } => threads,
         };
         let media = &task.span.media;
+        // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
+        // with them their count: one that decodes everything is always new.
+        let whole = matches!(task.mode, Mode::Whole { .. });
         let kept = decoders.open.take().filter(|(track, open_threads, _, _)| {
-            Arc::ptr_eq(track, &media.track) && *open_threads == threads
+            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
         });
         let kept = match kept {
             Some(kept) => kept,
             None => {
                 let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
-                let decoder = Software::open(&media.track.info, threads)?;
+                let decoder = Software::open(&media.track.info, threads, Unrecovered::Delivered)?;
                 (media.track.clone(), threads, reader, decoder)
             }
         };
@@ -432,6 +470,12 @@ impl<'a> Decoding<'a> {
             task,
             reader,
             decoder,
+            segment: task
+                .task
+                .first()
+                .ok_or_else(|| Error::internal("a task decodes nothing"))?,
+            open_start: false,
+            fed: false,
             count: 0,
             damaged: 0..0,
             last_picture: Instant::now(),
@@ -441,6 +485,8 @@ impl<'a> Decoding<'a> {
     fn run(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
         let task = self.task;
         for segment in &task.task {
+            self.segment = segment;
+            self.open_start = self.unit(segment.from).is_some_and(Unit::open);
             self.reader.go_to(segment.from)?;
             self.feed(segment, deliver)?;
             self.finish(deliver)?;
@@ -461,10 +507,13 @@ impl<'a> Decoding<'a> {
                 break;
             };
             let known = self.span.media.track.units.get(unit as usize);
+            self.open_start &= unit == segment.from || !known.is_some_and(Unit::cut);
             let needed = matches!(self.task.mode, Mode::Whole { .. })
                 || segment.wants(unit)
                 || !known.is_some_and(|u| u.disposable());
-            if !needed {
+            let goes_with_first = known.is_some_and(Unit::second_field);
+            self.fed = if goes_with_first { self.fed } else { needed };
+            if !self.fed {
                 continue;
             }
             if known.is_some_and(|u| u.corrupt()) {
@@ -502,12 +551,30 @@ impl<'a> Decoding<'a> {
         for event in events {
             match event {
                 Event::Picture { unit, frame } => self.picture(unit, frame, deliver),
+                Event::Refused { unit } if self.left_out(unit) => {}
                 Event::Refused { .. } => self.report_damage(),
             }
         }
-        if self.decoder.must_repeat() {
+        // Pictures up to the next cut point may miss what was before an open start, and libavcodec
+        // says so in errors that concern none of the wanted ones.
+        let complained = self.decoder.take_complaint() && !self.open_start;
+        if complained && !self.single() {
             self.report_damage();
         }
+    }
+
+    fn unit(&self, unit: u32) -> Option<&'a Unit> {
+        self.span.media.track.units.get(unit as usize)
+    }
+
+    /// Leading pictures of the cut point where decoding began, unless they are wanted from there.
+    fn left_out(&self, unit: u32) -> bool {
+        let pts = |unit| self.unit(unit).and_then(|known| known.pts);
+        let leads = pts(unit)
+            .zip(pts(self.segment.from))
+            .is_some_and(|(own, from)| own < from);
+        let wanted = self.segment.wants(unit) && self.span.by_unit.contains_key(&unit);
+        self.span.media.track.has_pts && leads && !wanted
     }
 
     fn picture(&mut self, unit: u32, frame: Frame, deliver: &mut dyn FnMut(PictureTask)) {
@@ -518,6 +585,9 @@ impl<'a> Decoding<'a> {
             self.count
         };
         self.count += 1;
+        if self.left_out(unit) {
+            return;
+        }
         if frame.damaged() {
             self.report_damage();
             self.mark_damage(key);
@@ -535,13 +605,18 @@ impl<'a> Decoding<'a> {
             frame,
             damaged,
         });
+        // Waiting for the store is no stall of the decoder.
+        self.last_picture = Instant::now();
+    }
+
+    fn single(&self) -> bool {
+        self.task.mode == Mode::Whole { threads: 1 }
     }
 
     /// Damage outside the one thread that decodes everything calls for that.
     fn report_damage(&mut self) {
-        let single = self.task.mode == Mode::Whole { threads: 1 };
         let mut progress = self.span.progress();
-        if single {
+        if self.single() {
             progress.damage = true;
         } else {
             progress.must_repeat = true;
@@ -553,15 +628,21 @@ impl<'a> Decoding<'a> {
     /// A flagged picture and all later ones up to the next cut point are damaged.
     fn mark_damage(&mut self, key: u32) {
         let track = &self.span.media.track;
-        let from = if track.has_pts {
+        let shown = &track.index.shown;
+        let own = if track.has_pts {
             track.shown_of(key)
         } else {
             Some(key as usize)
         };
-        let Some(from) = from else { return };
-        let later = track.index.shown.get(from + 1..).unwrap_or(&[]);
+        // A picture that is not shown damages those after it all the same.
+        let pts = self.unit(key).and_then(|unit| unit.pts);
+        let after = pts.map(|pts| shown.partition_point(|s| s.pts <= pts));
+        let Some(from) = own.map(|own| own + 1).or(after) else {
+            return;
+        };
+        let later = shown.get(from..).unwrap_or(&[]);
         let length = later.iter().take_while(|shown| !shown.cut).count();
-        self.damaged = from..from + 1 + length;
+        self.damaged = own.unwrap_or(from)..from + length;
     }
 
     fn check_stall(&self) -> Result<()> {
