@@ -14,7 +14,13 @@ cargo build --release --locked --quiet
 s3_file=$(mktemp)
 .venv/bin/python tests/support/s3_server.py > "$s3_file" &
 s3_pid=$!
-trap 'kill "$s3_pid" 2>/dev/null || true; rm -f "$s3_file"' EXIT
+# Stores of the tests lie in memory where there is room: a thousand small commits each wait for the disk otherwise.
+scratch=$(mktemp -d)
+if [ "$(df --output=avail -B1G /dev/shm 2>/dev/null | tail -n1)" -ge 3 ] 2>/dev/null; then
+  rmdir "$scratch"
+  scratch=$(mktemp -d -p /dev/shm)
+fi
+trap 'kill "$s3_pid" 2>/dev/null || true; rm -rf "$s3_file" "$scratch"' EXIT
 for _ in $(seq 150); do
   [ -s "$s3_file" ] && break
   kill -0 "$s3_pid" 2>/dev/null || { echo "the S3 test server did not start" >&2; exit 1; }
@@ -27,4 +33,4 @@ export FRAMECACHE_TEST_S3
 echo "==> cargo test --release"
 cargo test --release --locked --quiet
 echo "==> pytest"
-.venv/bin/python -m pytest tests "$@"
+.venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "$@"
