@@ -10,6 +10,8 @@ mod frame;
 mod input;
 mod io;
 mod log;
+mod packet;
+mod stream;
 
 use std::ffi::c_int;
 
@@ -17,7 +19,9 @@ use ffmpeg_next::ffi;
 
 pub use decoder::{Decoder, Delivered, Sent, Unrecovered};
 pub use frame::Frame;
-pub use input::{Input, Packet, StreamInfo};
+pub use input::Input;
+pub use packet::Packet;
+pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};
 

@@ -109,7 +109,9 @@ fn sequence(bits: &mut Bits) -> Option<(u32, Sequence)> {
         if chroma_format == 3 {
             separate_planes = bits.take(1)? == 1;
         }
-        (bits.ue()?, bits.ue()?, bits.take(1)?);
+        bits.ue()?;
+        bits.ue()?;
+        bits.take(1)?;
         if bits.take(1)? == 1 {
             scaling_lists(bits, if chroma_format == 3 { 12 } else { 8 })?;
         }
@@ -118,14 +120,19 @@ fn sequence(bits: &mut Bits) -> Option<(u32, Sequence)> {
     match bits.ue()? {
         0 => drop(bits.ue()?),
         1 => {
-            (bits.take(1)?, bits.ue()?, bits.ue()?);
+            bits.take(1)?;
+            bits.ue()?;
+            bits.ue()?;
             for _ in 0..bits.ue()?.min(255) {
                 bits.ue()?;
             }
         }
         _ => {}
     }
-    (bits.ue()?, bits.take(1)?, bits.ue()?, bits.ue()?);
+    bits.ue()?;
+    bits.take(1)?;
+    bits.ue()?;
+    bits.ue()?;
     let frame_mbs_only = bits.take(1)? == 1;
     let sequence = Sequence {
         frame_num_bits,
@@ -205,7 +212,7 @@ impl<'a> Bits<'a> {
             }
         }
         let suffix = self.take(zeros)?;
-        Some(((1u32 << zeros) - 1).checked_add(suffix)?)
+        ((1u32 << zeros) - 1).checked_add(suffix)
     }
 
     /// se(v) (9.1.1).

@@ -13,9 +13,10 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::Sender;
 
 use crate::error::{Error, Result};
+use crate::extract::decoding::Decoders;
 use crate::extract::develop::Developer;
 use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
-use crate::extract::span::{DecodeTask, Decoders, PictureTask, SpanRun};
+use crate::extract::span::{DecodeTask, PictureTask, SpanRun};
 
 /// Pictures that may wait for each helping worker.
 const QUEUED_PER_HELPER: usize = 2;
@@ -111,9 +112,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, tasks: Vec<DecodeTask>) {
+    fn add(&self, tasks: Vec<DecodeTask>) {
         self.lock().decodes.extend(tasks);
         self.work.notify_all();
+    }
+
+    fn add_after(&self, more: Option<DecodeTask>) {
+        if let Some(task) = more {
+            self.add(vec![task]);
+        }
     }
 
     /// Hands a picture to a helper, or back where none is free to take it soon.
@@ -158,36 +165,29 @@ fn work(shared: &Shared) {
     let mut decoders = Decoders::default();
     while let Some(work) = shared.next() {
         match work {
-            Work::Picture(picture) => guarded(&picture.span.clone(), || {
-                SpanRun::develop(picture, &mut developer);
-                Vec::new()
-            })
-            .into_iter()
-            .for_each(|task| shared.add(vec![task])),
+            Work::Picture(picture) => {
+                let span = picture.span.clone();
+                let more = guarded(&span, || SpanRun::develop(picture, &mut developer));
+                shared.add_after(more);
+            }
             Work::Decode(task) => {
                 let span = task.span.clone();
                 let more = guarded(&span, || {
                     SpanRun::decode(task, shared, &mut decoders, &mut developer);
-                    Vec::new()
                 });
                 shared.decoded();
-                shared.add(more);
+                shared.add_after(more);
             }
         }
     }
 }
 
-/// Runs a part of a span; a panic in it fails the span, and the worker goes on. Gives the tasks that follow.
-fn guarded(span: &Arc<SpanRun>, part: impl FnOnce() -> Vec<DecodeTask>) -> Vec<DecodeTask> {
-    let mut more = match catch_unwind(AssertUnwindSafe(part)) {
-        Ok(more) => more,
-        Err(_) => {
-            span.fail(Error::internal(
-                "a worker panicked while it extracted the span",
-            ));
-            Vec::new()
-        }
-    };
-    more.extend(span.part_done());
-    more
+/// Runs a part of a span; a panic in it fails the span, and the worker goes on. Gives the task that follows.
+fn guarded(span: &Arc<SpanRun>, part: impl FnOnce()) -> Option<DecodeTask> {
+    if catch_unwind(AssertUnwindSafe(part)).is_err() {
+        span.fail(Error::internal(
+            "a worker panicked while it extracted the span",
+        ));
+    }
+    span.part_done()
 }

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
-use crate::decode::{Decode, Event, Software, Unrecovered};
-use crate::demux::{Track, Unit, UnitReader};
+use crate::demux::{Track, Unit};
 use crate::error::{Error, Reason, Result};
+use crate::extract::decoding::{Decoders, Decoding};
 use crate::extract::develop::{Developer, Development};
 use crate::extract::engine::Shared;
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
@@ -18,20 +17,17 @@ use crate::extract::segments::{Segment, Task, segments, start, tasks};
 use crate::media::facts::FrameFacts;
 use crate::timeline::samples::{Sample, check_source, of_span};
 
-/// A span ends after so long without a decoded picture.
-const STALL: Duration = Duration::from_secs(60);
-
 /// A wanted picture and the numbers it has.
-struct Wanted {
+pub(super) struct Wanted {
     /// Place in the index's `shown`.
-    shown: usize,
+    pub(super) shown: usize,
     /// Consecutive samples that show it.
-    samples: Vec<Sample>,
+    pub(super) samples: Vec<Sample>,
 }
 
 /// How a task decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     /// Only what the wanted pictures need, on so many frame threads.
     Sparse { threads: usize },
     /// Everything, in order; damage is marked. The way of damaged spans, and of tracks without
@@ -41,49 +37,43 @@ enum Mode {
 
 pub(super) struct DecodeTask {
     pub span: Arc<SpanRun>,
-    task: Task,
-    mode: Mode,
+    pub(super) task: Task,
+    pub(super) mode: Mode,
 }
 
 /// A picture to be developed.
 pub(super) struct PictureTask {
     pub span: Arc<SpanRun>,
-    place: usize,
-    frame: Frame,
-    damaged: bool,
-}
-
-/// What a worker keeps open between tasks.
-#[derive(Default)]
-pub(super) struct Decoders {
-    open: Option<(Arc<Track>, usize, UnitReader, Software)>,
+    pub(super) place: usize,
+    pub(super) frame: Frame,
+    pub(super) damaged: bool,
 }
 
 pub(super) struct SpanRun {
-    job: SpanJob,
-    media: SpanMedia,
-    wanted: Vec<Wanted>,
+    pub(super) job: SpanJob,
+    pub(super) media: SpanMedia,
+    pub(super) wanted: Vec<Wanted>,
     /// Place in `wanted` by the picture's unit (by its place in `shown` in tracks without timestamps).
-    by_unit: HashMap<u32, usize>,
-    events: Sender<SpanEvent>,
+    pub(super) by_unit: HashMap<u32, usize>,
+    pub(super) events: Sender<SpanEvent>,
     /// Tasks and pictures that are not done.
-    pending: AtomicUsize,
-    stop: AtomicBool,
-    decoded_units: AtomicU64,
-    progress: Mutex<Progress>,
+    pub(super) pending: AtomicUsize,
+    pub(super) stop: AtomicBool,
+    pub(super) decoded_units: AtomicU64,
+    pub(super) progress: Mutex<Progress>,
 }
 
 #[derive(Default)]
-struct Progress {
-    delivered: Vec<bool>,
+pub(super) struct Progress {
+    pub(super) delivered: Vec<bool>,
     /// Damage met by tasks that skip or have several threads: everything is decoded again.
-    must_repeat: bool,
+    pub(super) must_repeat: bool,
     /// The repeat is under way, or was never needed.
-    repeated: bool,
+    pub(super) repeated: bool,
     /// Damage was reported by the decoding that counts.
-    damage: bool,
-    error: Option<Error>,
-    ended: bool,
+    pub(super) damage: bool,
+    pub(super) error: Option<Error>,
+    pub(super) ended: bool,
 }
 
 impl SpanRun {
@@ -199,7 +189,7 @@ impl SpanRun {
         }
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         // Nothing that can panic runs under the lock.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,7 +204,7 @@ impl SpanRun {
         self.progress().error.get_or_insert(error);
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.events.is_closed()
     }
 
@@ -245,7 +235,7 @@ impl SpanRun {
         match Decoding::new(&task, decoders).and_then(|mut decoding| decoding.run(&mut deliver)) {
             Ok(()) => {}
             Err(error) => {
-                decoders.open = None;
+                decoders.close();
                 span.fail(error);
             }
         }
@@ -424,239 +414,4 @@ fn wanted_pictures(job: &SpanJob, track: &Track) -> Result<Vec<Wanted>> {
         }
     }
     Ok(wanted)
-}
-
-/// One task being decoded.
-struct Decoding<'a> {
-    span: &'a Arc<SpanRun>,
-    task: &'a DecodeTask,
-    reader: &'a mut UnitReader,
-    decoder: &'a mut Software,
-    segment: &'a Segment,
-    /// The unit before was given to the decoder.
-    fed: bool,
-    /// Within the pictures up to the first cut point after an open start.
-    open_start: bool,
-    /// Pictures delivered so far: how a track without timestamps numbers them.
-    count: u32,
-    /// Places in `shown` that damage reaches.
-    damaged: std::ops::Range<usize>,
-    last_picture: Instant,
-}
-
-impl<'a> Decoding<'a> {
-    fn new(task: &'a DecodeTask, decoders: &'a mut Decoders) -> Result<Self> {
-        let threads = match task.mode {
-            Mode::Sparse { threads } | Mode::Whole { threads } => threads,
-        };
-        let media = &task.span.media;
-        // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
-        // with them their count: one that decodes everything is always new.
-        let whole = matches!(task.mode, Mode::Whole { .. });
-        let kept = decoders.open.take().filter(|(track, open_threads, _, _)| {
-            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
-        });
-        let kept = match kept {
-            Some(kept) => kept,
-            None => {
-                let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
-                let decoder = Software::open(&media.track.info, threads, Unrecovered::Delivered)?;
-                (media.track.clone(), threads, reader, decoder)
-            }
-        };
-        let (_, _, reader, decoder) = decoders.open.insert(kept);
-        Ok(Decoding {
-            span: &task.span,
-            task,
-            reader,
-            decoder,
-            segment: task
-                .task
-                .first()
-                .ok_or_else(|| Error::internal("a task decodes nothing"))?,
-            open_start: false,
-            fed: false,
-            count: 0,
-            damaged: 0..0,
-            last_picture: Instant::now(),
-        })
-    }
-
-    fn run(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
-        let task = self.task;
-        for segment in &task.task {
-            self.segment = segment;
-            self.open_start = self.unit(segment.from).is_some_and(Unit::open);
-            self.reader.go_to(segment.from)?;
-            self.feed(segment, deliver)?;
-            self.finish(deliver)?;
-            if self.given_up() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn given_up(&self) -> bool {
-        self.span.stopped()
-    }
-
-    fn feed(&mut self, segment: &Segment, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
-        while self.reader.next_unit() <= segment.until && !self.given_up() {
-            let Some(unit) = self.reader.advance()? else {
-                break;
-            };
-            let known = self.span.media.track.units.get(unit as usize);
-            self.open_start &= unit == segment.from || !known.is_some_and(Unit::cut);
-            let needed = matches!(self.task.mode, Mode::Whole { .. })
-                || segment.wants(unit)
-                || !known.is_some_and(|u| u.disposable());
-            let goes_with_first = known.is_some_and(Unit::second_field);
-            self.fed = if goes_with_first { self.fed } else { needed };
-            if !self.fed {
-                continue;
-            }
-            if known.is_some_and(|u| u.corrupt()) {
-                self.report_damage();
-            }
-            self.submit(unit, deliver)?;
-            self.check_stall()?;
-        }
-        Ok(())
-    }
-
-    fn submit(&mut self, unit: u32, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
-        self.span.decoded_units.fetch_add(1, Ordering::Relaxed);
-        let mut ready = Vec::new();
-        self.decoder
-            .submit(unit, self.reader.packet(), &mut |event| {
-                ready.push(event);
-                Ok(())
-            })?;
-        self.take(ready, deliver);
-        Ok(())
-    }
-
-    fn finish(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
-        let mut ready = Vec::new();
-        self.decoder.finish(&mut |event| {
-            ready.push(event);
-            Ok(())
-        })?;
-        self.take(ready, deliver);
-        Ok(())
-    }
-
-    fn take(&mut self, events: Vec<Event>, deliver: &mut dyn FnMut(PictureTask)) {
-        for event in events {
-            match event {
-                Event::Picture { unit, frame } => self.picture(unit, frame, deliver),
-                Event::Refused { unit } if self.left_out(unit) => {}
-                Event::Refused { .. } => self.report_damage(),
-            }
-        }
-        // Pictures up to the next cut point may miss what was before an open start, and libavcodec
-        // says so in errors that concern none of the wanted ones.
-        let complained = self.decoder.take_complaint() && !self.open_start;
-        if complained && !self.single() {
-            self.report_damage();
-        }
-    }
-
-    fn unit(&self, unit: u32) -> Option<&'a Unit> {
-        self.span.media.track.units.get(unit as usize)
-    }
-
-    /// Leading pictures of the cut point where decoding began, unless they are wanted from there.
-    fn left_out(&self, unit: u32) -> bool {
-        let pts = |unit| self.unit(unit).and_then(|known| known.pts);
-        let leads = pts(unit)
-            .zip(pts(self.segment.from))
-            .is_some_and(|(own, from)| own < from);
-        let wanted = self.segment.wants(unit) && self.span.by_unit.contains_key(&unit);
-        self.span.media.track.has_pts && leads && !wanted
-    }
-
-    fn picture(&mut self, unit: u32, frame: Frame, deliver: &mut dyn FnMut(PictureTask)) {
-        self.last_picture = Instant::now();
-        let key = if self.span.media.track.has_pts {
-            unit
-        } else {
-            self.count
-        };
-        self.count += 1;
-        if self.left_out(unit) {
-            return;
-        }
-        if frame.damaged() {
-            self.report_damage();
-            self.mark_damage(key);
-        }
-        let Some(&place) = self.span.by_unit.get(&key) else {
-            return;
-        };
-        if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
-            return;
-        }
-        let damaged = self.damaged.contains(&self.span.wanted[place].shown);
-        deliver(PictureTask {
-            span: self.span.clone(),
-            place,
-            frame,
-            damaged,
-        });
-        // Waiting for the store is no stall of the decoder.
-        self.last_picture = Instant::now();
-    }
-
-    fn single(&self) -> bool {
-        self.task.mode == Mode::Whole { threads: 1 }
-    }
-
-    /// Damage outside the one thread that decodes everything calls for that.
-    fn report_damage(&mut self) {
-        let mut progress = self.span.progress();
-        if self.single() {
-            progress.damage = true;
-        } else {
-            progress.must_repeat = true;
-            drop(progress);
-            self.span.cancel();
-        }
-    }
-
-    /// A flagged picture and all later ones up to the next cut point are damaged.
-    fn mark_damage(&mut self, key: u32) {
-        let track = &self.span.media.track;
-        let shown = &track.index.shown;
-        let own = if track.has_pts {
-            track.shown_of(key)
-        } else {
-            Some(key as usize)
-        };
-        // A picture that is not shown damages those after it all the same.
-        let pts = self.unit(key).and_then(|unit| unit.pts);
-        let after = pts.map(|pts| shown.partition_point(|s| s.pts <= pts));
-        let Some(from) = own.map(|own| own + 1).or(after) else {
-            return;
-        };
-        let later = shown.get(from..).unwrap_or(&[]);
-        let length = later.iter().take_while(|shown| !shown.cut).count();
-        self.damaged = own.unwrap_or(from)..from + length;
-    }
-
-    fn check_stall(&self) -> Result<()> {
-        if self.last_picture.elapsed() < STALL {
-            return Ok(());
-        }
-        Err(Error::new(
-            Reason::ChunkStalled,
-            format!(
-                "no picture was decoded for {} s, chunk_id={}",
-                STALL.as_secs(),
-                self.span.job.row.chunk_id
-            ),
-        )
-        .hint("try again; if it stalls again, the video is damaged or the machine overloaded"))
-    }
 }

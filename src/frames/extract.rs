@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use crate::cache::Profile;
 use crate::cache::commit::Committed;
 use crate::cache::planned::{Planned, Row};
-use crate::cache::plans::{Claim, Claimed};
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
@@ -22,9 +21,7 @@ use crate::frames::library::blocking;
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
 };
-use crate::source::strip_credentials;
-use crate::timeline::plan::{ChunkError, ChunkSpec, Parameters, Plan, PlannedChunk};
-use crate::timeline::planner::Planner;
+use crate::timeline::plan::{ChunkError, Parameters, PlannedChunk};
 
 /// Frames that wait between the workers and the store, a span.
 const QUEUED_FRAMES: usize = 16;
@@ -65,119 +62,6 @@ impl Frames {
             profile.sweep_stale().await?;
         }
         Ok(run.summary(results, begun))
-    }
-
-    async fn claim(
-        &self,
-        profile: &Profile,
-        extraction: &Extraction,
-        sink: Sink<'_>,
-    ) -> Result<Claim> {
-        let stored = match extraction.replace {
-            Some(_) => None,
-            None => profile.load_plan().await?,
-        };
-        let Some((chunks, parameters)) = &extraction.asked else {
-            return match stored {
-                Some(plan) => Ok(Claim {
-                    plan,
-                    claimed: Claimed::Unchanged,
-                }),
-                None => Err(unknown(&extraction.timeline)),
-            };
-        };
-        let chunks = as_stored(chunks)?;
-        let parameters = parameters.clone().checked(&self.limits)?;
-        if let Some(plan) = stored
-            && self.is_planned(&plan, &chunks, &parameters).await?
-        {
-            return Ok(Claim {
-                plan,
-                claimed: Claimed::Unchanged,
-            });
-        }
-        let plan = self
-            .plan(chunks, parameters, extraction.skip_bad, sink)
-            .await?;
-        profile.claim_plan(&plan, extraction.replace).await
-    }
-
-    /// Whether the stored plan is of these very chunks: then nothing needs to be indexed to know it.
-    async fn is_planned(
-        &self,
-        stored: &Arc<Planned>,
-        chunks: &[ChunkSpec],
-        parameters: &Parameters,
-    ) -> Result<bool> {
-        let known = stored.plan();
-        let same = known.parameters.as_ref() == Some(parameters)
-            && known.chunks.len() == chunks.len()
-            && known
-                .chunks
-                .iter()
-                .zip(chunks)
-                .enumerate()
-                .all(|(n, (known, asked))| {
-                    let named = ChunkSpec {
-                        chunk_id: id_of(asked, n),
-                        ..asked.clone()
-                    };
-                    known.error.is_none() && known.spec == named
-                });
-        if !same {
-            return Ok(false);
-        }
-        let (library, stored) = (self.library.clone(), stored.clone());
-        blocking(move || {
-            let rows: HashMap<&str, _> = stored
-                .rows()
-                .iter()
-                .map(|row| (row.chunk_id.as_str(), row))
-                .collect();
-            for chunk in &stored.plan().chunks {
-                let row = rows.get(chunk.spec.chunk_id.as_str());
-                let now = library.identities(&chunk.spec)?;
-                if !row.is_some_and(|row| (&row.source, &row.init) == (&now.0, &now.1)) {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Indexes the chunks in order and plans them.
-    async fn plan(
-        &self,
-        chunks: Vec<ChunkSpec>,
-        parameters: Parameters,
-        skip_bad: bool,
-        sink: Sink<'_>,
-    ) -> Result<Plan> {
-        let mut planner = Planner::new(parameters, self.limits)?;
-        let total = chunks.len() as u64;
-        for (place, spec) in chunks.into_iter().enumerate() {
-            let chunk_id = id_of(&spec, place);
-            sink(Event::Progress(Progress {
-                stage: Stage::Index,
-                chunk_id: Some(chunk_id.clone()),
-                done: place as u64,
-                total,
-                media_seconds: 0.0,
-            }));
-            let (library, asked) = (self.library.clone(), spec.clone());
-            match blocking(move || library.track(&asked)).await {
-                Ok(media) => planner.push(spec, Ok(&media.track.index))?,
-                Err(error) if skip_bad && error.reason().is_recorded() => {
-                    planner.push(spec, Err(chunk_error(&error)))?;
-                }
-                Err(error) => {
-                    let id = (total > 1).then_some(chunk_id.as_str());
-                    return Err(in_chunk(error, &spec, id));
-                }
-            }
-        }
-        planner.finish()
     }
 }
 
@@ -481,47 +365,10 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
     Ok(rows)
 }
 
-/// Uris as plans keep them: absolute, without credentials.
-fn as_stored(chunks: &[ChunkSpec]) -> Result<Vec<ChunkSpec>> {
-    if chunks.is_empty() {
-        return Err(Error::field("there is nothing to extract: chunks is empty")
-            .hint("name at least one source"));
-    }
-    let stored = |spec: &ChunkSpec| ChunkSpec {
-        uri: strip_credentials(&spec.uri),
-        init_uri: spec.init_uri.as_deref().map(strip_credentials),
-        ..spec.clone()
-    };
-    Ok(chunks.iter().map(stored).collect())
-}
-
-fn id_of(spec: &ChunkSpec, place: usize) -> String {
-    if spec.chunk_id.is_empty() {
-        place.to_string()
-    } else {
-        spec.chunk_id.clone()
-    }
-}
-
 pub(super) fn chunk_error(error: &Error) -> ChunkError {
     ChunkError {
         reason: error.reason().name().to_owned(),
         message: error.message().to_owned(),
-    }
-}
-
-/// The error says which source it is about, and where there are several, which chunk.
-fn in_chunk(error: Error, spec: &ChunkSpec, chunk_id: Option<&str>) -> Error {
-    let chunk = chunk_id.map(|id| format!(" chunk_id={id}"));
-    let mut message = error.message().to_owned();
-    if !message.contains(&spec.uri) {
-        message += &format!(", source={}", spec.uri);
-    }
-    let hint = error.hint_text().map(str::to_owned);
-    let named = Error::new(error.reason(), message + &chunk.unwrap_or_default()).caused_by(error);
-    match hint {
-        Some(hint) => named.hint(hint),
-        None => named,
     }
 }
 
@@ -536,12 +383,4 @@ fn stops_everything(error: &Error) -> bool {
             | Reason::SourceChanged
     );
     !source && reason != Reason::ChunkStalled && reason.code() != Code::DataLoss
-}
-
-fn unknown(timeline: &str) -> Error {
-    Error::new(
-        Reason::TimelineNotFound,
-        format!("there is no plan of this timeline, timeline={timeline}"),
-    )
-    .hint("name its sources and a sampling")
 }

@@ -1,6 +1,7 @@
 //! The service itself: cache -> extract -> cache. What `rpc` and `cli` call; it
 //! knows no gRPC and no terminal.
 
+mod claim;
 mod collect;
 mod decode;
 mod extract;

@@ -1,0 +1,215 @@
+//! What a container says of one of its streams.
+
+use std::ffi::{CStr, c_int};
+use std::ptr::addr_of;
+
+use ffmpeg_next::ffi;
+
+use crate::error::{Error, Reason, Result};
+use crate::media::time::TimeBase;
+
+/// What a stream's header says: enough to open a decoder without the container.
+pub struct StreamInfo {
+    parameters: *mut ffi::AVCodecParameters,
+    pub index: u32,
+    pub time_base: TimeBase,
+    /// Frames a second, where the container knows.
+    pub average_rate: Option<(i32, i32)>,
+    pub real_rate: Option<(i32, i32)>,
+    /// Row-major 3x3 display matrix, 16.16 (2.30 in the last column), as in ISO/IEC 14496-12.
+    pub display_matrix: Option<[i32; 9]>,
+    pub attached_picture: bool,
+    pub is_video: bool,
+    /// In `time_base`.
+    pub duration: Option<i64>,
+    pub frames_stated: Option<u64>,
+}
+
+// SAFETY: the parameters are owned, and never written after creation.
+unsafe impl Send for StreamInfo {}
+// SAFETY: as above.
+unsafe impl Sync for StreamInfo {}
+
+impl StreamInfo {
+    /// # Safety
+    /// `stream` must belong to an open format context.
+    pub(super) unsafe fn copy(stream: *const ffi::AVStream) -> Option<Self> {
+        // SAFETY: by the caller; everything is copied out, the parameters deeply.
+        unsafe {
+            let s = &*stream;
+            let parameters = ffi::avcodec_parameters_alloc();
+            if parameters.is_null() || ffi::avcodec_parameters_copy(parameters, s.codecpar) < 0 {
+                return None;
+            }
+            let kind = addr_of!((*parameters).codec_type).cast::<c_int>().read();
+            Some(StreamInfo {
+                parameters,
+                index: s.index as u32,
+                time_base: TimeBase {
+                    num: s.time_base.num,
+                    den: s.time_base.den,
+                },
+                average_rate: positive(s.avg_frame_rate),
+                real_rate: positive(s.r_frame_rate),
+                display_matrix: display_matrix(stream),
+                attached_picture: s.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as c_int != 0,
+                is_video: kind == ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int,
+                duration: (s.duration > 0).then_some(s.duration),
+                frames_stated: u64::try_from(s.nb_frames).ok().filter(|n| *n > 0),
+            })
+        }
+    }
+
+    pub(super) fn parameters(&self) -> *const ffi::AVCodecParameters {
+        self.parameters
+    }
+
+    pub(super) fn raw_time_base(&self) -> ffi::AVRational {
+        ffi::AVRational {
+            num: self.time_base.num,
+            den: self.time_base.den,
+        }
+    }
+
+    fn raw(&self) -> &ffi::AVCodecParameters {
+        // SAFETY: owned and non-null.
+        unsafe { &*self.parameters }
+    }
+
+    pub fn is_codec(&self, id: ffi::AVCodecID) -> bool {
+        // SAFETY: read as an integer: a newer library may know codecs that this enum does not.
+        let raw = unsafe { addr_of!((*self.parameters).codec_id).cast::<c_int>().read() };
+        raw == id as c_int
+    }
+
+    /// FFmpeg's name of the codec, or the container's code for one that FFmpeg does not know.
+    pub fn codec_name(&self) -> String {
+        let raw = self.raw();
+        if self.is_codec(ffi::AVCodecID::AV_CODEC_ID_NONE) {
+            let code = raw.codec_tag.to_le_bytes();
+            return String::from_utf8_lossy(&code).escape_default().to_string();
+        }
+        // SAFETY: avcodec_get_name returns a static string for any id.
+        unsafe { CStr::from_ptr(ffi::avcodec_get_name(raw.codec_id)) }
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// # Errors
+    /// MEDIA_UNSUPPORTED where this FFmpeg has no decoder for the stream.
+    pub fn check_decoder(&self) -> Result<()> {
+        // SAFETY: a look-up in static tables.
+        if !unsafe { ffi::avcodec_find_decoder(self.raw().codec_id) }.is_null() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::MediaUnsupported,
+            format!(
+                "this FFmpeg has no decoder for the video, codec={}",
+                self.codec_name()
+            ),
+        )
+        .hint("install an FFmpeg that decodes it, or convert the video"))
+    }
+
+    /// Codec configuration (avcC, hvcC, or parameter sets in Annex B).
+    pub fn extradata(&self) -> &[u8] {
+        let raw = self.raw();
+        match usize::try_from(raw.extradata_size) {
+            Ok(size) if size > 0 && !raw.extradata.is_null() => {
+                // SAFETY: extradata holds that many bytes as long as the parameters live.
+                unsafe { std::slice::from_raw_parts(raw.extradata, size) }
+            }
+            _ => &[],
+        }
+    }
+
+    /// As the header states it, in pixels; 0 where unknown.
+    pub fn size(&self) -> (u32, u32) {
+        let raw = self.raw();
+        (raw.width.max(0) as u32, raw.height.max(0) as u32)
+    }
+
+    pub fn sample_aspect_ratio(&self) -> Option<(i32, i32)> {
+        positive(self.raw().sample_aspect_ratio)
+    }
+
+    pub fn bit_rate(&self) -> Option<u64> {
+        u64::try_from(self.raw().bit_rate)
+            .ok()
+            .filter(|rate| *rate > 0)
+    }
+
+    /// FFmpeg's name of the pixel format, where the header or the probe told it.
+    pub fn pixel_format(&self) -> Option<String> {
+        super::frame::format_name(self.raw().format)
+    }
+
+    /// Bits a sample, and chroma sampling (`4:2:0`, `gray`, `rgb`), where the pixel format is known.
+    pub fn samples(&self) -> Option<(u8, &'static str)> {
+        super::frame::format_samples(self.raw().format)
+    }
+
+    /// The codec's profile, by FFmpeg's name.
+    pub fn profile_name(&self) -> Option<String> {
+        // SAFETY: returns null or a static string for any value.
+        unsafe {
+            let name = ffi::avcodec_profile_name(self.raw().codec_id, self.raw().profile);
+            (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+        }
+    }
+
+    /// Matrix, range, primaries and transfer as H.273 code points.
+    pub fn colour_code_points(&self) -> [i32; 4] {
+        // SAFETY: read as integers, the file decides the values.
+        unsafe {
+            let p = self.parameters;
+            [
+                addr_of!((*p).color_space).cast::<c_int>().read(),
+                addr_of!((*p).color_range).cast::<c_int>().read(),
+                addr_of!((*p).color_primaries).cast::<c_int>().read(),
+                addr_of!((*p).color_trc).cast::<c_int>().read(),
+            ]
+        }
+    }
+
+    /// FFmpeg's field order: interlaced content by the header.
+    pub fn interlaced(&self) -> Option<bool> {
+        // SAFETY: as above.
+        match unsafe {
+            addr_of!((*self.parameters).field_order)
+                .cast::<c_int>()
+                .read()
+        } {
+            1 => Some(false),
+            2..=5 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for StreamInfo {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `copy`, freed once.
+        unsafe { ffi::avcodec_parameters_free(&mut self.parameters) };
+    }
+}
+
+fn positive(ratio: ffi::AVRational) -> Option<(i32, i32)> {
+    (ratio.num > 0 && ratio.den > 0).then_some((ratio.num, ratio.den))
+}
+
+/// # Safety
+/// `stream` must belong to an open format context.
+unsafe fn display_matrix(stream: *const ffi::AVStream) -> Option<[i32; 9]> {
+    // SAFETY: by the caller; side data is valid for its stated size.
+    unsafe {
+        let mut size = 0;
+        let data = ffi::av_stream_get_side_data(
+            stream,
+            ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
+            &mut size,
+        );
+        (!data.is_null() && size >= 36).then(|| data.cast::<[i32; 9]>().read_unaligned())
+    }
+}

@@ -1,0 +1,264 @@
+//! One task of a span being decoded: what is fed, what is delivered, what was damaged.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::av::Frame;
+use crate::decode::{Decode, Event, Software, Unrecovered};
+use crate::demux::{Track, Unit, UnitReader};
+use crate::error::{Error, Reason, Result};
+use crate::extract::segments::Segment;
+use crate::extract::span::{DecodeTask, Mode, PictureTask, SpanRun};
+
+/// A span ends after so long without a decoded picture.
+const STALL: Duration = Duration::from_secs(60);
+
+/// What a worker keeps open between tasks.
+#[derive(Default)]
+pub(super) struct Decoders {
+    open: Option<(Arc<Track>, usize, UnitReader, Software)>,
+}
+
+impl Decoders {
+    /// Forgets a decoder that failed.
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+}
+
+/// One task being decoded.
+pub(super) struct Decoding<'a> {
+    span: &'a Arc<SpanRun>,
+    task: &'a DecodeTask,
+    reader: &'a mut UnitReader,
+    decoder: &'a mut Software,
+    segment: &'a Segment,
+    /// The unit before was given to the decoder.
+    fed: bool,
+    /// Within the pictures up to the first cut point after an open start.
+    open_start: bool,
+    /// Pictures delivered so far: how a track without timestamps numbers them.
+    count: u32,
+    /// Places in `shown` that damage reaches.
+    damaged: Range<usize>,
+    last_picture: Instant,
+}
+
+impl<'a> Decoding<'a> {
+    pub fn new(task: &'a DecodeTask, decoders: &'a mut Decoders) -> Result<Self> {
+        let threads = match task.mode {
+            Mode::Sparse { threads } | Mode::Whole { threads } => threads,
+        };
+        let media = &task.span.media;
+        // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
+        // with them their count: one that decodes everything is always new.
+        let whole = matches!(task.mode, Mode::Whole { .. });
+        let kept = decoders.open.take().filter(|(track, open_threads, _, _)| {
+            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
+        });
+        let kept = match kept {
+            Some(kept) => kept,
+            None => {
+                let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
+                let decoder = Software::open(&media.track.info, threads, Unrecovered::Delivered)?;
+                (media.track.clone(), threads, reader, decoder)
+            }
+        };
+        let (_, _, reader, decoder) = decoders.open.insert(kept);
+        Ok(Decoding {
+            span: &task.span,
+            task,
+            reader,
+            decoder,
+            segment: task
+                .task
+                .first()
+                .ok_or_else(|| Error::internal("a task decodes nothing"))?,
+            open_start: false,
+            fed: false,
+            count: 0,
+            damaged: 0..0,
+            last_picture: Instant::now(),
+        })
+    }
+
+    pub fn run(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+        let task = self.task;
+        for segment in &task.task {
+            self.segment = segment;
+            self.open_start = self.unit(segment.from).is_some_and(Unit::open);
+            self.reader.go_to(segment.from)?;
+            self.feed(segment, deliver)?;
+            self.finish(deliver)?;
+            if self.given_up() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn given_up(&self) -> bool {
+        self.span.stopped()
+    }
+
+    fn feed(&mut self, segment: &Segment, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+        while self.reader.next_unit() <= segment.until && !self.given_up() {
+            let Some(unit) = self.reader.advance()? else {
+                break;
+            };
+            let known = self.span.media.track.units.get(unit as usize);
+            self.open_start &= unit == segment.from || !known.is_some_and(Unit::cut);
+            let needed = matches!(self.task.mode, Mode::Whole { .. })
+                || segment.wants(unit)
+                || !known.is_some_and(|u| u.disposable());
+            let goes_with_first = known.is_some_and(Unit::second_field);
+            self.fed = if goes_with_first { self.fed } else { needed };
+            if !self.fed {
+                continue;
+            }
+            if known.is_some_and(|u| u.corrupt()) {
+                self.report_damage();
+            }
+            self.submit(unit, deliver)?;
+            self.check_stall()?;
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, unit: u32, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+        self.span.decoded_units.fetch_add(1, Ordering::Relaxed);
+        let mut ready = Vec::new();
+        self.decoder
+            .submit(unit, self.reader.packet(), &mut |event| {
+                ready.push(event);
+                Ok(())
+            })?;
+        self.take(ready, deliver);
+        Ok(())
+    }
+
+    fn finish(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+        let mut ready = Vec::new();
+        self.decoder.finish(&mut |event| {
+            ready.push(event);
+            Ok(())
+        })?;
+        self.take(ready, deliver);
+        Ok(())
+    }
+
+    fn take(&mut self, events: Vec<Event>, deliver: &mut dyn FnMut(PictureTask)) {
+        for event in events {
+            match event {
+                Event::Picture { unit, frame } => self.picture(unit, frame, deliver),
+                Event::Refused { unit } if self.left_out(unit) => {}
+                Event::Refused { .. } => self.report_damage(),
+            }
+        }
+        // Pictures up to the next cut point may miss what was before an open start, and libavcodec
+        // says so in errors that concern none of the wanted ones.
+        let complained = self.decoder.take_complaint() && !self.open_start;
+        if complained && !self.single() {
+            self.report_damage();
+        }
+    }
+
+    fn unit(&self, unit: u32) -> Option<&'a Unit> {
+        self.span.media.track.units.get(unit as usize)
+    }
+
+    /// Leading pictures of the cut point where decoding began, unless they are wanted from there.
+    fn left_out(&self, unit: u32) -> bool {
+        let pts = |unit| self.unit(unit).and_then(|known| known.pts);
+        let leads = pts(unit)
+            .zip(pts(self.segment.from))
+            .is_some_and(|(own, from)| own < from);
+        let wanted = self.segment.wants(unit) && self.span.by_unit.contains_key(&unit);
+        self.span.media.track.has_pts && leads && !wanted
+    }
+
+    fn picture(&mut self, unit: u32, frame: Frame, deliver: &mut dyn FnMut(PictureTask)) {
+        self.last_picture = Instant::now();
+        let key = if self.span.media.track.has_pts {
+            unit
+        } else {
+            self.count
+        };
+        self.count += 1;
+        if self.left_out(unit) {
+            return;
+        }
+        if frame.damaged() {
+            self.report_damage();
+            self.mark_damage(key);
+        }
+        let Some(&place) = self.span.by_unit.get(&key) else {
+            return;
+        };
+        if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
+            return;
+        }
+        let damaged = self.damaged.contains(&self.span.wanted[place].shown);
+        deliver(PictureTask {
+            span: self.span.clone(),
+            place,
+            frame,
+            damaged,
+        });
+        // Waiting for the store is no stall of the decoder.
+        self.last_picture = Instant::now();
+    }
+
+    fn single(&self) -> bool {
+        self.task.mode == Mode::Whole { threads: 1 }
+    }
+
+    /// Damage outside the one thread that decodes everything calls for that.
+    fn report_damage(&mut self) {
+        let mut progress = self.span.progress();
+        if self.single() {
+            progress.damage = true;
+        } else {
+            progress.must_repeat = true;
+            drop(progress);
+            self.span.cancel();
+        }
+    }
+
+    /// A flagged picture and all later ones up to the next cut point are damaged.
+    fn mark_damage(&mut self, key: u32) {
+        let track = &self.span.media.track;
+        let shown = &track.index.shown;
+        let own = if track.has_pts {
+            track.shown_of(key)
+        } else {
+            Some(key as usize)
+        };
+        // A picture that is not shown damages those after it all the same.
+        let pts = self.unit(key).and_then(|unit| unit.pts);
+        let after = pts.map(|pts| shown.partition_point(|s| s.pts <= pts));
+        let Some(from) = own.map(|own| own + 1).or(after) else {
+            return;
+        };
+        let later = shown.get(from..).unwrap_or(&[]);
+        let length = later.iter().take_while(|shown| !shown.cut).count();
+        self.damaged = own.unwrap_or(from)..from + length;
+    }
+
+    fn check_stall(&self) -> Result<()> {
+        if self.last_picture.elapsed() < STALL {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::ChunkStalled,
+            format!(
+                "no picture was decoded for {} s, chunk_id={}",
+                STALL.as_secs(),
+                self.span.job.row.chunk_id
+            ),
+        )
+        .hint("try again; if it stalls again, the video is damaged or the machine overloaded"))
+    }
+}
