@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
-use crate::decode::{Decode, Event, Software, Unrecovered};
+use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Opener, Track, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::hex::hex;
@@ -33,7 +33,7 @@ pub fn framemd5(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<S
 /// None where damage was met on several threads.
 fn decode_all(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<Option<String>> {
     let mut reader = UnitReader::open(track.clone(), opener.clone())?;
-    let mut decoder = Software::open(&track.info, threads, Unrecovered::Withheld)?;
+    let mut decoder = Software::open(&track.info, threads, Purpose::Comparison)?;
     let mut lines = Lines::new(track);
     while let Some(unit) = reader.advance()? {
         decoder.submit(unit, reader.packet(), &mut |event| lines.take(event))?;

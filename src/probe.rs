@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::av::StreamInfo;
-use crate::decode::{Software, Unrecovered};
+use crate::decode::{Purpose, Software};
 use crate::demux::{self, Track};
 use crate::error::Result;
 use crate::frames::Library;
@@ -197,7 +197,7 @@ fn varies(shown: &[Shown]) -> bool {
 }
 
 fn backend(info: &StreamInfo) -> (Option<&'static str>, String) {
-    match Software::open(info, 1, Unrecovered::Withheld) {
+    match Software::open(info, 1, Purpose::Comparison) {
         Ok(_) => (Some("cpu"), "this build decodes on the CPU".to_owned()),
         Err(error) => (None, error.message().to_owned()),
     }

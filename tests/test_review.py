@@ -92,3 +92,10 @@ def test_field_pairs_are_one_frame_each(fc, clip):
     for n, fact in enumerate(facts[::9]):
         fc.extract(f"at{n}", path, "--at", f"{fact['timestamp']:.6f}", "--workers", 1)
         assert [f["sha256"] for f in fc.frames(f"at{n}")] == [fact["sha256"]]
+
+
+def test_a_picture_cropped_at_the_left_is_exactly_as_wide_as_shown(fc, open_gops, tmp_path):
+    path = tmp_path / "cropped.mp4"
+    make.ffmpeg("-i", open_gops, "-c", "copy", "-bsf:v", "h264_metadata=crop_left=10:crop_top=6:crop_right=4", path)
+    facts = fc.frames("cropped") if fc.extract("cropped", path, "--every", 20) else []
+    assert facts and {(f["width"], f["height"]) for f in facts} == {(146, 114)}

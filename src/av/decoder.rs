@@ -20,17 +20,19 @@ pub struct Decoder {
 // only used through `&mut self`.
 unsafe impl Send for Decoder {}
 
-/// What becomes of H.264 pictures that libavcodec does not count as recovered.
-///
-/// Note: it forgets to pass recovery on to pictures that come out by draining (FFmpeg 5.1:
-/// started at an open recovery point and drained at once, it withholds the pictures after it),
-/// so that they must be asked for.
+/// What the pictures are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unrecovered {
-    /// As ffmpeg does by default.
-    Withheld,
-    /// They come too; those that do not come out by draining are flagged as damaged.
-    Delivered,
+pub enum Purpose {
+    /// To be compared with ffmpeg's own: its defaults.
+    Comparison,
+    /// To be kept as frames.
+    ///
+    /// Note: libavcodec withholds H.264 pictures that it does not count as recovered, and forgets
+    /// to pass recovery on to those that come out by draining (FFmpeg 5.1: started at an open
+    /// recovery point and drained at once, it withholds the pictures after it). So all are asked
+    /// for; those that do not come out by draining are flagged as damaged. And it leaves a part of
+    /// what is cropped off at the left, for the sake of aligned rows, unless told that none need be.
+    Frames,
 }
 
 /// What became of a packet.
@@ -64,7 +66,7 @@ impl Decoder {
     /// # Errors
     /// MEDIA_UNSUPPORTED where FFmpeg has no decoder, MEDIA_CORRUPT where the
     /// stream's header does not open one.
-    pub fn open(stream: &StreamInfo, threads: usize, unrecovered: Unrecovered) -> Result<Self> {
+    pub fn open(stream: &StreamInfo, threads: usize, purpose: Purpose) -> Result<Self> {
         stream.check_decoder()?;
         // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
         unsafe {
@@ -88,9 +90,11 @@ impl Decoder {
                 ));
             }
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
-            let h264 = stream.is_codec(ffi::AVCodecID::AV_CODEC_ID_H264);
-            if h264 && unrecovered == Unrecovered::Delivered {
-                (*context).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as c_int;
+            if purpose == Purpose::Frames {
+                (*context).flags |= ffi::AV_CODEC_FLAG_UNALIGNED as c_int;
+                if stream.is_codec(ffi::AVCodecID::AV_CODEC_ID_H264) {
+                    (*context).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as c_int;
+                }
             }
             (*context).thread_count = c_int::try_from(threads.max(1)).unwrap_or(1);
             (*context).thread_type = ffi::FF_THREAD_FRAME as c_int;

@@ -181,9 +181,19 @@ impl Frame {
                 "the decoder delivers pictures upside down",
             ));
         };
-        // SAFETY: libavcodec allocates linesize * rows bytes for each plane (the last row
-        // is padded too), and the reference is held as long as self.
-        let data = unsafe { std::slice::from_raw_parts(data, stride * rows) };
+        // SAFETY: the frame is valid; a plane's buffer reference is null or as long as it says, and
+        // `data` lies in it. It is held as long as self.
+        let data = unsafe {
+            let plane = c_int::try_from(index).unwrap_or(c_int::MAX);
+            let buffer = ffi::av_frame_get_plane_buffer(frame.cast_mut(), plane);
+            let Some(buffer) = buffer.as_ref() else {
+                return Err(Error::internal("a decoded plane has no buffer"));
+            };
+            // Cropped at the left, the last row's padding can end beyond the buffer.
+            let end = buffer.data as usize + buffer.size;
+            let length = end.saturating_sub(data as usize);
+            std::slice::from_raw_parts(data, length.min(stride * rows))
+        };
         Ok(Plane { data, stride })
     }
 

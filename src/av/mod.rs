@@ -17,7 +17,7 @@ use std::ffi::c_int;
 
 use ffmpeg_next::ffi;
 
-pub use decoder::{Decoder, Delivered, Sent, Unrecovered};
+pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;
 pub use packet::Packet;

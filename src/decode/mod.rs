@@ -8,7 +8,7 @@ mod software;
 
 pub use software::Software;
 
-pub use crate::av::Unrecovered;
+pub use crate::av::Purpose;
 
 use crate::av::{Frame, Packet};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! libavcodec as a decoder.
 
 use super::{Decode, Event};
-use crate::av::{Decoder, Delivered, Frame, Packet, Sent, StreamInfo, Unrecovered};
+use crate::av::{Decoder, Delivered, Frame, Packet, Purpose, Sent, StreamInfo};
 use crate::error::{Error, Result};
 
 pub struct Software {
@@ -14,9 +14,9 @@ pub struct Software {
 impl Software {
     /// # Errors
     /// As [`Decoder::open`].
-    pub fn open(stream: &StreamInfo, threads: usize, unrecovered: Unrecovered) -> Result<Self> {
+    pub fn open(stream: &StreamInfo, threads: usize, purpose: Purpose) -> Result<Self> {
         Ok(Software {
-            decoder: Decoder::open(stream, threads, unrecovered)?,
+            decoder: Decoder::open(stream, threads, purpose)?,
             latest: 0,
             refused: false,
         })

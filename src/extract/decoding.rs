@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::av::Frame;
-use crate::decode::{Decode, Event, Software, Unrecovered};
+use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Track, Unit, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::segments::Segment;
@@ -62,7 +62,7 @@ impl<'a> Decoding<'a> {
             Some(kept) => kept,
             None => {
                 let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
-                let decoder = Software::open(&media.track.info, threads, Unrecovered::Delivered)?;
+                let decoder = Software::open(&media.track.info, threads, Purpose::Frames)?;
                 (media.track.clone(), threads, reader, decoder)
             }
         };
