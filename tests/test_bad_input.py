@@ -62,8 +62,9 @@ def test_a_file_cut_before_its_moov_is_media_corrupt(fc, clip):
     assert_refused(fc, 6, "truncated_moov.mp4", "--fps", "2", clip("truncated_moov.mp4"))
 
 
-def test_an_audio_only_file_is_media_unsupported(fc, clip):
-    assert_refused(fc, 5, "audio_only.m4a", "--fps", "2", clip("audio_only.m4a"))
+@pytest.mark.parametrize("name", make.AUDIO)
+def test_an_audio_only_file_is_media_unsupported(fc, clip, name):
+    assert_refused(fc, 5, name, "--fps", "2", clip(name))
 
 
 def test_a_playlist_is_media_unsupported(fc, clip):

@@ -13,8 +13,10 @@ use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 
 /// Containers that are opened; playlists and anything that names other files is not among them.
+/// The last line's hold no video: they are opened to say so.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ivf,obu,h264,hevc,\
-mpegvideo,m4v,mjpeg,mxf,asf,ogg,nut,dv,yuv4mpegpipe,vc1,h263,gxf,rm,wtv,swf,vvc,av1,gif,apng";
+mpegvideo,m4v,mjpeg,mxf,asf,ogg,nut,dv,yuv4mpegpipe,vc1,h263,gxf,rm,wtv,swf,vvc,av1,gif,apng,\
+wav,w64,flac,aiff,caf,au";
 
 /// A container being read.
 pub struct Input {

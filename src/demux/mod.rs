@@ -38,7 +38,33 @@ pub fn open(mut source: Box<dyn ByteSource>) -> Result<Input> {
                 .hint("check that the file was written completely"),
         );
     }
-    Input::open(source)
+    match Input::open(source) {
+        // Formats that begin with nothing but a sync word are told from noise only here.
+        Err(error) if error.reason() == Reason::MediaCorrupt && is_audio(&head[..filled]) => {
+            Err(no_video())
+        }
+        opened => opened,
+    }
+}
+
+/// MPEG audio: an ID3 tag, or the sync word and a valid layer of a frame (ISO/IEC 11172-3, 2.4.1.3)
+/// or of an ADTS header (ISO/IEC 13818-7, 6.2).
+fn is_audio(head: &[u8]) -> bool {
+    match head {
+        [b'I', b'D', b'3', ..] => true,
+        [0xff, second, third, ..] => {
+            let adts = second & 0xf6 == 0xf0;
+            let layers = second & 0xe0 == 0xe0 && second & 0x06 != 0;
+            let rates = third >> 4 != 0xf && third >> 2 & 3 != 3;
+            adts || (layers && rates)
+        }
+        _ => false,
+    }
+}
+
+fn no_video() -> Error {
+    Error::new(Reason::MediaUnsupported, "the media has no video stream")
+        .hint("give a file that holds video")
 }
 
 fn refuse_playlist(head: &[u8]) -> Result<()> {
@@ -81,8 +107,7 @@ pub fn choose_stream(streams: Vec<StreamInfo>, wanted: Option<u32>) -> Result<St
             "the media has no such video stream, stream={index}"
         ))
         .hint(format!("its video streams are: {listed}")),
-        None => Error::new(Reason::MediaUnsupported, "the media has no video stream")
-            .hint("give a file that holds video"),
+        None => no_video(),
     })
 }
 

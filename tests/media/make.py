@@ -124,6 +124,8 @@ def field_pairs(target):
 
 DROP_SOME = ["-vf", "select='not(eq(mod(n\\,7)\\,3))'", "-fps_mode", "vfr"]
 
+AUDIO = ["audio_only.m4a", "audio_only.mp3", "audio_only.wav", "audio_only.flac", "audio_only.aac"]
+
 RECIPES = {
     # Codecs and containers.
     "h264_bframes.mp4": encoded(*X264, "-bf", "3", "-g", "12"),
@@ -191,7 +193,7 @@ RECIPES = {
     # Other streams beside the video.
     "cover_first.mp4": with_cover,
     "audio_first.mp4": with_audio,
-    "audio_only.m4a": lambda target: ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", target),
+    **{name: lambda target: ffmpeg("-f", "lavfi", "-i", "sine=duration=1", target) for name in AUDIO},
     # Bytes that are no video any more.
     "truncated_moov.mp4": bytes_of("h264_bframes.mp4", 0, 0.6),
     "cut_short.ts": bytes_of("h264.ts", 0, 0.6),
@@ -205,7 +207,7 @@ RECIPES = {
 }
 
 # Not decodable whole, or too long for suites that take every clip.
-SPECIAL = {"audio_only.m4a", "truncated_moov.mp4", "two_minutes.mp4", "ten_hours.mp4", "hd.mp4", "hd_long.mp4", "fragments", "tick.mp4"}
+SPECIAL = {*AUDIO, "truncated_moov.mp4", "two_minutes.mp4", "ten_hours.mp4", "hd.mp4", "hd_long.mp4", "fragments", "tick.mp4"}
 ORDINARY = sorted(set(RECIPES) - SPECIAL)
 
 
