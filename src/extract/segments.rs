@@ -74,7 +74,7 @@ pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
 /// together, and none so short that starting it would cost more than it decodes.
 pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
     const SHORTEST: u64 = 24;
-    const TASKS_PER_WORKER: u64 = 4;
+    const TASKS_PER_WORKER: u64 = 8;
     let total: u64 = segments.iter().map(Segment::len).sum();
     let share = (total / (workers as u64 * TASKS_PER_WORKER).max(1)).max(SHORTEST);
     let mut tasks: Vec<Task> = Vec::new();
