@@ -161,6 +161,13 @@ impl Error {
         }))
     }
 
+    /// The same failure in other words; reason and hint stay, and this one becomes the cause.
+    pub fn reworded(self, message: impl Into<String>) -> Self {
+        let mut reworded = Self::new(self.0.reason, message);
+        reworded.0.hint.clone_from(&self.0.hint);
+        reworded.caused_by(self)
+    }
+
     /// How to mend it, in one sentence.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());

@@ -82,13 +82,6 @@ impl Input {
             .into_owned()
     }
 
-    /// Microseconds.
-    pub fn duration_us(&self) -> Option<i64> {
-        // SAFETY: a plain field read.
-        let duration = unsafe { (*self.context).duration };
-        (duration > 0).then_some(duration)
-    }
-
     pub fn streams(&self) -> Vec<StreamInfo> {
         // SAFETY: nb_streams pointers are valid while the context is.
         unsafe {

@@ -142,12 +142,7 @@ pub fn naming_the_store(error: Error, settings: &Settings) -> Error {
     let endpoint = settings.endpoint.url.as_deref();
     let endpoint = endpoint.map_or(String::new(), |url| format!(" endpoint={url}"));
     let message = format!("{}, store={}{endpoint}", error.message(), settings.store);
-    let hint = error.hint_text().map(str::to_owned);
-    let named = Error::new(error.reason(), message).caused_by(error);
-    match hint {
-        Some(hint) => named.hint(hint),
-        None => named,
-    }
+    error.reworded(message)
 }
 
 /// Prints a value as one JSON document.

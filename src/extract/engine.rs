@@ -76,11 +76,6 @@ impl Engine {
         self.shared.workers
     }
 
-    /// Decoding tasks that no worker has taken yet: while there are some, another span need not be submitted.
-    pub fn waiting_tasks(&self) -> usize {
-        self.shared.lock().decodes.len()
-    }
-
     /// Starts a span; all that comes of it goes to `events`, `Ended` last. Dropping the
     /// receiver cancels the span.
     pub fn submit(&self, job: SpanJob, media: SpanMedia, events: Sender<SpanEvent>) {

@@ -159,12 +159,7 @@ fn in_chunk(error: Error, spec: &ChunkSpec, chunk_id: Option<&str>) -> Error {
     if !message.contains(&spec.uri) {
         message += &format!(", source={}", spec.uri);
     }
-    let hint = error.hint_text().map(str::to_owned);
-    let named = Error::new(error.reason(), message + &chunk.unwrap_or_default()).caused_by(error);
-    match hint {
-        Some(hint) => named.hint(hint),
-        None => named,
-    }
+    error.reworded(message + &chunk.unwrap_or_default())
 }
 
 fn unknown(timeline: &str) -> Error {
