@@ -41,6 +41,34 @@ pub enum Reason {
     Internal,
 }
 
+const ALL: [Reason; 25] = [
+    Reason::FieldInvalid,
+    Reason::RequestLimit,
+    Reason::TimelineNotFound,
+    Reason::FrameNotCached,
+    Reason::SourceNotFound,
+    Reason::StoreNotFound,
+    Reason::TokenInvalid,
+    Reason::SourceDenied,
+    Reason::StoreDenied,
+    Reason::PlanDiffers,
+    Reason::SourceChanged,
+    Reason::MediaUnsupported,
+    Reason::GpuUnavailable,
+    Reason::MediaLimit,
+    Reason::TimePastEnd,
+    Reason::MediaCorrupt,
+    Reason::ObjectCorrupt,
+    Reason::QueueFull,
+    Reason::MemoryBudget,
+    Reason::DiskFull,
+    Reason::StoreUnavailable,
+    Reason::SourceUnavailable,
+    Reason::ChunkStalled,
+    Reason::Cancelled,
+    Reason::Internal,
+];
+
 /// The gRPC code a reason travels under (google.rpc.Code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -87,6 +115,13 @@ impl Reason {
             Reason::Cancelled => "CANCELLED",
             Reason::Internal => "INTERNAL",
         }
+    }
+
+    /// The reason of that name; a limit is the request's unless `code` says otherwise.
+    pub fn named(name: &str, code: Code) -> Option<Reason> {
+        ALL.into_iter()
+            .filter(|reason| reason.name() == name)
+            .min_by_key(|reason| reason.code() != code)
     }
 
     pub fn code(self) -> Code {
@@ -148,6 +183,7 @@ struct Inner {
     reason: Reason,
     message: String,
     hint: Option<String>,
+    field: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -157,6 +193,7 @@ impl Error {
             reason,
             message: message.into(),
             hint: None,
+            field: None,
             source: None,
         }))
     }
@@ -165,12 +202,31 @@ impl Error {
     pub fn reworded(self, message: impl Into<String>) -> Self {
         let mut reworded = Self::new(self.0.reason, message);
         reworded.0.hint.clone_from(&self.0.hint);
+        reworded.0.field.clone_from(&self.0.field);
         reworded.caused_by(self)
     }
 
     /// How to mend it, in one sentence.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Which field of the request is to blame, by its path in the API's messages
+    /// (`sampling.fps`); the innermost caller that knows names it.
+    pub fn in_field(mut self, field: impl Into<String>) -> Self {
+        if self.0.field.is_none() {
+            self.0.field = Some(field.into());
+        }
+        self
+    }
+
+    /// The same, below another field: `fps` becomes `sampling.fps`.
+    pub fn below_field(mut self, parent: &str) -> Self {
+        self.0.field = Some(match self.0.field.take() {
+            Some(field) => format!("{parent}.{field}"),
+            None => parent.to_owned(),
+        });
         self
     }
 
@@ -193,6 +249,10 @@ impl Error {
 
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    pub fn field_path(&self) -> Option<&str> {
+        self.0.field.as_deref()
     }
 
     pub fn hint_text(&self) -> Option<&str> {

@@ -28,7 +28,8 @@ pub fn check_id(field: &str, id: &str) -> Result<()> {
     ))
     .hint(
         "an id has 1 to 128 of the characters A-Z a-z 0-9 . _ ~ - and starts with neither . nor -",
-    ))
+    )
+    .in_field(field))
 }
 
 impl Parameters {

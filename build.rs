@@ -1,0 +1,59 @@
+//! Compiles `proto/` into Rust, without protoc.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use protox::Compiler;
+use protox::file::{
+    ChainFileResolver, DescriptorSetFileResolver, GoogleFileResolver, IncludeFileResolver,
+};
+
+const PROTOS: [&str; 4] = [
+    "framecache/v1/frames.proto",
+    "framecache/v1/frame_service.proto",
+    "framecache/v1/overlay_service.proto",
+    "framecache/v1/media_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=build.rs");
+    let mut files = ChainFileResolver::new();
+    files.add(IncludeFileResolver::new(PathBuf::from("proto")));
+    files.add(DescriptorSetFileResolver::new(google_rpc()?));
+    files.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(files);
+    // Comments become docs; imports let reflection answer for google.rpc.Status too.
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(PROTOS)?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(
+        out.join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    generate(compiler.file_descriptor_set(), &out)
+}
+
+/// `google/rpc/*.proto`, under the paths by which everybody imports them.
+fn google_rpc() -> Result<prost_types::FileDescriptorSet, Box<dyn Error>> {
+    let mut set = prost_types::FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET)?;
+    for file in &mut set.file {
+        if file.package() == "google.rpc" && !file.name().contains('/') {
+            file.name = Some(format!("google/rpc/{}", file.name()));
+        }
+    }
+    Ok(set)
+}
+
+fn generate(files: prost_types::FileDescriptorSet, out: &Path) -> Result<(), Box<dyn Error>> {
+    tonic_prost_build::configure()
+        .out_dir(out)
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        // Payloads are handed on without a copy.
+        .bytes(".framecache.v1")
+        .compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! What the process counts, in the words of its `/metrics`. No label holds an id.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::error::{Error, Result};
+
+/// All counters of a process. Made once; shared by `Arc`.
+pub struct Metrics {
+    registry: Registry,
+    handled: Family<Handled, Counter<u64, AtomicU64>>,
+    handling: Family<Method, Histogram, Buckets>,
+    span_decodes: Family<SpanDecode, Counter<u64, AtomicU64>>,
+    fallbacks: Family<Fallback, Counter<u64, AtomicU64>>,
+    frames_served: Family<Served, Counter<u64, AtomicU64>>,
+    store_requests: Family<StoreRequest, Counter<u64, AtomicU64>>,
+    store_durations: Family<Operation, Histogram, Buckets>,
+    queue_depth: Family<Queue, Gauge<i64, AtomicI64>>,
+    memory_bytes: Family<Memory, Gauge<i64, AtomicI64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Handled {
+    grpc_service: String,
+    grpc_method: String,
+    grpc_code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    grpc_service: String,
+    grpc_method: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpanDecode {
+    backend: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Fallback {
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Served {
+    tier: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreRequest {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    queue: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Memory {
+    of: &'static str,
+}
+
+/// From a tenth of a millisecond to two minutes.
+#[derive(Debug, Clone, Copy)]
+struct Buckets;
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        const SECONDS: [f64; 13] = [
+            0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0,
+        ];
+        Histogram::new(SECONDS)
+    }
+}
+
+/// Where a served frame's bytes came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    Memory,
+    Store,
+    /// Decoded for this very answer.
+    Source,
+}
+
+/// How a span's decoding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanOutcome {
+    Ok,
+    Failed,
+    Cancelled,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::default(),
+            handled: Family::default(),
+            handling: Family::new_with_constructor(Buckets),
+            span_decodes: Family::default(),
+            fallbacks: Family::default(),
+            frames_served: Family::default(),
+            store_requests: Family::default(),
+            store_durations: Family::new_with_constructor(Buckets),
+            queue_depth: Family::default(),
+            memory_bytes: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    // Counters get their `_total` from the text format.
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("framecache_build", "This program", build);
+        r.register(
+            "grpc_server_handled",
+            "Calls that ended",
+            self.handled.clone(),
+        );
+        r.register(
+            "grpc_server_handling_seconds",
+            "Time until a call ended",
+            self.handling.clone(),
+        );
+        r.register(
+            "framecache_span_decodes",
+            "Spans decoded",
+            self.span_decodes.clone(),
+        );
+        r.register(
+            "framecache_fallbacks",
+            "Spans that another way was taken for than chosen",
+            self.fallbacks.clone(),
+        );
+        r.register(
+            "framecache_frames_served",
+            "Frames answered with their bytes",
+            self.frames_served.clone(),
+        );
+        r.register(
+            "framecache_store_requests",
+            "Requests to the store",
+            self.store_requests.clone(),
+        );
+        r.register(
+            "framecache_store_request_duration_seconds",
+            "Time of a request to the store",
+            self.store_durations.clone(),
+        );
+        r.register(
+            "framecache_queue_depth",
+            "What waits or runs now",
+            self.queue_depth.clone(),
+        );
+        r.register(
+            "framecache_memory_bytes",
+            "Bytes held now",
+            self.memory_bytes.clone(),
+        );
+    }
+
+    /// The whole of it in OpenMetrics' text format.
+    ///
+    /// # Errors
+    /// INTERNAL where it cannot be written.
+    pub fn text(&self) -> Result<String> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)
+            .map_err(|e| Error::internal("could not write the metrics").caused_by(e))?;
+        Ok(text)
+    }
+
+    /// A call that ended; `code` by its name in capitals (`OK`, `NOT_FOUND`).
+    pub fn call_ended(&self, (service, method): (&str, &str), code: &'static str, took: Duration) {
+        let (grpc_service, grpc_method) = (service.to_owned(), method.to_owned());
+        let labels = Method {
+            grpc_service: grpc_service.clone(),
+            grpc_method: grpc_method.clone(),
+        };
+        self.handling
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+        let labels = Handled {
+            grpc_service,
+            grpc_method,
+            grpc_code: code,
+        };
+        self.handled.get_or_create(&labels).inc();
+    }
+
+    pub fn span_decoded(&self, backend: &str, outcome: SpanOutcome) {
+        let outcome = match outcome {
+            SpanOutcome::Ok => "ok",
+            SpanOutcome::Failed => "failed",
+            SpanOutcome::Cancelled => "cancelled",
+        };
+        let labels = SpanDecode {
+            backend: backend.to_owned(),
+            outcome,
+        };
+        self.span_decodes.get_or_create(&labels).inc();
+    }
+
+    pub fn fell_back(&self, reason: &str) {
+        let labels = Fallback {
+            reason: reason.to_owned(),
+        };
+        self.fallbacks.get_or_create(&labels).inc();
+    }
+
+    pub fn frame_served(&self, tier: Tier) {
+        let tier = match tier {
+            Tier::Memory => "memory",
+            Tier::Store => "store",
+            Tier::Source => "source",
+        };
+        self.frames_served.get_or_create(&Served { tier }).inc();
+    }
+
+    /// `outcome`: `ok`, or why not in one word.
+    pub fn store_request(&self, operation: &'static str, outcome: &'static str, took: Duration) {
+        self.store_requests
+            .get_or_create(&StoreRequest { operation, outcome })
+            .inc();
+        self.store_durations
+            .get_or_create(&Operation { operation })
+            .observe(took.as_secs_f64());
+    }
+
+    /// What waits or runs in a queue now, to be moved up and down.
+    pub fn queue(&self, queue: &'static str) -> Gauge<i64, AtomicI64> {
+        self.queue_depth.get_or_create_owned(&Queue { queue })
+    }
+
+    /// Bytes held now, by whom.
+    pub fn memory(&self, of: &'static str) -> Gauge<i64, AtomicI64> {
+        self.memory_bytes.get_or_create_owned(&Memory { of })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_the_names_that_dashboards_were_built_on() {
+        let metrics = Metrics::new();
+        metrics.call_ended(
+            ("framecache.v1.FrameService", "GetFrames"),
+            "OK",
+            Duration::from_millis(2),
+        );
+        metrics.span_decoded("cpu", SpanOutcome::Ok);
+        metrics.fell_back("damage");
+        metrics.frame_served(Tier::Memory);
+        metrics.store_request("get", "ok", Duration::from_millis(1));
+        metrics.queue("spans").set(3);
+        metrics.memory("frames").set(5);
+        let text = metrics.text().unwrap();
+        for line in [
+            "grpc_server_handled_total{grpc_service=\"framecache.v1.FrameService\",grpc_method=\"GetFrames\",grpc_code=\"OK\"} 1",
+            "grpc_server_handling_seconds_count{",
+            "framecache_span_decodes_total{backend=\"cpu\",outcome=\"ok\"} 1",
+            "framecache_fallbacks_total{reason=\"damage\"} 1",
+            "framecache_frames_served_total{tier=\"memory\"} 1",
+            "framecache_store_requests_total{operation=\"get\",outcome=\"ok\"} 1",
+            "framecache_store_request_duration_seconds_bucket{",
+            "framecache_queue_depth{queue=\"spans\"} 3",
+            "framecache_memory_bytes{of=\"frames\"} 5",
+            "framecache_build_info{version=",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! FrameService: which file answers which method.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::rpc::status::status;
+use crate::rpc::v1::frame_service_server::FrameService;
+use crate::rpc::{Service, v1};
+
+/// What a streaming method answers.
+pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl FrameService for Service {
+    type ExtractFramesStream = Answers<v1::ExtractFramesResponse>;
+    type GetFramesStream = Answers<v1::GetFramesResponse>;
+    type GetTensorsStream = Answers<v1::GetTensorsResponse>;
+
+    async fn extract_frames(
+        &self,
+        request: Request<v1::ExtractFramesRequest>,
+    ) -> Result<Response<Self::ExtractFramesStream>, Status> {
+        let answers = self.extract_frames(request.into_inner());
+        answers.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn get_frames(
+        &self,
+        request: Request<v1::GetFramesRequest>,
+    ) -> Result<Response<Self::GetFramesStream>, Status> {
+        let answers = self.get_frames(request.into_inner());
+        answers.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn get_tensors(
+        &self,
+        request: Request<v1::GetTensorsRequest>,
+    ) -> Result<Response<Self::GetTensorsStream>, Status> {
+        let answers = self.get_tensors(request.into_inner());
+        answers.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn list_frames(
+        &self,
+        request: Request<v1::ListFramesRequest>,
+    ) -> Result<Response<v1::ListFramesResponse>, Status> {
+        let answer = self.list_frames(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<v1::GetTimelineRequest>,
+    ) -> Result<Response<v1::GetTimelineResponse>, Status> {
+        let answer = self.get_timeline(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn list_timelines(
+        &self,
+        request: Request<v1::ListTimelinesRequest>,
+    ) -> Result<Response<v1::ListTimelinesResponse>, Status> {
+        let answer = self.list_timelines(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn clear_timeline(
+        &self,
+        request: Request<v1::ClearTimelineRequest>,
+    ) -> Result<Response<v1::ClearTimelineResponse>, Status> {
+        let answer = self.clear_timeline(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn put_frames(
+        &self,
+        request: Request<Streaming<v1::PutFramesRequest>>,
+    ) -> Result<Response<v1::PutFramesResponse>, Status> {
+        let answer = self.put_frames(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+}

@@ -1,0 +1,44 @@
+//! The gRPC service: requests into calls of `frames` and `cache`, their results into messages.
+//! One file a method; `frame_service`, `overlay_service` and `media_service` say which.
+
+mod clear_timeline;
+pub mod convert;
+mod extract_frames;
+mod frame_service;
+mod get_frames;
+mod get_tensors;
+mod get_timeline;
+mod list_frames;
+mod list_timelines;
+mod media_service;
+mod overlay_service;
+mod put_frames;
+pub mod status;
+
+use std::sync::Arc;
+
+use crate::frames::Frames;
+
+/// Generated from `proto/framecache/v1`.
+#[allow(clippy::all, clippy::pedantic, rustdoc::all, missing_docs)]
+pub mod v1 {
+    tonic::include_proto!("framecache.v1");
+}
+
+/// All of it as descriptors, with comments, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Payload bytes in one message: a default client takes 4 MiB.
+pub const PART_BYTES: usize = 3 << 20;
+
+/// Implements all three services. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    frames: Arc<Frames>,
+}
+
+impl Service {
+    pub fn new(frames: Arc<Frames>) -> Self {
+        Service { frames }
+    }
+}

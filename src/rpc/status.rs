@@ -1,0 +1,170 @@
+//! Errors as google.rpc.Status: the code, one sentence, and details that programs read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prost::Message;
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt, pb};
+
+use crate::error::{Code, Error, Reason};
+use crate::timeline::plan::ChunkError;
+
+/// Of every ErrorInfo.
+pub const DOMAIN: &str = "framecache";
+/// Key of the hint in an ErrorInfo's metadata.
+pub const HINT: &str = "hint";
+
+/// How a call ends with this error. What only the server's operator may know stays in the log.
+pub fn status(error: &Error) -> Status {
+    log(error);
+    let code = tonic::Code::from_i32(error.reason().code() as i32);
+    Status::with_error_details(code, public_message(error), details(error))
+}
+
+/// The same inside a message.
+pub fn rpc_status(error: &Error) -> pb::Status {
+    in_message(status(error))
+}
+
+/// A kept failure inside a message.
+pub fn chunk_status(error: &ChunkError) -> pb::Status {
+    let reason = Reason::named(&error.reason, Code::FailedPrecondition);
+    let reason = reason.unwrap_or(Reason::MediaCorrupt);
+    rpc_status(&Error::new(reason, error.message.clone()))
+}
+
+fn in_message(status: Status) -> pb::Status {
+    // tonic carries the details as an encoded google.rpc.Status already.
+    pb::Status::decode(status.details()).unwrap_or_else(|_| pb::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    })
+}
+
+fn details(error: &Error) -> ErrorDetails {
+    let reason = error.reason();
+    let hint = error.hint_text().filter(|_| withheld(reason).is_none());
+    let hint = hint.map(|hint| (HINT.to_owned(), hint.to_owned()));
+    let mut details = ErrorDetails::new();
+    details.set_error_info(
+        reason.name(),
+        DOMAIN,
+        hint.into_iter().collect::<HashMap<_, _>>(),
+    );
+    if reason.code() == Code::InvalidArgument {
+        let field = error.field_path().unwrap_or_default();
+        details.add_bad_request_violation(field, error.message());
+    }
+    if let Some(delay) = retry_after(reason) {
+        details.set_retry_info(Some(delay));
+    }
+    details
+}
+
+/// Where time helps: how long to wait before the next attempt.
+fn retry_after(reason: Reason) -> Option<Duration> {
+    match reason {
+        Reason::QueueFull | Reason::MemoryBudget => Some(Duration::from_millis(500)),
+        Reason::StoreUnavailable | Reason::SourceUnavailable | Reason::ChunkStalled => {
+            Some(Duration::from_secs(2))
+        }
+        Reason::DiskFull => Some(Duration::from_secs(30)),
+        _ => None,
+    }
+}
+
+/// What a client may read: nothing of the store's whereabouts, no library's words.
+fn public_message(error: &Error) -> String {
+    match (withheld(error.reason()), error.hint_text()) {
+        (Some(instead), _) => instead.to_owned(),
+        (None, Some(hint)) => format!("{}; {hint}", error.message()),
+        (None, None) => error.message().to_owned(),
+    }
+}
+
+/// What is said in place of a message that is for the server's operator.
+fn withheld(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::StoreNotFound => "the server's store is not there",
+        Reason::StoreDenied => "the server may not use its store",
+        Reason::StoreUnavailable => "the server's store cannot be reached now",
+        Reason::DiskFull => "the server's store is full",
+        Reason::Internal => "the server failed; its log says more under this call's request id",
+        _ => return None,
+    })
+}
+
+fn log(error: &Error) {
+    let cause = || {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            causes.push(inner.to_string());
+            cause = inner.source();
+        }
+        causes.join(": ")
+    };
+    let reason = error.reason().name();
+    match error.reason() {
+        Reason::Internal => tracing::error!(reason, cause = cause(), "{error}"),
+        Reason::StoreNotFound
+        | Reason::StoreDenied
+        | Reason::StoreUnavailable
+        | Reason::DiskFull => {
+            tracing::warn!(reason, cause = cause(), "{error}");
+        }
+        _ => tracing::debug!(reason, cause = cause(), "{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_error_names_reason_field_and_hint() {
+        let error = Error::field("fps must be above 0: fps=0")
+            .hint("give frames a second")
+            .in_field("fps")
+            .below_field("sampling");
+        let status = status(&error);
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            ("FIELD_INVALID", DOMAIN)
+        );
+        assert_eq!(info.metadata[HINT], "give frames a second");
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "sampling.fps"
+        );
+        assert!(details.retry_info().is_none());
+        assert_eq!(
+            rpc_status(&error).message,
+            "fps must be above 0: fps=0; give frames a second"
+        );
+        assert_eq!(rpc_status(&error).details.len(), 2);
+    }
+
+    #[test]
+    fn what_only_the_operator_may_know_is_not_told_and_time_that_helps_is() {
+        let error = Error::new(Reason::StoreUnavailable, "could not list, root=/srv/secret")
+            .hint("check /srv/secret");
+        let status = status(&error);
+        assert!(!format!("{status:?}").contains("secret"), "{status:?}");
+        assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
+        assert!(status.get_details_retry_info().is_some());
+    }
+
+    #[test]
+    fn reasons_are_found_by_name_and_code() {
+        let limit = |code| Reason::named("LIMIT_EXCEEDED", code);
+        assert_eq!(limit(Code::InvalidArgument), Some(Reason::RequestLimit));
+        assert_eq!(limit(Code::FailedPrecondition), Some(Reason::MediaLimit));
+        assert_eq!(Reason::named("NONSENSE", Code::Internal), None);
+    }
+}
