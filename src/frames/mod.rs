@@ -9,6 +9,7 @@ mod library;
 mod request;
 mod serve;
 mod shown;
+mod sources;
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,9 +20,10 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use decode::{Decoded, Take};
-pub use library::Library;
+pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
-pub use serve::{Serving, again, place_of, recorded};
+pub use serve::{Serving, absent, again, place_of, recorded};
+pub use sources::SourceFinding;
 
 /// A cache, and the means to fill it. Made once a process.
 pub struct Frames {
