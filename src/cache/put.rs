@@ -73,6 +73,7 @@ impl Profile {
         self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
         self.put_all(over.into_iter().map(|(f, _)| f)).await?;
+        self.memory.forget(self);
         Ok(PutDone {
             record,
             frames: facts,
