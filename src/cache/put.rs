@@ -139,6 +139,7 @@ impl Profile {
         self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
         self.put_all(&over).await?;
+        self.memory.forget(self);
         Ok(PutDone {
             record,
             frames: facts,
