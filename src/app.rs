@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
 use crate::cache::memory::Memory;
+use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::error::{Error, Result};
 use crate::frames::Frames;
@@ -45,6 +46,22 @@ pub fn cache(settings: &Settings) -> Result<Cache> {
 pub fn frames(settings: &Settings) -> Result<Frames> {
     let cache = cache(settings)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
+    Ok(Frames::new(
+        cache,
+        sources,
+        settings.limits,
+        settings.workers,
+    ))
+}
+
+/// The service of a server: sources only where it allows them.
+///
+/// # Errors
+/// FIELD_INVALID as [`cache`], and for a source root that is no folder.
+pub fn served_frames(settings: &Settings, serve: &ServeSettings) -> Result<Frames> {
+    let cache = cache(settings)?;
+    let endpoint = serve.source_endpoint.clone();
+    let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     Ok(Frames::new(
         cache,
         sources,
