@@ -111,7 +111,7 @@ impl Profile {
     async fn adopt_legacy(&self) -> Result<()> {
         let listed = ListedFrames::read(&*self.store, &self.keys).await?;
         let reads = listed.frames.iter().map(|f| self.legacy_frame(f.seq));
-        let found: Vec<_> = stream::iter(reads)
+        let found: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
