@@ -12,6 +12,7 @@ mod request;
 mod select;
 mod serve;
 mod shown;
+mod sources;
 mod span;
 
 use std::sync::{Arc, OnceLock};
@@ -26,10 +27,11 @@ use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
 pub use decode::{Decoded, Take};
-pub use library::Library;
+pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};
-pub use serve::{OnMiss, Serving, again, place_of, recorded};
+pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
+pub use sources::SourceFinding;
 
 /// A cache, and the means to fill it. Made once a process; clones share everything.
 #[derive(Clone)]

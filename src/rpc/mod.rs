@@ -8,14 +8,18 @@ mod frame_service;
 mod get_frames;
 mod get_tensors;
 mod get_timeline;
+mod incoming;
 mod list_frames;
 mod list_timelines;
 mod media_service;
 mod overlay_service;
+mod overlays;
+pub mod parts;
 mod put_frames;
 mod reshape;
 mod selection;
 pub mod status;
+mod tokens;
 
 use crate::frames::Frames;
 

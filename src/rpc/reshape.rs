@@ -4,9 +4,8 @@ use bytes::Bytes;
 
 use crate::cache::read::Frame;
 use crate::error::{Error, Result};
-use crate::jpeg::decode_rgb;
+use crate::jpeg::{RawPicture, decode_rgb};
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
-use crate::png::{Pixels, jpeg_of_pixels};
 
 /// Sides of any picture.
 const MAX_SIDE: u32 = 16_384;
@@ -40,11 +39,11 @@ impl Reshape {
         for (field, side) in [("width", width), ("height", height)] {
             if side.is_some_and(|side| !(1..=MAX_SIDE).contains(&side)) {
                 let side = side.unwrap_or_default();
-                return Err(
-                    Error::field(format!("{field} must be 1 to {MAX_SIDE}: {field}={side}"))
-                        .hint("leave it out to keep the size")
-                        .in_field(field),
-                );
+                return Err(Error::field(format!(
+                    "{field} must be 1 to {MAX_SIDE}: {field}={side}"
+                ))
+                .hint("leave it out to keep the size")
+                .in_field(field));
             }
         }
         let asked = width.is_some() || height.is_some() || quality.is_some();
@@ -77,8 +76,14 @@ impl Reshape {
             picture = resize_rgb(&picture, &geometry)?;
         }
         let quality = self.quality.or(own).unwrap_or(DEFAULT_QUALITY);
+        let raw = RawPicture {
+            data: &picture.data,
+            width: picture.width,
+            height: picture.height,
+            samples: 3,
+        };
         Ok(Reshaped {
-            jpeg: jpeg_of_pixels(&Pixels::Rgb(picture), quality)?.into(),
+            jpeg: raw.jpeg(quality)?.into(),
             width: target.0 as u32,
             height: target.1 as u32,
         })
@@ -114,7 +119,12 @@ mod tests {
 
     #[test]
     fn one_side_alone_keeps_the_aspect() {
-        let target = |w, h| Reshape::asked(w, h, None).unwrap().unwrap().target(1920, 1080);
+        let target = |w, h| {
+            Reshape::asked(w, h, None)
+                .unwrap()
+                .unwrap()
+                .target(1920, 1080)
+        };
         assert_eq!(target(Some(640), None), (640, 360));
         assert_eq!(target(None, Some(270)), (480, 270));
         assert_eq!(target(Some(1), None), (1, 1));
