@@ -168,6 +168,49 @@ impl Reader {
         self.try_read(&view, seq, &mut remembered).await
     }
 
+    /// One frame's facts, or why there are none; its object is not looked for, but where there is
+    /// no plan. Missing frames have facts too.
+    ///
+    /// # Errors
+    /// As [`Reader::read_frame`].
+    pub async fn read_facts(&self, seq: u64) -> Result<Result<FrameFacts, Miss>> {
+        let Found { value, remembered } = self.find_view().await?;
+        let miss = match self.try_read_facts(&value, seq).await? {
+            Ok(facts) => return Ok(Ok(facts)),
+            Err(miss) => miss,
+        };
+        if !remembered || self.is_current(&value, &miss).await? {
+            return Ok(Err(miss));
+        }
+        let view = self.fresh_view().await?;
+        self.try_read_facts(&view, seq).await
+    }
+
+    async fn try_read_facts(&self, view: &View, seq: u64) -> Result<Result<FrameFacts, Miss>> {
+        match view {
+            View::Absent => Ok(Err(Miss::Absent)),
+            View::Legacy => Ok(self.read_legacy(seq).await?.map(|frame| frame.facts)),
+            View::Put(index) => Ok(index
+                .candidates(seq)
+                .first()
+                .cloned()
+                .ok_or(Miss::NotPlanned)),
+            View::Extracted(plan) => {
+                let Some(row) = plan.row_of(seq) else {
+                    return Ok(Err(Miss::NotPlanned));
+                };
+                let record = match self.record(row).await? {
+                    Ok(record) => record,
+                    Err(miss) => return Ok(Err(miss)),
+                };
+                Ok(match &record.outcome {
+                    Outcome::Failed(error) => Err(Miss::Failed(error.clone())),
+                    Outcome::Frames(_) => record.frame(seq).cloned().ok_or(Miss::DamagedRecord),
+                })
+            }
+        }
+    }
+
     /// Whether reading all put records again can be spared: no record was added.
     async fn is_current(&self, view: &View, miss: &Miss) -> Result<bool> {
         match (view, miss) {

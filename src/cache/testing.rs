@@ -199,6 +199,11 @@ pub fn cache_over(store: Arc<dyn Store>) -> Cache {
     Cache::new(store, Layout::new("cache").unwrap(), Memory::new(16 << 20))
 }
 
+/// Places of all rows.
+pub fn all_rows(plan: &Planned) -> Vec<usize> {
+    (0..plan.rows().len()).collect()
+}
+
 /// A reader of another process: it remembers nothing.
 pub fn elsewhere(profile: &Profile) -> Reader {
     let cache = cache_over(profile.store.clone());

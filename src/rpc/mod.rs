@@ -16,10 +16,10 @@ mod overlay_service;
 mod overlays;
 pub mod parts;
 mod put_frames;
+mod reshape;
+mod selection;
 pub mod status;
 mod tokens;
-
-use std::sync::Arc;
 
 use crate::frames::Frames;
 
@@ -38,11 +38,11 @@ pub const PART_BYTES: usize = 3 << 20;
 /// Implements all three services. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    frames: Arc<Frames>,
+    frames: Frames,
 }
 
 impl Service {
-    pub fn new(frames: Arc<Frames>) -> Self {
+    pub fn new(frames: Frames) -> Self {
         Service { frames }
     }
 }
