@@ -10,6 +10,9 @@ use crate::frames::Frames;
 use crate::source::SourcePolicy;
 use crate::store::{self, Location, StoreSpec};
 
+/// What a command keeps in memory: it reads each frame once, and some records again.
+const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
+
 /// The cache that the settings name. Touches no network.
 ///
 /// The part of `s3://bucket/prefix` behind the bucket is the first part of every
@@ -17,7 +20,7 @@ use crate::store::{self, Location, StoreSpec};
 ///
 /// # Errors
 /// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
-pub fn cache(settings: &Settings) -> Result<Cache> {
+fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
     let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
     let within = match &mut spec.location {
         Location::S3 { prefix, .. } => std::mem::take(prefix),
@@ -34,7 +37,7 @@ pub fn cache(settings: &Settings) -> Result<Cache> {
             .hint("give it behind the bucket or as --prefix"));
         }
     };
-    let memory = Memory::new(settings.memory);
+    let memory = Memory::new(memory_bytes);
     Ok(Cache::new(
         store::open(&spec)?,
         Layout::new(prefix)?,
@@ -44,7 +47,7 @@ pub fn cache(settings: &Settings) -> Result<Cache> {
 
 /// The service over that cache; sources are any that the user can read.
 pub fn frames(settings: &Settings) -> Result<Frames> {
-    let cache = cache(settings)?;
+    let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
     Ok(Frames::new(
         cache,
@@ -59,7 +62,7 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
 /// # Errors
 /// FIELD_INVALID as [`cache`], and for a source root that is no folder.
 pub fn served_frames(settings: &Settings, serve: &ServeSettings) -> Result<Frames> {
-    let cache = cache(settings)?;
+    let cache = cache(settings, serve.memory_bytes)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     Ok(Frames::new(
@@ -81,7 +84,7 @@ mod tests {
             prefix: prefix.map(str::to_owned),
             ..Flags::default()
         };
-        let cache = cache(&Settings::resolve(flags, |_| None)?)?;
+        let cache = cache(&Settings::resolve(flags, |_| None)?, COMMAND_MEMORY_BYTES)?;
         Ok(cache.profile("t", "default")?.keys().plan())
     }
 

@@ -52,9 +52,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
+    let metrics = Arc::new(Metrics::new());
     let server = Server {
-        frames: Arc::new(app::served_frames(settings, &serve)?),
-        metrics: Arc::new(Metrics::new()),
+        frames: app::served_frames(settings, &serve)?.with_metrics(metrics.clone()),
+        metrics,
         settings: serve,
     };
     let outcome = runtime.block_on(serve::run(server, &note));

@@ -332,7 +332,10 @@ mod tests {
         assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
         assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
         assert_eq!(settings.drain_timeout, Duration::from_secs(25));
-        assert_eq!((settings.max_calls, settings.memory_bytes), (512, 512 << 20));
+        assert_eq!(
+            (settings.max_calls, settings.memory_bytes),
+            (512, 512 << 20)
+        );
     }
 
     #[test]

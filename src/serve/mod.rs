@@ -26,7 +26,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// A server that was not started yet.
 pub struct Server {
     pub settings: ServeSettings,
-    pub frames: Arc<Frames>,
+    pub frames: Frames,
     pub metrics: Arc<Metrics>,
 }
 
@@ -44,7 +44,11 @@ pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings
 }
 
 pub fn start_log(_: LogFormat, verbose: bool) {
-    let default = if verbose { "framecache=debug" } else { "framecache=info" };
+    let default = if verbose {
+        "framecache=debug"
+    } else {
+        "framecache=info"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let _ = tracing_subscriber::fmt()
