@@ -64,7 +64,7 @@ pub fn start_log(_: LogFormat, verbose: bool) {
 pub async fn run(server: Server, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
     let listener = listen::bind(&server.settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
-    let service = Service::new((*server.frames).clone());
+    let service = Service::new(server.frames.clone());
     let routes = Routes::new(FrameServiceServer::new(service.clone()))
         .add_service(OverlayServiceServer::new(service.clone()))
         .add_service(MediaServiceServer::new(service));
