@@ -1,5 +1,6 @@
 //! Settings of `framecache serve`: flags over environment over the file's `[serve]` over defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -162,6 +163,15 @@ pub enum Listen {
     /// `HOST:PORT`, not yet looked up.
     Tcp(String),
     Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => f.write_str(address),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// A server's certificate, and whose clients it lets in.
@@ -332,7 +342,10 @@ mod tests {
         assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
         assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
         assert_eq!(settings.drain_timeout, Duration::from_secs(25));
-        assert_eq!((settings.max_calls, settings.memory_bytes), (512, 512 << 20));
+        assert_eq!(
+            (settings.max_calls, settings.memory_bytes),
+            (512, 512 << 20)
+        );
     }
 
     #[test]

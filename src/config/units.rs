@@ -86,7 +86,15 @@ mod tests {
         assert_eq!(millis("2m"), Ok(120_000));
         assert_eq!("512MiB".parse(), Ok(ByteSize(512 << 20)));
         assert_eq!("1000000".parse(), Ok(ByteSize(1_000_000)));
-        for wrong in ["", "25", "s", "-1s", "1.5s", "25 sec", "99999999999999999999s"] {
+        for wrong in [
+            "",
+            "25",
+            "s",
+            "-1s",
+            "1.5s",
+            "25 sec",
+            "99999999999999999999s",
+        ] {
             assert!(wrong.parse::<Period>().is_err(), "{wrong}");
         }
         for wrong in ["", "MiB", "1 MB", "-1", "18446744073709551615KiB"] {

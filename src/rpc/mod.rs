@@ -15,6 +15,8 @@ mod overlay_service;
 mod put_frames;
 pub mod status;
 
+pub use media_service::ServerInfo;
+
 use std::sync::Arc;
 
 use crate::frames::Frames;
@@ -35,10 +37,19 @@ pub const PART_BYTES: usize = 3 << 20;
 #[derive(Clone)]
 pub struct Service {
     frames: Arc<Frames>,
+    info: Arc<ServerInfo>,
 }
 
 impl Service {
     pub fn new(frames: Arc<Frames>) -> Self {
-        Service { frames }
+        Service {
+            frames,
+            info: Arc::default(),
+        }
+    }
+
+    /// The same, with what GetServerInfo answers.
+    pub fn with_info(self, info: Arc<ServerInfo>) -> Self {
+        Service { info, ..self }
     }
 }
