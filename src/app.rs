@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::av;
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
+use crate::cache::memory::Memory;
 use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::decode::CODECS;
@@ -18,6 +19,9 @@ use crate::source::SourcePolicy;
 use crate::store::metered::metered;
 use crate::store::{self, Location, Store, StoreSpec};
 
+/// What a command keeps in memory: it reads each frame once, and some records again.
+const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
+
 /// The cache that the settings name. Touches no network.
 ///
 /// The part of `s3://bucket/prefix` behind the bucket is the first part of every
@@ -25,13 +29,14 @@ use crate::store::{self, Location, Store, StoreSpec};
 ///
 /// # Errors
 /// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
-pub fn cache(settings: &Settings) -> Result<Cache> {
-    cache_over(settings, |store| store)
+fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
+    cache_over(settings, memory_bytes, |store| store)
 }
 
 /// As [`cache`], with something put around the store.
 fn cache_over(
     settings: &Settings,
+    memory_bytes: u64,
     around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
 ) -> Result<Cache> {
     let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
@@ -51,12 +56,13 @@ fn cache_over(
         }
     };
     let store = around(store::open(&spec)?);
-    Ok(Cache::new(store, Layout::new(prefix)?))
+    let memory = Memory::new(memory_bytes);
+    Ok(Cache::new(store, Layout::new(prefix)?, memory))
 }
 
 /// The service over that cache; sources are any that the user can read.
 pub fn frames(settings: &Settings) -> Result<Frames> {
-    let cache = cache(settings)?;
+    let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
     Ok(Frames::new(
         cache,
@@ -72,7 +78,8 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
 /// FIELD_INVALID as [`cache`], and for a source root that is no folder.
 pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
     let metrics = Arc::new(Metrics::new());
-    let cache = cache_over(settings, |store| metered(store, metrics.clone()))?;
+    let around = |store| metered(store, metrics.clone());
+    let cache = cache_over(settings, serve.memory_bytes, around)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     let frames = Frames::new(cache, sources, settings.limits, settings.workers);
@@ -82,7 +89,7 @@ pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
     };
     Ok(Server {
         settings: serve,
-        frames: Arc::new(frames),
+        frames: frames.with_metrics(metrics.clone()),
         metrics,
         info: Arc::new(info),
     })
@@ -146,7 +153,7 @@ mod tests {
             prefix: prefix.map(str::to_owned),
             ..Flags::default()
         };
-        let cache = cache(&Settings::resolve(flags, |_| None)?)?;
+        let cache = cache(&Settings::resolve(flags, |_| None)?, COMMAND_MEMORY_BYTES)?;
         Ok(cache.profile("t", "default")?.keys().plan())
     }
 

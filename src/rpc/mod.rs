@@ -8,12 +8,18 @@ mod frame_service;
 mod get_frames;
 mod get_tensors;
 mod get_timeline;
+mod incoming;
 mod list_frames;
 mod list_timelines;
 mod media_service;
 mod overlay_service;
+mod overlays;
+pub mod parts;
 mod put_frames;
+mod reshape;
+mod selection;
 pub mod status;
+mod tokens;
 
 pub use media_service::ServerInfo;
 
@@ -36,12 +42,12 @@ pub const PART_BYTES: usize = 3 << 20;
 /// Implements all three services. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    frames: Arc<Frames>,
+    frames: Frames,
     info: Arc<ServerInfo>,
 }
 
 impl Service {
-    pub fn new(frames: Arc<Frames>) -> Self {
+    pub fn new(frames: Frames) -> Self {
         Service {
             frames,
             info: Arc::default(),

@@ -1,5 +1,7 @@
 //! The server's log on stderr: text for people, or a JSON object a line.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::serve::LogFormat;
@@ -15,6 +17,7 @@ pub fn start(format: LogFormat, verbose: bool) {
         EnvFilter::try_from_env("FRAMECACHE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Text => log.try_init(),

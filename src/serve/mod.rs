@@ -63,7 +63,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// A server that was not started yet.
 pub struct Server {
     pub settings: ServeSettings,
-    pub frames: Arc<Frames>,
+    pub frames: Frames,
     pub metrics: Arc<Metrics>,
     pub info: Arc<ServerInfo>,
 }
