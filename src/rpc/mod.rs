@@ -21,6 +21,10 @@ mod selection;
 pub mod status;
 mod tokens;
 
+pub use media_service::ServerInfo;
+
+use std::sync::Arc;
+
 use crate::frames::Frames;
 
 /// Generated from `proto/framecache/v1`.
@@ -39,10 +43,19 @@ pub const PART_BYTES: usize = 3 << 20;
 #[derive(Clone)]
 pub struct Service {
     frames: Frames,
+    info: Arc<ServerInfo>,
 }
 
 impl Service {
     pub fn new(frames: Frames) -> Self {
-        Service { frames }
+        Service {
+            frames,
+            info: Arc::default(),
+        }
+    }
+
+    /// The same, with what GetServerInfo answers.
+    pub fn with_info(self, info: Arc<ServerInfo>) -> Self {
+        Service { info, ..self }
     }
 }
