@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -266,6 +265,7 @@ def test_frames_that_are_lost_come_back_through_a_server_or_fail_alone(fc, over,
     assert theirs.run("get", "t", "--seq", "3", "--out", "-").out == whole[3]
     (fc.folder("t") / "frames" / "3.jpg").unlink()
     (tmp_path / "clip.mp4").unlink()
+    theirs = over(fc)  # the first one has it in memory
     done = theirs.run("get", "t", "--seq", "2-4", "--out", tmp_path / "o", code=3)
     assert "seq=3" in done.err and sorted(p.name for p in (tmp_path / "o").iterdir()) == ["2.jpg", "4.jpg"]
     assert_same(fc, theirs, "get", "t", "--seq", "3", "--out", "-")
@@ -295,7 +295,7 @@ def test_a_store_and_a_server_exclude_each_other_and_flags_win_over_variables(ov
     both = run("--server", theirs.server, "--store", other.store)
     assert "choose one" in error_of(both, 2)
     assert "choose one" in error_of(run(FRAMECACHE_SERVER=theirs.server, FRAMECACHE_STORE=other.store), 2)
-    assert run(FRAMECACHE_SERVER=theirs.server).text.split() == ["t"] or run(FRAMECACHE_SERVER=theirs.server).text.startswith("t ")
+    assert run(FRAMECACHE_SERVER=theirs.server).text.startswith("t ")
     assert run("--store", other.store, FRAMECACHE_SERVER=theirs.server).text == ""
     assert run("--server", theirs.server, FRAMECACHE_STORE=other.store).text.startswith("t ")
 
