@@ -290,7 +290,7 @@ def mean_difference(a, b):
 
 
 def test_what_is_planned_and_not_there_is_extracted_left_out_or_refused_as_asked(service, v1, clip):
-    service.extract("t", clip("two_minutes.mp4"), sampling=v1.Sampling(fps="1"), plan_only=True)
+    planned = service.extract("t", clip("two_minutes.mp4"), sampling=v1.Sampling(fps="1"), plan_only=True)[0].plan.frames
     assert service.server.metric("framecache_span_decodes_total") == 0
     refused_items, summary = service.get("t", v1.Selection(sequences=[3]), on_miss=v1.ON_MISS_FAIL)
     assert (refused_items[0].reason, summary.failed) == ("FRAME_NOT_CACHED", 1)
@@ -301,9 +301,9 @@ def test_what_is_planned_and_not_there_is_extracted_left_out_or_refused_as_asked
     # One of its two spans, and no more.
     assert service.server.metric("framecache_span_decodes_total") == 1
     items, summary = service.get("t", on_miss=v1.ON_MISS_SKIP, payload=v1.PAYLOAD_NONE)
-    assert (len(items), summary.skipped) == (60, 60)
+    assert (len(items), summary.skipped) == (60, planned - 60)
     items, _ = service.get("t")
-    assert len(items) == 120 and service.server.metric("framecache_span_decodes_total") == 2
+    assert len(items) == planned and service.server.metric("framecache_span_decodes_total") == 2
 
 
 def test_a_time_extracts_only_the_span_that_shows_it(on_disk, v1, clip):

@@ -90,7 +90,18 @@ async fn answer(
 ) -> Response<Body> {
     let request_id = HeaderValue::from_str(&record.request_id);
     let mut response = match gate.admit(record.method.kind, request.headers()) {
-        Ok(permit) => served(&gate, routes, request, Held { record, _permit: permit }).await,
+        Ok(permit) => {
+            served(
+                &gate,
+                routes,
+                request,
+                Held {
+                    record,
+                    _permit: permit,
+                },
+            )
+            .await
+        }
         Err(status) => ended(record, *status),
     };
     if let Ok(request_id) = request_id {

@@ -55,7 +55,14 @@ impl Call {
         let permit = self.slots.clone().try_acquire_owned().ok();
         let clock = Clock::new(deadline, &self.stages);
         let inner = Body::new(Frames(frames.into()));
-        CallBody::new(inner, Held { record, _permit: permit }, clock)
+        CallBody::new(
+            inner,
+            Held {
+                record,
+                _permit: permit,
+            },
+            clock,
+        )
     }
 
     fn is_over_as(&self, code: &str) -> bool {
