@@ -26,4 +26,5 @@ pub mod rpc;
 pub mod sheet;
 pub mod source;
 pub mod store;
+pub mod tensor;
 pub mod timeline;
