@@ -104,16 +104,9 @@ fn tensors_are_what_numpy_and_pillow_make() {
         let mut out = vec![0xa5; recipe.frame_bytes(output).unwrap()];
         let transform = maker.make(&recipe, &picture, &mut out).unwrap();
         assert_eq!(hex(&Md5::digest(&out)), fields[19], "{line}");
-        let Transform {
-            scale_x,
-            scale_y,
-            offset_x,
-            offset_y,
-        } = transform;
-        for (ours, exact) in [scale_x, scale_y, offset_x, offset_y]
-            .into_iter()
-            .zip(&fields[15..])
-        {
+        let t = transform;
+        let ours = [t.scale_x, t.scale_y, t.offset_x, t.offset_y];
+        for (ours, exact) in ours.into_iter().zip(&fields[15..]) {
             assert!((ours - fraction(exact)).abs() < 1e-10, "{line}");
         }
         cases += 1;
@@ -150,7 +143,8 @@ fn a_crop_thinner_than_a_float_can_say_is_the_line_it_is_in() {
     let recipe = Recipe::new(spec).unwrap();
     let mut out = vec![0; 16_384 * 3];
     Maker::default().make(&recipe, &picture, &mut out).unwrap();
-    assert!(out.chunks_exact(3).all(|pixel| pixel == &out[..3]));
+    // As Pillow 13 gives it.
+    assert!(out.chunks_exact(3).all(|pixel| pixel == [181, 100, 12]));
 }
 
 #[test]
