@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
+use crate::cache::memory::Memory;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::error::{Error, Result};
 use crate::frames::Frames;
@@ -32,7 +33,12 @@ pub fn cache(settings: &Settings) -> Result<Cache> {
             .hint("give it behind the bucket or as --prefix"));
         }
     };
-    Ok(Cache::new(store::open(&spec)?, Layout::new(prefix)?))
+    let memory = Memory::new(settings.memory);
+    Ok(Cache::new(
+        store::open(&spec)?,
+        Layout::new(prefix)?,
+        memory,
+    ))
 }
 
 /// The service over that cache; sources are any that the user can read.

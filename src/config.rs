@@ -48,7 +48,12 @@ pub struct Settings {
     pub prefix: Option<String>,
     pub workers: usize,
     pub limits: Limits,
+    /// Bytes of frames and records kept in memory and in flight.
+    pub memory: u64,
 }
+
+/// A command reads each frame once; what it keeps are records.
+const DEFAULT_MEMORY: u64 = 256 << 20;
 
 impl File {
     /// # Errors
@@ -112,6 +117,7 @@ impl Settings {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),
                 frames: file.max_frames.unwrap_or(defaults.frames),
             },
+            memory: DEFAULT_MEMORY,
         })
     }
 }

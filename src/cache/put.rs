@@ -73,6 +73,7 @@ impl Profile {
         self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
         self.put_all(over.into_iter().map(|(f, _)| f)).await?;
+        self.memory.forget(self);
         Ok(PutDone {
             record,
             frames: facts,
@@ -110,7 +111,7 @@ impl Profile {
     async fn adopt_legacy(&self) -> Result<()> {
         let listed = ListedFrames::read(&*self.store, &self.keys).await?;
         let reads = listed.frames.iter().map(|f| self.legacy_frame(f.seq));
-        let found: Vec<_> = stream::iter(reads)
+        let found: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;

@@ -39,7 +39,7 @@ impl PutIndex {
             .iter()
             .rev()
             .map(|&number| read_put(profile, number));
-        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENCY);
         let mut by_seq: BTreeMap<u64, Vec<FrameFacts>> = BTreeMap::new();
         let mut damaged = Vec::new();
         while let Some((number, frames)) = reads.try_next().await? {

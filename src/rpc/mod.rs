@@ -13,9 +13,9 @@ mod list_timelines;
 mod media_service;
 mod overlay_service;
 mod put_frames;
+mod reshape;
+mod selection;
 pub mod status;
-
-use std::sync::Arc;
 
 use crate::frames::Frames;
 
@@ -34,11 +34,11 @@ pub const PART_BYTES: usize = 3 << 20;
 /// Implements all three services. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    frames: Arc<Frames>,
+    frames: Frames,
 }
 
 impl Service {
-    pub fn new(frames: Arc<Frames>) -> Self {
+    pub fn new(frames: Frames) -> Self {
         Service { frames }
     }
 }
