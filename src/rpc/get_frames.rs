@@ -53,7 +53,9 @@ impl Service {
         let selected = serving.select(selection, on_miss).await?;
         if payload == v1::Payload::None {
             let answers = serving.facts_of(selected, on_miss).await?;
-            return Ok(with_summary(answers.map(|answer| map(answer, Ready::facts))));
+            return Ok(with_summary(
+                answers.map(|answer| map(answer, Ready::facts)),
+            ));
         }
         let metrics = self.frames.metrics().clone();
         let answers = serving.frames_of(selected, on_miss).await?;
@@ -94,7 +96,11 @@ impl Ready {
 
     fn whole(frame: Frame, payload: v1::Payload, other: Option<Reshaped>) -> Ready {
         let (jpeg, size) = match other {
-            Some(Reshaped { jpeg, width, height }) => (jpeg, Some((width, height))),
+            Some(Reshaped {
+                jpeg,
+                width,
+                height,
+            }) => (jpeg, Some((width, height))),
             None => (frame.jpeg.clone(), None),
         };
         Ready {

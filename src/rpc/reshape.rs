@@ -40,11 +40,11 @@ impl Reshape {
         for (field, side) in [("width", width), ("height", height)] {
             if side.is_some_and(|side| !(1..=MAX_SIDE).contains(&side)) {
                 let side = side.unwrap_or_default();
-                return Err(
-                    Error::field(format!("{field} must be 1 to {MAX_SIDE}: {field}={side}"))
-                        .hint("leave it out to keep the size")
-                        .in_field(field),
-                );
+                return Err(Error::field(format!(
+                    "{field} must be 1 to {MAX_SIDE}: {field}={side}"
+                ))
+                .hint("leave it out to keep the size")
+                .in_field(field));
             }
         }
         let asked = width.is_some() || height.is_some() || quality.is_some();
@@ -114,7 +114,12 @@ mod tests {
 
     #[test]
     fn one_side_alone_keeps_the_aspect() {
-        let target = |w, h| Reshape::asked(w, h, None).unwrap().unwrap().target(1920, 1080);
+        let target = |w, h| {
+            Reshape::asked(w, h, None)
+                .unwrap()
+                .unwrap()
+                .target(1920, 1080)
+        };
         assert_eq!(target(Some(640), None), (640, 360));
         assert_eq!(target(None, Some(270)), (480, 270));
         assert_eq!(target(Some(1), None), (1, 1));

@@ -63,9 +63,11 @@ fn nothing() -> Error {
 
 fn above_zero(field: &str, value: Option<u64>) -> Result<Option<u64>> {
     match value {
-        Some(0) => Err(Error::field(format!("{field} must be at least 1: {field}=0"))
-            .hint("leave it out for all of them")
-            .in_field(field)),
+        Some(0) => Err(
+            Error::field(format!("{field} must be at least 1: {field}=0"))
+                .hint("leave it out for all of them")
+                .in_field(field),
+        ),
         value => Ok(value),
     }
 }
@@ -88,18 +90,41 @@ mod tests {
     fn a_selection_is_exactly_one_way_to_name_frames() {
         let refused = |asked: v1::Selection| selection(Some(&asked)).unwrap_err();
         assert_eq!(selection(None).unwrap_err().field_path(), Some("selection"));
-        assert_eq!(refused(v1::Selection::default()).field_path(), Some("selection"));
-        let both = v1::Selection { all: true, sequences: vec![1], ..Default::default() };
+        assert_eq!(
+            refused(v1::Selection::default()).field_path(),
+            Some("selection")
+        );
+        let both = v1::Selection {
+            all: true,
+            sequences: vec![1],
+            ..Default::default()
+        };
         assert!(refused(both).message().contains("two ways"));
         let range = v1::SequenceRange { first: 3, last: 2 };
-        let empty = v1::Selection { range: Some(range), ..Default::default() };
+        let empty = v1::Selection {
+            range: Some(range),
+            ..Default::default()
+        };
         assert_eq!(refused(empty).field_path(), Some("selection.range"));
-        let step = v1::Selection { all: true, step: Some(0), ..Default::default() };
+        let step = v1::Selection {
+            all: true,
+            step: Some(0),
+            ..Default::default()
+        };
         assert_eq!(refused(step).field_path(), Some("selection.step"));
-        let times = v1::Selection { times: vec!["noon".into()], ..Default::default() };
+        let times = v1::Selection {
+            times: vec!["noon".into()],
+            ..Default::default()
+        };
         assert_eq!(refused(times).field_path(), Some("selection.times"));
-        let window = v1::Window { from: Some("x".into()), to: None };
-        let window = v1::Selection { window: Some(window), ..Default::default() };
+        let window = v1::Window {
+            from: Some("x".into()),
+            to: None,
+        };
+        let window = v1::Selection {
+            window: Some(window),
+            ..Default::default()
+        };
         assert_eq!(refused(window).field_path(), Some("selection.window.from"));
         assert_eq!(on_miss(9).unwrap_err().field_path(), Some("on_miss"));
     }
