@@ -73,6 +73,12 @@ impl PutIndex {
         self.by_seq.values().filter_map(|facts| facts.first())
     }
 
+    /// The same, of sequences from `first` on.
+    pub fn latest_from(&self, first: u64) -> impl Iterator<Item = &FrameFacts> {
+        let later = self.by_seq.range(first..);
+        later.filter_map(|(_, facts)| facts.first())
+    }
+
     /// How many records there are, unreadable ones too.
     pub fn records(&self) -> usize {
         self.numbers.len()

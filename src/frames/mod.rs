@@ -13,6 +13,7 @@ mod request;
 mod select;
 mod serve;
 mod shown;
+mod sources;
 mod span;
 
 use std::sync::{Arc, OnceLock};
@@ -29,10 +30,11 @@ use crate::timeline::limits::Limits;
 pub use answer::Answer;
 pub use decode::{Decoded, Take};
 pub use footage::{Footage, Shot};
-pub use library::Library;
+pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};
-pub use serve::{OnMiss, Serving, again, place_of, recorded};
+pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
+pub use sources::SourceFinding;
 
 /// One for the pictures that are taken, one for those after them.
 const MIN_LANES: usize = 2;

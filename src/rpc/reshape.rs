@@ -4,9 +4,8 @@ use bytes::Bytes;
 
 use crate::cache::read::Frame;
 use crate::error::{Error, Result};
-use crate::jpeg::decode_rgb;
+use crate::jpeg::{RawPicture, decode_rgb};
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
-use crate::png::{Pixels, jpeg_of_pixels};
 
 /// Sides of any picture.
 const MAX_SIDE: u32 = 16_384;
@@ -77,8 +76,14 @@ impl Reshape {
             picture = resize_rgb(&picture, &geometry)?;
         }
         let quality = self.quality.or(own).unwrap_or(DEFAULT_QUALITY);
+        let raw = RawPicture {
+            data: &picture.data,
+            width: picture.width,
+            height: picture.height,
+            samples: 3,
+        };
         Ok(Reshaped {
-            jpeg: jpeg_of_pixels(&Pixels::Rgb(picture), quality)?.into(),
+            jpeg: raw.jpeg(quality)?.into(),
             width: target.0 as u32,
             height: target.1 as u32,
         })

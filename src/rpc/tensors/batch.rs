@@ -6,8 +6,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::rpc::status::rpc_status;
-use crate::rpc::tensors::workshop::{Made, Room};
 use crate::rpc::tensors::Batch;
+use crate::rpc::tensors::workshop::{Made, Room};
 use crate::rpc::v1;
 use crate::tensor::{Recipe, Transform};
 
@@ -126,6 +126,7 @@ impl Open {
                     let made = made.await;
                     let made = made
                         .map_err(|e| Error::internal("a thread failed at a frame").caused_by(e))?;
+                    joined.broken += u64::from(made.transform.is_err());
                     (Some(made.piece), made.transform)
                 }
             };
@@ -150,6 +151,7 @@ pub struct Held {
 struct Joined {
     header: v1::TensorHeader,
     data: BytesMut,
+    broken: u64,
 }
 
 impl Joined {
@@ -162,6 +164,7 @@ impl Joined {
                 ..v1::TensorHeader::default()
             },
             data: BytesMut::new(),
+            broken: 0,
         }
     }
 
@@ -209,6 +212,7 @@ impl Joined {
         Batch {
             header: self.header,
             data,
+            broken: self.broken,
         }
     }
 }

@@ -91,12 +91,7 @@ impl Builder {
         }
     }
 
-    async fn make(
-        &mut self,
-        label: Label,
-        picture: Picture,
-        size: (usize, usize),
-    ) -> Result<()> {
+    async fn make(&mut self, label: Label, picture: Picture, size: (usize, usize)) -> Result<()> {
         let output = self.call.recipe.output(size);
         if let Some(known) = self.output.filter(|known| *known != output) {
             return Err(unlike(known, size, label.sequence));

@@ -100,4 +100,6 @@ impl Call {
 pub struct Batch {
     pub header: v1::TensorHeader,
     pub data: Bytes,
+    /// Frames that came and could not be made into tensors.
+    pub broken: u64,
 }

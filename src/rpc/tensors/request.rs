@@ -181,7 +181,10 @@ mod tests {
             std: vec![1.0],
         };
         assert_eq!(normalized.unwrap().spec().normalize, Some(identity));
-        assert!(matches!(wanted_of(&all()), Ok(Wanted::Cached(_, OnMiss::Extract))));
+        assert!(matches!(
+            wanted_of(&all()),
+            Ok(Wanted::Cached(_, OnMiss::Extract))
+        ));
     }
 
     fn field(change: impl Fn(&mut v1::GetTensorsRequest)) -> String {
@@ -208,7 +211,10 @@ mod tests {
         assert_eq!(field(|r| r.pad_value = Some(256)), "pad_value");
         assert_eq!(field(|r| r.batch = Some(0)), "batch");
         assert_eq!(field(|r| r.batch = Some(4097)), "batch");
-        assert_eq!(field(|r| r.normalize = Some(v1::Normalize::default())), "normalize");
+        assert_eq!(
+            field(|r| r.normalize = Some(v1::Normalize::default())),
+            "normalize"
+        );
         assert_eq!(field(|r| r.selection = None), "selection");
         assert_eq!(field(|r| r.window = Some(v1::Window::default())), "window");
     }

@@ -1,6 +1,7 @@
 //! Batches into messages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
@@ -35,8 +36,9 @@ pub fn messages(
     let mut building = JoinSet::new();
     let builder = Builder::new(call.clone(), next).run(pictures);
     building.spawn(builder.in_current_span());
+    let broken = Arc::new(AtomicU64::new(0));
     let sent = queued(queue)
-        .then(move |next| finished(call.clone(), next))
+        .then(move |next| finished(call.clone(), broken.clone(), next))
         .flatten();
     Box::pin(sent.chain(failure(building)))
 }
@@ -47,14 +49,27 @@ fn queued(queue: Receiver<Result<Next>>) -> impl Stream<Item = Result<Next>> + S
     })
 }
 
-async fn finished(call: Arc<Call>, next: Result<Next>) -> BoxStream<'static, Message> {
+/// `broken`: frames that came and could not be made into tensors; the builder counted them as good.
+async fn finished(
+    call: Arc<Call>,
+    broken: Arc<AtomicU64>,
+    next: Result<Next>,
+) -> BoxStream<'static, Message> {
     let batch = match next {
         Ok(Next::Batch(open, output)) => open.finish(&call.recipe, output).await,
-        Ok(Next::Summary(summary)) => return one(Ok(event(Event::Summary(summary)))),
+        Ok(Next::Summary(mut summary)) => {
+            let broken = broken.load(Ordering::Relaxed);
+            summary.frames = summary.frames.saturating_sub(broken);
+            summary.failed += broken;
+            return one(Ok(event(Event::Summary(summary))));
+        }
         Err(error) => Err(error),
     };
     match batch {
-        Ok((batch, held)) => in_parts(batch, held),
+        Ok((batch, held)) => {
+            broken.fetch_add(batch.broken, Ordering::Relaxed);
+            in_parts(batch, held)
+        }
         Err(error) => one(Err(status(&error))),
     }
 }
