@@ -54,7 +54,6 @@ impl Service {
             serving,
             facts: VecDeque::new(),
             last_told: Instant::now(),
-            begun: None,
             done: false,
             _task: Ends(task.abort_handle()),
         };
@@ -91,6 +90,8 @@ struct Board {
 struct State {
     plan: Option<v1::PlanClaimed>,
     progress: Option<Progress>,
+    /// The stage that goes on, and since when.
+    stage: Option<(Stage, Instant)>,
     /// Places of rows, in the order in which they were committed.
     committed: VecDeque<usize>,
     ended: Option<Result<Summary>>,
@@ -100,7 +101,12 @@ impl Board {
     fn hear(&self, event: &Event<'_>) {
         self.change(|state| match event {
             Event::Plan { plan, claimed } => state.plan = Some(plan_message(plan, *claimed)),
-            Event::Progress(progress) => state.progress = Some(progress.clone()),
+            Event::Progress(progress) => {
+                if state.stage.is_none_or(|(stage, _)| stage != progress.stage) {
+                    state.stage = Some((progress.stage, Instant::now()));
+                }
+                state.progress = Some(progress.clone());
+            }
             Event::Committed { place, .. } => state.committed.push_back(*place),
         });
     }
@@ -123,8 +129,6 @@ struct Telling {
     /// Messages that wait for the client.
     facts: VecDeque<Told>,
     last_told: Instant,
-    /// The stage that goes on, and since when.
-    begun: Option<(Stage, Instant)>,
     done: bool,
     _task: Ends,
 }
@@ -191,41 +195,14 @@ impl Telling {
         if !due {
             return Next::Wait;
         }
+        // Nothing changed since the last one: then only that it goes on is told.
         let progress = state.progress.take();
+        let told = progress
+            .zip(state.stage)
+            .map(|(now, (_, begun))| progress_message(&now, begun));
         drop(state);
         self.last_told = Instant::now();
-        Next::Tell(Told::Progress(self.progress(progress.as_ref())))
-    }
-
-    /// `now`: none where nothing changed since the last one; then only that it goes on is told.
-    fn progress(&mut self, now: Option<&Progress>) -> v1::Progress {
-        let Some(now) = now else {
-            return v1::Progress::default();
-        };
-        let begun = match self.begun {
-            Some((stage, begun)) if stage == now.stage => begun,
-            _ => Instant::now(),
-        };
-        self.begun = Some((now.stage, begun));
-        let seconds = begun.elapsed().as_secs_f64();
-        let rate = if seconds > 0.0 {
-            now.done as f64 / seconds
-        } else {
-            0.0
-        };
-        let left = now.total.saturating_sub(now.done) as f64;
-        v1::Progress {
-            stage: match now.stage {
-                Stage::Index => v1::progress::Stage::Index,
-                Stage::Extract => v1::progress::Stage::Extract,
-            } as i32,
-            chunk_id: now.chunk_id.clone().unwrap_or_default(),
-            done: now.done,
-            total: now.total,
-            media_seconds: now.media_seconds,
-            frames_per_second: rate,
-            eta: (rate > 0.0).then(|| left / rate),
-        }
+        Next::Tell(Told::Progress(told.unwrap_or_default()))
     }
 
     /// The facts of a span that was committed; read from its record, which is remembered.
@@ -247,6 +224,24 @@ impl Telling {
             })
         });
         Ok(messages.collect())
+    }
+}
+
+/// `begun`: when its stage did.
+fn progress_message(now: &Progress, begun: Instant) -> v1::Progress {
+    let rate = now.done as f64 / begun.elapsed().as_secs_f64().max(0.001);
+    let left = now.total.saturating_sub(now.done) as f64;
+    v1::Progress {
+        stage: match now.stage {
+            Stage::Index => v1::progress::Stage::Index,
+            Stage::Extract => v1::progress::Stage::Extract,
+        } as i32,
+        chunk_id: now.chunk_id.clone().unwrap_or_default(),
+        done: now.done,
+        total: now.total,
+        media_seconds: now.media_seconds,
+        frames_per_second: rate,
+        eta: (rate > 0.0).then(|| left / rate),
     }
 }
 
