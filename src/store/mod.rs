@@ -12,6 +12,7 @@ use crate::hex::hex;
 pub mod dir;
 mod key;
 pub mod memory;
+pub mod metered;
 pub mod s3;
 mod spec;
 
