@@ -28,4 +28,5 @@ pub mod serve;
 pub mod sheet;
 pub mod source;
 pub mod store;
+pub mod tensor;
 pub mod timeline;

@@ -130,7 +130,7 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub drain_timeout: Option<Period>,
-    /// A client that takes or sends nothing for so long loses its call [default: 30s]
+    /// A client that takes nothing of its answer for so long loses it [default: 30s]
     #[arg(
         long,
         env = "FRAMECACHE_STALL_TIMEOUT",

@@ -19,6 +19,7 @@ mod put_frames;
 mod reshape;
 mod selection;
 pub mod status;
+mod tensors;
 mod tokens;
 
 pub use media_service::ServerInfo;
@@ -26,6 +27,7 @@ pub use media_service::ServerInfo;
 use std::sync::Arc;
 
 use crate::frames::Frames;
+use crate::rpc::tensors::Workshop;
 
 /// Generated from `proto/framecache/v1`.
 #[allow(clippy::all, clippy::pedantic, rustdoc::all, missing_docs)]
@@ -43,13 +45,18 @@ pub const PART_BYTES: usize = 3 << 20;
 #[derive(Clone)]
 pub struct Service {
     frames: Frames,
+    workshop: Workshop,
     info: Arc<ServerInfo>,
 }
 
 impl Service {
     pub fn new(frames: Frames) -> Self {
+        // Batches take as much as stored frames on their way, beside them.
+        let room = frames.cache().memory().in_flight_bytes();
+        let workshop = Workshop::new(frames.workers(), room);
         Service {
             frames,
+            workshop,
             info: Arc::default(),
         }
     }

@@ -82,10 +82,9 @@ impl Running {
         self.held.is_none()
     }
 
-    /// Ends it if the client has not taken a piece for `limit`, or its deadline is past.
-    pub fn end_if_stalled(&mut self, limit: Duration) {
+    /// Ends it if by `now` the client has not taken a piece for `limit`, or its deadline is past.
+    pub fn end_if_stalled(&mut self, now: Instant, limit: Duration) {
         let Some(held) = &self.held else { return };
-        let now = Instant::now();
         if held.record.deadline.is_some_and(|at| now > at) && self.given.is_some() {
             self.end_with(refusal::past_deadline());
         } else if self.given.is_some_and(|at| now.duration_since(at) > limit) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::error::Result;
@@ -20,7 +21,7 @@ pub struct Gate {
     pub methods: Methods,
     pub metrics: Arc<Metrics>,
     pub stages: Arc<Stages>,
-    pub stall_timeout: Duration,
+    stall_timeout: Duration,
     tokens: Option<Arc<Tokens>>,
     max_calls: usize,
     slots: Arc<Semaphore>,
@@ -115,8 +116,14 @@ impl Gate {
             Err(TryLockError::WouldBlock) => return true,
             Err(TryLockError::Poisoned(broken)) => broken.into_inner(),
         };
-        running.end_if_stalled(self.stall_timeout);
+        running.end_if_stalled(Instant::now(), self.stall_timeout);
         !running.is_over()
+    }
+
+    /// Calls that have a place now.
+    pub fn inside(&self) -> usize {
+        self.max_calls
+            .saturating_sub(self.slots.available_permits())
     }
 
     /// Ends once no call is inside.

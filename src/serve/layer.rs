@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response};
@@ -24,6 +25,9 @@ use crate::serve::methods::Kind;
 use crate::serve::record::Record;
 use crate::serve::refusal;
 use crate::serve::upload::Upload;
+
+/// How long a method waits for a client that sends nothing.
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Puts [`Calls`] around the services.
 #[derive(Clone)]
@@ -90,7 +94,18 @@ async fn answer(
 ) -> Response<Body> {
     let request_id = HeaderValue::from_str(&record.request_id);
     let mut response = match gate.admit(record.method.kind, request.headers()) {
-        Ok(permit) => served(&gate, routes, request, Held { record, _permit: permit }).await,
+        Ok(permit) => {
+            served(
+                &gate,
+                routes,
+                request,
+                Held {
+                    record,
+                    _permit: permit,
+                },
+            )
+            .await
+        }
         Err(status) => ended(record, *status),
     };
     if let Ok(request_id) = request_id {
@@ -107,7 +122,7 @@ async fn served(
 ) -> Response<Body> {
     let mut clock = Clock::new(held.record.deadline, &gate.stages);
     let request = match held.record.method.kind {
-        Kind::Own => request.map(|body| Body::new(Upload::new(body, gate.stall_timeout))),
+        Kind::Own => request.map(|body| Body::new(Upload::new(body, SILENCE))),
         // These wait for their clients by design.
         _ => request,
     };

@@ -109,8 +109,9 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
     beside.spawn(services::tell_health(health, gate.stages.clone()));
     start_beside(&mut beside, &server, &gate, tokens);
     if let Some(listener) = side {
-        let (metrics, stages) = (server.metrics.clone(), gate.stages.clone());
-        beside.spawn(Side { metrics, stages }.serve(listener));
+        let memory = server.frames.cache().memory().clone();
+        let gate = gate.clone();
+        beside.spawn(Side { gate, memory }.serve(listener));
     }
     let (close, closed) = oneshot::channel::<()>();
     let end = async {

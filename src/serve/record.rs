@@ -22,9 +22,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// How a call ended that was dropped: by the client, or by its clock.
+    /// How a call ended that was dropped: by the client, by its clock, or by a method that panicked.
     fn unsaid(&self) -> Code {
         match self.deadline {
+            _ if std::thread::panicking() => Code::Internal,
             Some(deadline) if Instant::now() >= deadline => Code::DeadlineExceeded,
             _ => Code::Cancelled,
         }

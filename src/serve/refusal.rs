@@ -41,7 +41,7 @@ pub fn past_deadline() -> Status {
     )
 }
 
-/// The client takes or sends nothing.
+/// The client takes nothing of its answer.
 pub fn client_stalled(limit: Duration) -> Status {
     let end = End {
         code: Code::DeadlineExceeded,
@@ -49,13 +49,27 @@ pub fn client_stalled(limit: Duration) -> Status {
         retry: None,
     };
     let what = format!(
-        "the client took or sent nothing for too long: limit_secs={}",
+        "the client took nothing of its answer for too long: limit_secs={}",
         limit.as_secs_f64()
     );
     end.saying(
         &what,
         "read answers as they come, and ask for fewer at once",
     )
+}
+
+/// The client began a call and did not send its message.
+pub fn client_silent(limit: Duration) -> Status {
+    let end = End {
+        code: Code::DeadlineExceeded,
+        reason: "CLIENT_STALLED",
+        retry: None,
+    };
+    let what = format!(
+        "the client sent nothing for too long: limit_secs={}",
+        limit.as_secs_f64()
+    );
+    end.saying(&what, "open a call when there is something to send")
 }
 
 pub fn queue_full(max_calls: usize) -> Status {

@@ -9,16 +9,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::metrics::Metrics;
-use crate::serve::stage::{Stage, Stages};
+use crate::cache::memory::Memory;
+use crate::serve::gate::Gate;
+use crate::serve::stage::Stage;
 
 /// Of the text format that `Metrics::text` writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]
 pub struct Side {
-    pub metrics: Arc<Metrics>,
-    pub stages: Arc<Stages>,
+    pub gate: Arc<Gate>,
+    pub memory: Arc<Memory>,
 }
 
 impl Side {
@@ -37,7 +38,7 @@ impl Side {
 }
 
 async fn readyz(State(side): State<Side>) -> (StatusCode, &'static str) {
-    match side.stages.now() {
+    match side.gate.stages.now() {
         Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Stage::Ready => (StatusCode::OK, "ready\n"),
         Stage::Draining | Stage::Ended => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
@@ -45,7 +46,12 @@ async fn readyz(State(side): State<Side>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(side): State<Side>) -> Response {
-    match side.metrics.text() {
+    let metrics = &side.gate.metrics;
+    let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    metrics.queue("calls").set(gauge(side.gate.inside() as u64));
+    metrics.memory("kept").set(gauge(side.memory.kept_bytes()));
+    metrics.memory("held").set(gauge(side.memory.held_bytes()));
+    match metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(e) => {
             tracing::error!("{e}");

@@ -50,8 +50,8 @@ impl http_body::Body for Upload {
             self.waiting.as_mut().reset(until);
         }
         let limit = self.limit;
-        let stalled = self.waiting.as_mut().poll(cx);
-        stalled.map(|()| Some(Err(refusal::client_stalled(limit))))
+        let silent = self.waiting.as_mut().poll(cx);
+        silent.map(|()| Some(Err(refusal::client_silent(limit))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -60,5 +60,44 @@ impl http_body::Body for Upload {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Body as _;
+    use tokio::sync::mpsc;
+    use tokio_stream::StreamExt;
+    use tokio_stream::wrappers::ReceiverStream;
+
+    /// A client's body that is what a test sends.
+    struct Sent(ReceiverStream<Bytes>);
+
+    impl http_body::Body for Sent {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            use futures::Stream;
+            let came = Pin::new(&mut self.0).poll_next(cx);
+            came.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_client_sends_comes_through_and_its_silence_ends_the_call() {
+        let (client, sent) = mpsc::channel(4);
+        let inner = Body::new(Sent(ReceiverStream::new(sent)));
+        let mut body = Upload::new(inner, Duration::from_millis(20));
+        client.send(Bytes::from_static(b"x")).await.unwrap();
+        let mut frames = futures::stream::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+        assert!(frames.next().await.unwrap().unwrap().is_data());
+        let status = frames.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+        drop(client);
     }
 }
