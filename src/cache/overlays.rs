@@ -7,8 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::keys::{OverlayId, folder_name};
 use crate::cache::objects::{self, Tally};
-use crate::cache::{CONCURRENCY, Profile, overlay_name};
 pub use crate::cache::overlay_name::file_name;
+use crate::cache::{CONCURRENCY, Profile, overlay_name};
 use crate::error::{Error, Result};
 use crate::store::PutOptions;
 

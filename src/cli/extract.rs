@@ -228,7 +228,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let client = context.client().await?;
     let bar = Bar::new(context.json());
     let hear = |progress: &Progress| bar.show(progress);
-    let summary = client.extract(&extraction, args.backend.into(), &hear).await;
+    let summary = client
+        .extract(&extraction, args.backend.into(), &hear)
+        .await;
     bar.clear();
     let summary = summary?;
     report(context, &summary, &client.describe()?, args.plan_only)?;

@@ -6,11 +6,11 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use futures::StreamExt;
 
-use crate::client::{self, Client, Of};
 use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
 use crate::cli::extract::Bar;
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
 use crate::cli::select::Selection;
+use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Decoded;
 use crate::jpeg::decode_rgb;
@@ -247,7 +247,9 @@ async fn from_cache(
     (seqs, sink): (&[u64], &mut Sink),
 ) -> Result<Exit> {
     let bar = Bar::new(context.json());
-    let prepared = client.prepare(of, seqs, &|progress| bar.show(progress)).await;
+    let prepared = client
+        .prepare(of, seqs, &|progress| bar.show(progress))
+        .await;
     bar.clear();
     prepared?;
     let mut reads = client.frames(of, seqs).await?;

@@ -253,7 +253,8 @@ async fn list(context: &Context, client: &dyn Client, args: &List) -> Result<Exi
     };
     let items = client.list_overlays(of, &scope).await?;
     if context.json() {
-        let row = |item: &OverlayRow| json!({ "seq": item.seq, "name": item.name, "bytes": item.bytes });
+        let row =
+            |item: &OverlayRow| json!({ "seq": item.seq, "name": item.name, "bytes": item.bytes });
         print_json(&items.iter().map(row).collect::<Vec<_>>())?;
         return Ok(Exit::Done);
     }

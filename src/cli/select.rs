@@ -87,7 +87,9 @@ impl Selection {
             return sequences(&self.seq, context.settings.limits.frames);
         }
         let times = self.at.iter().map(|text| text.trim().parse::<Exact>());
-        client.shown_at(of, &times.collect::<Result<Vec<_>>>()?).await
+        client
+            .shown_at(of, &times.collect::<Result<Vec<_>>>()?)
+            .await
     }
 }
 

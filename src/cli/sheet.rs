@@ -157,7 +157,9 @@ async fn choose(
     } else {
         let seqs = args.selection.resolve(context, (client, of)).await?;
         let bar = Bar::new(context.json());
-        let prepared = client.prepare(of, &seqs, &|progress| bar.show(progress)).await;
+        let prepared = client
+            .prepare(of, &seqs, &|progress| bar.show(progress))
+            .await;
         bar.clear();
         prepared?;
         all.extend(seqs.into_iter().map(|seq| Chosen {
@@ -209,7 +211,10 @@ async fn find_job((client, of): From<'_>, args: &Args) -> Result<Option<String>>
         [job] => Ok(Some(job.clone())),
         [] => Err(Error::new(
             Reason::FrameNotCached,
-            format!("no job has overlays of this stage, {} stage={stage}", of.facts()),
+            format!(
+                "no job has overlays of this stage, {} stage={stage}",
+                of.facts()
+            ),
         )
         .hint("`framecache overlays list` shows jobs and their stages")),
         _ => Err(Error::field(format!(
@@ -227,13 +232,17 @@ async fn cells(
     let seqs: Vec<u64> = chosen.iter().map(|chosen| chosen.seq).collect();
     let frames = client.frames(of, &seqs).await?;
     let overlays = &overlays;
-    let reads = stream::iter(chosen).zip(frames).map(|(chosen, frame)| async move {
-        let laid = match (overlays, &frame) {
-            (Some((job, stage)), Ok(_)) => overlays_of((client, of), (job, stage), chosen.seq).await?,
-            _ => Vec::new(),
-        };
-        Ok((chosen, frame, laid))
-    });
+    let reads = stream::iter(chosen)
+        .zip(frames)
+        .map(|(chosen, frame)| async move {
+            let laid = match (overlays, &frame) {
+                (Some((job, stage)), Ok(_)) => {
+                    overlays_of((client, of), (job, stage), chosen.seq).await?
+                }
+                _ => Vec::new(),
+            };
+            Ok((chosen, frame, laid))
+        });
     reads
         .buffered(READ_AHEAD)
         .map(|read: Result<_>| async move {

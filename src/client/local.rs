@@ -84,7 +84,12 @@ impl Client for Local {
         Ok(format!("store {store}"))
     }
 
-    async fn extract(&self, asked: &Extraction, backend: Backend, hear: Hear<'_>) -> Result<Summary> {
+    async fn extract(
+        &self,
+        asked: &Extraction,
+        backend: Backend,
+        hear: Hear<'_>,
+    ) -> Result<Summary> {
         backend.check()?;
         let sink = |event: Event<'_>| told(&event, hear);
         self.frames_service()?.extract(asked, &sink).await
@@ -121,7 +126,11 @@ impl Client for Local {
         self.serving(of)?.prepare(seqs, &sink).await
     }
 
-    async fn frames(&self, of: Of<'_>, seqs: &[u64]) -> Result<BoxStream<'static, Result<Picture>>> {
+    async fn frames(
+        &self,
+        of: Of<'_>,
+        seqs: &[u64],
+    ) -> Result<BoxStream<'static, Result<Picture>>> {
         let serving = self.serving(of)?;
         let read = move |seq| {
             let serving = serving.clone();
@@ -165,7 +174,9 @@ impl Client for Local {
             }
         };
         let reads = stream::iter(items).map(read).buffered(READ_AHEAD);
-        Ok(reads.try_filter_map(|overlay| async move { Ok(overlay) }).boxed())
+        Ok(reads
+            .try_filter_map(|overlay| async move { Ok(overlay) })
+            .boxed())
     }
 
     async fn overlay_jobs(&self, of: Of<'_>) -> Result<Vec<String>> {
@@ -178,7 +189,10 @@ impl Client for Local {
 
     async fn list_overlays(&self, of: Of<'_>, scope: &OverlayScope) -> Result<Vec<OverlayRow>> {
         let stage = scope.stage.as_deref().unwrap_or_default();
-        let items = self.profile(of)?.list_overlays(&scope.job, stage, scope.seq).await?;
+        let items = self
+            .profile(of)?
+            .list_overlays(&scope.job, stage, scope.seq)
+            .await?;
         let row = |item: OverlayItem| OverlayRow {
             seq: item.id.seq,
             name: item.id.name,
@@ -187,12 +201,20 @@ impl Client for Local {
         Ok(items.into_iter().map(row).collect())
     }
 
-    async fn delete_overlays(&self, of: Of<'_>, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
+    async fn delete_overlays(
+        &self,
+        of: Of<'_>,
+        scope: &OverlayScope,
+        dry_run: bool,
+    ) -> Result<Tally> {
         self.profile(of)?.delete_overlays(scope, dry_run).await
     }
 
     async fn timelines(&self, token: Option<String>) -> Result<Ids> {
-        self.frames_service()?.cache().list_timelines(token, None).await
+        self.frames_service()?
+            .cache()
+            .list_timelines(token, None)
+            .await
     }
 
     async fn profiles(&self, timeline: &str) -> Result<Vec<String>> {
@@ -236,7 +258,12 @@ impl Client for Local {
         })
     }
 
-    async fn clear(&self, timeline: &str, profile: Option<&str>, what: Clear) -> Result<Vec<(String, Cleared)>> {
+    async fn clear(
+        &self,
+        timeline: &str,
+        profile: Option<&str>,
+        what: Clear,
+    ) -> Result<Vec<(String, Cleared)>> {
         let request = ClearRequest {
             overlays: what.overlays,
             plan: what.plan,
@@ -261,7 +288,12 @@ fn told(event: &Event<'_>, hear: Hear<'_>) {
 }
 
 async fn find_overlays(profile: &Profile, asked: OverlayQuery) -> Result<Vec<OverlayItem>> {
-    let OverlayQuery { job, stage, seqs, names } = asked;
+    let OverlayQuery {
+        job,
+        stage,
+        seqs,
+        names,
+    } = asked;
     if !seqs.is_empty() {
         let frames = OverlayFrames { job, stage, seqs };
         return profile.find_overlays(&frames, &names).await;

@@ -110,7 +110,12 @@ pub trait Client: Send + Sync {
     fn describe(&self) -> Result<String>;
 
     /// Plans a timeline and extracts what of it is not in the cache.
-    async fn extract(&self, asked: &Extraction, backend: Backend, hear: Hear<'_>) -> Result<Summary>;
+    async fn extract(
+        &self,
+        asked: &Extraction,
+        backend: Backend,
+        hear: Hear<'_>,
+    ) -> Result<Summary>;
 
     /// The facts of all frames, in sequence order, many at a time.
     async fn facts(&self, of: Of<'_>) -> Result<Rows<Vec<FrameFacts>>>;
@@ -122,7 +127,8 @@ pub trait Client: Send + Sync {
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()>;
 
     /// Frames in this order; each may fail alone.
-    async fn frames(&self, of: Of<'_>, seqs: &[u64]) -> Result<BoxStream<'static, Result<Picture>>>;
+    async fn frames(&self, of: Of<'_>, seqs: &[u64])
+    -> Result<BoxStream<'static, Result<Picture>>>;
 
     /// Frames decoded from their source again.
     async fn decode(&self, of: Of<'_>, seqs: &[u64], take: Take<'_>) -> Result<()>;
@@ -143,7 +149,12 @@ pub trait Client: Send + Sync {
     /// Overlays of a stage, or of one frame of it.
     async fn list_overlays(&self, of: Of<'_>, scope: &OverlayScope) -> Result<Vec<OverlayRow>>;
 
-    async fn delete_overlays(&self, of: Of<'_>, scope: &OverlayScope, dry_run: bool) -> Result<Tally>;
+    async fn delete_overlays(
+        &self,
+        of: Of<'_>,
+        scope: &OverlayScope,
+        dry_run: bool,
+    ) -> Result<Tally>;
 
     /// A page of timelines; `token`: what the page before said.
     async fn timelines(&self, token: Option<String>) -> Result<Ids>;
@@ -158,7 +169,12 @@ pub trait Client: Send + Sync {
     async fn report(&self, of: Of<'_>, check_sources: bool) -> Result<Report>;
 
     /// Clears one profile, or all of the timeline's.
-    async fn clear(&self, timeline: &str, profile: Option<&str>, what: Clear) -> Result<Vec<(String, Cleared)>>;
+    async fn clear(
+        &self,
+        timeline: &str,
+        profile: Option<&str>,
+        what: Clear,
+    ) -> Result<Vec<(String, Cleared)>>;
 
     /// What a source is.
     async fn probe(&self, source: &ChunkSpec) -> Result<Probe>;

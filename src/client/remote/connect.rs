@@ -35,7 +35,9 @@ pub struct Token(Option<MetadataValue<Ascii>>);
 impl Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
         }
         Ok(request)
     }
@@ -89,7 +91,9 @@ impl ServerAddress {
             return Ok(endpoint);
         }
         let tls = self.tls()?;
-        endpoint.tls_config(tls).map_err(|e| self.wrong().caused_by(e))
+        endpoint
+            .tls_config(tls)
+            .map_err(|e| self.wrong().caused_by(e))
     }
 
     /// As [`Endpoint`] takes it.
@@ -97,7 +101,11 @@ impl ServerAddress {
         let target = self.target.as_str();
         if let Some(path) = target.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(self.wrong()) } else { Ok(format!("unix:{path}")) };
+            return if path.is_empty() {
+                Err(self.wrong())
+            } else {
+                Ok(format!("unix:{path}"))
+            };
         }
         let is_url = target.starts_with("http://") || target.starts_with("https://");
         let scheme = match (is_url, &self.tls_ca) {
@@ -105,8 +113,11 @@ impl ServerAddress {
             (false, Some(_)) => "https://",
             (false, None) => "http://",
         };
-        let uri: http::Uri = format!("{scheme}{target}").parse().map_err(|e| self.wrong().caused_by(e))?;
-        let whole = uri.host().is_some_and(|host| !host.is_empty()) && (is_url || uri.port().is_some());
+        let uri: http::Uri = format!("{scheme}{target}")
+            .parse()
+            .map_err(|e| self.wrong().caused_by(e))?;
+        let whole =
+            uri.host().is_some_and(|host| !host.is_empty()) && (is_url || uri.port().is_some());
         if !whole || uri.path().len() > 1 || uri.query().is_some() {
             return Err(self.wrong());
         }
@@ -119,14 +130,20 @@ impl ServerAddress {
         };
         let pem = std::fs::read(path).map_err(|e| {
             let path = path.display();
-            Error::field(format!("could not read the certificate authority: {e}, path={path}")).caused_by(e)
+            Error::field(format!(
+                "could not read the certificate authority: {e}, path={path}"
+            ))
+            .caused_by(e)
         })?;
         Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
     }
 
     fn wrong(&self) -> Error {
-        Error::field(format!("this is no address of a server, server={}", self.target))
-            .hint("write HOST:PORT, https://HOST:PORT or unix:/path")
+        Error::field(format!(
+            "this is no address of a server, server={}",
+            self.target
+        ))
+        .hint("write HOST:PORT, https://HOST:PORT or unix:/path")
     }
 }
 
@@ -136,7 +153,11 @@ mod tests {
 
     fn uri(target: &str) -> Result<String> {
         let target = target.to_owned();
-        ServerAddress { target, ..ServerAddress::default() }.uri()
+        ServerAddress {
+            target,
+            ..ServerAddress::default()
+        }
+        .uri()
     }
 
     #[test]
@@ -151,7 +172,17 @@ mod tests {
         ] {
             assert_eq!(uri(target).unwrap(), expected);
         }
-        for wrong in ["", "localhost", ":50051", "unix:", "ftp://a:1", "http://", "a:1/path", "a b:1", "a:99999"] {
+        for wrong in [
+            "",
+            "localhost",
+            ":50051",
+            "unix:",
+            "ftp://a:1",
+            "http://",
+            "a:1/path",
+            "a b:1",
+            "a:99999",
+        ] {
             assert!(uri(wrong).is_err(), "{wrong}");
         }
     }
@@ -164,14 +195,26 @@ mod tests {
             token: None,
         };
         assert_eq!(address("a:1").uri().unwrap(), "https://a:1/");
-        assert!(address("http://a:1").endpoint().unwrap_err().message().contains("no TLS"));
+        assert!(
+            address("http://a:1")
+                .endpoint()
+                .unwrap_err()
+                .message()
+                .contains("no TLS")
+        );
     }
 
     #[test]
     fn a_token_with_a_line_end_is_refused_and_none_is_shown() {
-        let address = ServerAddress { token: Some("a\nb".to_owned()), ..ServerAddress::default() };
+        let address = ServerAddress {
+            token: Some("a\nb".to_owned()),
+            ..ServerAddress::default()
+        };
         assert!(address.bearer().is_err());
-        let address = ServerAddress { token: Some("s3cret".to_owned()), ..ServerAddress::default() };
+        let address = ServerAddress {
+            token: Some("s3cret".to_owned()),
+            ..ServerAddress::default()
+        };
         assert!(!format!("{:?}", address.bearer().unwrap()).contains("s3cret"));
     }
 }

@@ -85,7 +85,13 @@ pub fn plan(message: &v1::PlanInfo) -> Result<PlanReport> {
 }
 
 fn parameters(message: &v1::PlanInfo) -> Result<Option<Parameters>> {
-    let Some(asked) = message.sampling.as_ref().map(sampling).transpose()?.flatten() else {
+    let Some(asked) = message
+        .sampling
+        .as_ref()
+        .map(sampling)
+        .transpose()?
+        .flatten()
+    else {
         return Ok(None);
     };
     let small = |value: u32| u8::try_from(value).map_err(|_| nonsense("a parameter is too large"));
@@ -105,7 +111,10 @@ fn parameters(message: &v1::PlanInfo) -> Result<Option<Parameters>> {
 }
 
 pub fn chunk_report(message: &v1::ChunkStatus) -> Result<ChunkReport> {
-    let spec = message.chunk.as_ref().ok_or_else(|| nonsense("a chunk is not said"))?;
+    let spec = message
+        .chunk
+        .as_ref()
+        .ok_or_else(|| nonsense("a chunk is not said"))?;
     // One that could not be indexed has no spans; any other's error is not the plan's.
     let unplanned = message.error.as_ref().filter(|_| message.spans == 0);
     Ok(ChunkReport {

@@ -26,8 +26,13 @@ pub fn error_of(status: Status) -> Error {
     if let Some(hint) = hint {
         error = error.hint(hint);
     }
-    let fields = details.bad_request().map(|bad| bad.field_violations.as_slice());
-    if let Some(violation) = fields.and_then(<[_]>::first).filter(|v| !v.field.is_empty()) {
+    let fields = details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice());
+    if let Some(violation) = fields
+        .and_then(<[_]>::first)
+        .filter(|v| !v.field.is_empty())
+    {
         error = error.in_field(&violation.field);
     }
     error.caused_by(status)
@@ -88,7 +93,9 @@ mod tests {
 
     fn errors() -> Vec<Error> {
         vec![
-            Error::field("fps must be above 0: fps=0").hint("give frames a second").in_field("sampling.fps"),
+            Error::field("fps must be above 0: fps=0")
+                .hint("give frames a second")
+                .in_field("sampling.fps"),
             Error::field("a; b"),
             Error::new(Reason::RequestLimit, "too much").hint("give less"),
             Error::new(Reason::MediaLimit, "too large"),

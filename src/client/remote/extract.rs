@@ -78,7 +78,9 @@ fn request(asked: &Extraction) -> Result<v1::ExtractFramesRequest> {
             });
         }
         Only::Rows(_) | Only::Again(_) => {
-            return Err(Error::internal("a server extracts by chunk or shard, not by row"));
+            return Err(Error::internal(
+                "a server extracts by chunk or shard, not by row",
+            ));
         }
     }
     Ok(request)

@@ -53,7 +53,9 @@ pub async fn prepare(remote: &Remote, of: Of<'_>, seqs: &[u64]) -> Result<()> {
 
 /// Frames in the order asked, request after request.
 pub fn frames(remote: &Remote, of: Of<'_>, seqs: &[u64]) -> BoxStream<'static, Result<Picture>> {
-    let requests = seqs.chunks(MAX_SEQUENCES).map(|seqs| request(of, numbered(seqs), v1::Payload::Jpeg));
+    let requests = seqs
+        .chunks(MAX_SEQUENCES)
+        .map(|seqs| request(of, numbered(seqs), v1::Payload::Jpeg));
     let state = Reading {
         wire: remote.frame_service(),
         requests: requests.collect(),
@@ -129,7 +131,12 @@ impl Items {
             Ok(data) => data,
             Err(error) => return Ok(Some(Err(error))),
         };
-        let known: FrameFacts = facts(&data.facts.take().ok_or_else(|| nonsense("a frame has no facts"))?)?;
+        let known: FrameFacts = facts(
+            &data
+                .facts
+                .take()
+                .ok_or_else(|| nonsense("a frame has no facts"))?,
+        )?;
         let mut join = Join::new(data.total);
         loop {
             let (offset, last) = (data.offset, data.last);

@@ -77,7 +77,12 @@ impl Client for Remote {
         Ok(format!("server {}", self.address.target))
     }
 
-    async fn extract(&self, asked: &Extraction, backend: Backend, hear: Hear<'_>) -> Result<Summary> {
+    async fn extract(
+        &self,
+        asked: &Extraction,
+        backend: Backend,
+        hear: Hear<'_>,
+    ) -> Result<Summary> {
         extract::extract(self, (asked, backend), hear).await
     }
 
@@ -93,7 +98,11 @@ impl Client for Remote {
         frames::prepare(self, of, seqs).await
     }
 
-    async fn frames(&self, of: Of<'_>, seqs: &[u64]) -> Result<BoxStream<'static, Result<Picture>>> {
+    async fn frames(
+        &self,
+        of: Of<'_>,
+        seqs: &[u64],
+    ) -> Result<BoxStream<'static, Result<Picture>>> {
         Ok(frames::frames(self, of, seqs))
     }
 
@@ -125,7 +134,12 @@ impl Client for Remote {
         overlays::items(self, of, scope).await
     }
 
-    async fn delete_overlays(&self, of: Of<'_>, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
+    async fn delete_overlays(
+        &self,
+        of: Of<'_>,
+        scope: &OverlayScope,
+        dry_run: bool,
+    ) -> Result<Tally> {
         overlays::delete(self, of, (scope, dry_run)).await
     }
 
@@ -145,7 +159,12 @@ impl Client for Remote {
         timelines::report(self, of, check_sources).await
     }
 
-    async fn clear(&self, timeline: &str, profile: Option<&str>, what: Clear) -> Result<Vec<(String, Cleared)>> {
+    async fn clear(
+        &self,
+        timeline: &str,
+        profile: Option<&str>,
+        what: Clear,
+    ) -> Result<Vec<(String, Cleared)>> {
         timelines::clear(self, (timeline, profile), what).await
     }
 

@@ -101,7 +101,11 @@ pub async fn items(remote: &Remote, of: Of<'_>, scope: &OverlayScope) -> Result<
         bytes: item.bytes,
     };
     let pages = pages(remote, asked).await?;
-    Ok(pages.into_iter().flat_map(|page| page.items).map(row).collect())
+    Ok(pages
+        .into_iter()
+        .flat_map(|page| page.items)
+        .map(row)
+        .collect())
 }
 
 fn list(of: Of<'_>, level: v1::OverlayLevel) -> v1::ListOverlaysRequest {

@@ -10,7 +10,9 @@ use crate::timeline::plan::ChunkSpec;
 
 /// Words that a probe has for things.
 const KINDS: [&str; 3] = ["video", "attached_picture", "other"];
-const CHROMA: [&str; 8] = ["gray", "rgb", "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0"];
+const CHROMA: [&str; 8] = [
+    "gray", "rgb", "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0",
+];
 const RANGES: [&str; 2] = ["limited", "full"];
 const BACKENDS: [&str; 2] = ["cpu", "nvdec"];
 
@@ -24,7 +26,9 @@ pub async fn probe(remote: &Remote, source: &ChunkSpec) -> Result<Probe> {
     let answer = remote.media_service().probe_media(request).await;
     let answer = answer.map_err(error_of)?.into_inner();
     let streams = answer.streams.into_iter().map(stream);
-    let told = answer.video.ok_or_else(|| nonsense("a probe says nothing of the video"))?;
+    let told = answer
+        .video
+        .ok_or_else(|| nonsense("a probe says nothing of the video"))?;
     Ok(Probe {
         container: answer.container,
         bytes: answer.bytes,
@@ -36,7 +40,8 @@ pub async fn probe(remote: &Remote, source: &ChunkSpec) -> Result<Probe> {
 /// The word itself.
 fn word(known: &[&'static str], told: &str) -> Result<&'static str> {
     let word = known.iter().find(|word| **word == told);
-    word.copied().ok_or_else(|| nonsense(&format!("a word that is unknown here: {told:?}")))
+    word.copied()
+        .ok_or_else(|| nonsense(&format!("a word that is unknown here: {told:?}")))
 }
 
 fn stream(told: v1::Stream) -> Result<Stream> {
@@ -50,7 +55,9 @@ fn stream(told: v1::Stream) -> Result<Stream> {
 fn video(told: v1::Video) -> Result<Video> {
     let small = |what: &str| -> Error { nonsense(&format!("{what} is too large")) };
     let depth = told.depth.map(u8::try_from).transpose();
-    let optional = |known: &[&'static str], told: Option<&String>| told.map(|told| word(known, told)).transpose();
+    let optional = |known: &[&'static str], told: Option<&String>| {
+        told.map(|told| word(known, told)).transpose()
+    };
     Ok(Video {
         stream: told.stream,
         codec: told.codec,

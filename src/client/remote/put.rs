@@ -23,7 +23,10 @@ pub async fn frames(remote: &Remote, of: Of<'_>, mut frames: Vec<ReadyFrame>) ->
         ..v1::PutFramesRequest::default()
     };
     let messages = std::iter::once(header).chain(frames.into_iter().flat_map(frame_messages));
-    let answer = remote.frame_service().put_frames(stream::iter(messages)).await;
+    let answer = remote
+        .frame_service()
+        .put_frames(stream::iter(messages))
+        .await;
     let done = answer.map_err(error_of)?.into_inner();
     Ok(PutDone {
         record: done.record,
@@ -59,7 +62,10 @@ pub async fn overlays(
         overlay: None,
     };
     let messages = std::iter::once(header).chain(overlays.into_iter().flat_map(overlay_messages));
-    let answer = remote.overlay_service().put_overlays(stream::iter(messages)).await;
+    let answer = remote
+        .overlay_service()
+        .put_overlays(stream::iter(messages))
+        .await;
     let results = answer.map_err(error_of)?.into_inner().results;
     if results.len() != count {
         return Err(nonsense("overlays and their results are not as many"));

@@ -54,7 +54,11 @@ async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<D
         Event::Summary(_) => return Ok(None),
         Event::Part(_) => return Err(nonsense("a batch has no header")),
     };
-    if let Some(error) = header.errors.first().and_then(|error| error.status.as_ref()) {
+    if let Some(error) = header
+        .errors
+        .first()
+        .and_then(|error| error.status.as_ref())
+    {
         return Err(error_in(error));
     }
     let (width, height) = size(&header)?;
@@ -69,7 +73,11 @@ async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<D
         }
     }
     let seq = header.sequences.first().copied();
-    let timestamp = header.timestamps.first().copied().filter(|time| !time.is_nan());
+    let timestamp = header
+        .timestamps
+        .first()
+        .copied()
+        .filter(|time| !time.is_nan());
     let facts = FrameFacts {
         seq: seq.ok_or_else(|| nonsense("a batch has no sequences"))?,
         timestamp,
@@ -78,7 +86,11 @@ async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<D
     let data = Vec::from(join.finish()?);
     Ok(Some(Decoded {
         facts,
-        rgb: RgbImage { width, height, data },
+        rgb: RgbImage {
+            width,
+            height,
+            data,
+        },
     }))
 }
 
@@ -100,7 +112,13 @@ fn size(header: &v1::TensorHeader) -> Result<(usize, usize)> {
     };
     let side = |side: i64| usize::try_from(side).ok().filter(|side| *side > 0);
     let (width, height) = side(width).zip(side(height)).ok_or_else(wrong)?;
-    let bytes = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(3));
+    let bytes = width
+        .checked_mul(height)
+        .and_then(|pixels| pixels.checked_mul(3));
     let fits = bytes.is_some_and(|bytes| bytes as u64 == header.bytes);
-    if fits { Ok((width, height)) } else { Err(wrong()) }
+    if fits {
+        Ok((width, height))
+    } else {
+        Err(wrong())
+    }
 }

@@ -5,9 +5,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::cache::clear::Cleared;
 use crate::cache::keys::SpanId;
 use crate::cache::status::{FailedSpan, Ids, State};
+use crate::client::remote::Remote;
 use crate::client::remote::convert;
 use crate::client::remote::error::{error_in, error_of};
-use crate::client::remote::Remote;
 use crate::client::{Clear, Of, ProfileKind, Report, Rows};
 use crate::error::{Reason, Result};
 use crate::frames::SourceFinding;
@@ -37,7 +37,11 @@ fn pages(remote: &Remote, of: Of<'_>, first: Page) -> Rows<Page> {
         };
         let page = match first {
             Some(first) => first,
-            None => wire.list_frames(asked.clone()).await.map_err(error_of)?.into_inner(),
+            None => wire
+                .list_frames(asked.clone())
+                .await
+                .map_err(error_of)?
+                .into_inner(),
         };
         asked.page_token.clone_from(&page.next_page_token);
         let more = !asked.page_token.is_empty();
@@ -73,7 +77,10 @@ pub async fn timelines(remote: &Remote, token: Option<String>) -> Result<Ids> {
     })
 }
 
-async fn status(remote: &Remote, request: v1::GetTimelineRequest) -> Result<v1::GetTimelineResponse> {
+async fn status(
+    remote: &Remote,
+    request: v1::GetTimelineRequest,
+) -> Result<v1::GetTimelineResponse> {
     let answer = remote.frame_service().get_timeline(request).await;
     Ok(answer.map_err(error_of)?.into_inner())
 }
@@ -88,7 +95,9 @@ fn status_of(of: Of<'_>) -> v1::GetTimelineRequest {
 
 pub async fn profiles(remote: &Remote, timeline: &str) -> Result<Vec<String>> {
     let profile = NOBODY;
-    Ok(status(remote, status_of(Of { timeline, profile })).await?.profiles)
+    Ok(status(remote, status_of(Of { timeline, profile }))
+        .await?
+        .profiles)
 }
 
 pub async fn kind(remote: &Remote, of: Of<'_>) -> Result<ProfileKind> {
@@ -97,7 +106,12 @@ pub async fn kind(remote: &Remote, of: Of<'_>) -> Result<ProfileKind> {
         ..status_of(of)
     };
     let answer = status(remote, request).await?;
-    let kind = answer.plan.as_ref().map(convert::plan).transpose()?.map(|plan| plan.kind);
+    let kind = answer
+        .plan
+        .as_ref()
+        .map(convert::plan)
+        .transpose()?
+        .map(|plan| plan.kind);
     Ok(match (convert::state(answer.state())?, kind) {
         (State::Legacy, _) => ProfileKind::Legacy,
         (_, Some(Kind::Put)) => ProfileKind::Put,
@@ -144,10 +158,17 @@ fn add(report: &mut Report, page: &v1::GetTimelineResponse) -> Result<()> {
         if let Some(findings) = &mut report.findings {
             if page.stale_chunk_ids.contains(id) {
                 findings.push(SourceFinding::changed(id));
-            } else if let Some(error) = chunk.error.as_ref().filter(|_| chunk.spans > 0).map(error_in)
+            } else if let Some(error) = chunk
+                .error
+                .as_ref()
+                .filter(|_| chunk.spans > 0)
+                .map(error_in)
                 && is_of_source(error.reason())
             {
-                findings.push(SourceFinding { chunk_id: id.clone(), error });
+                findings.push(SourceFinding {
+                    chunk_id: id.clone(),
+                    error,
+                });
             }
         }
         if let Some(plan) = &mut report.plan {
@@ -161,7 +182,10 @@ fn add(report: &mut Report, page: &v1::GetTimelineResponse) -> Result<()> {
 fn is_of_source(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::SourceNotFound | Reason::SourceDenied | Reason::SourceUnavailable | Reason::SourceChanged
+        Reason::SourceNotFound
+            | Reason::SourceDenied
+            | Reason::SourceUnavailable
+            | Reason::SourceChanged
     )
 }
 
