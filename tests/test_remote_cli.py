@@ -35,7 +35,8 @@ def over(serve):
     """The same store through a server."""
 
     def start(fc, *options, **more):
-        return OverServer(fc.store, options=list(more.pop("flags", [])), server=serve(*options, store=fc.store, **more).target)
+        server = serve(*options, store=fc.store, **more).wait_until_it_is_ready()
+        return OverServer(fc.store, server=server.target)
 
     return start
 

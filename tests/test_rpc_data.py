@@ -20,7 +20,7 @@ PART = 3 << 20
 @pytest.fixture
 def stubs(serve, v1):
     """Stubs of one server over the store of `fc`."""
-    server = serve()
+    server = serve().wait_until_it_is_ready()
     with server.channel() as channel:
         yield Stubs(v1, channel)
 
@@ -482,7 +482,7 @@ def test_a_call_that_puts_more_than_it_may_hold_is_refused_before_it_is_sent(stu
 
     with rpc.refused(INVALID, "LIMIT_EXCEEDED") as seen:
         stubs.frames.PutFrames(endless(), timeout=60)
-    assert "several calls" in seen[0].message and sent < 150
+    assert "several calls" in seen[0].message and sent < 150 and seen[0].fields == ["frame"]
 
 
 def test_frames_are_not_put_on_an_extracted_profile(fc, stubs, clip):

@@ -13,6 +13,7 @@ use crate::frames::blocking;
 use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
 use crate::rpc::convert::{facts, profile_name};
+use crate::rpc::incoming::Held;
 use crate::rpc::parts::Joiner;
 use crate::rpc::v1::put_frame::Image;
 use crate::rpc::{Service, incoming, v1};
@@ -71,7 +72,7 @@ impl Service {
             profile,
             header,
             quality,
-            held: 0,
+            held: Held::new(cache.memory(), MAX_HELD_BYTES),
             open: None,
             ready: Vec::new(),
         })
@@ -84,8 +85,7 @@ struct PutCall {
     /// The first message, without its frame.
     header: v1::PutFramesRequest,
     quality: u8,
-    /// Bytes that are taken to be held.
-    held: u64,
+    held: Held,
     open: Option<OpenFrame>,
     ready: Vec<ReadyFrame>,
 }
@@ -131,7 +131,11 @@ impl PutCall {
             let message = format!("{}, seq={seq}", e.message());
             e.reworded(message).below_field("frame")
         };
-        self.hold(part.encoded_len() as u64 + BESIDE_BYTES)?;
+        let bytes = part.encoded_len() as u64 + BESIDE_BYTES;
+        self.held
+            .grow(bytes)
+            .await
+            .map_err(|e| e.in_field("frame"))?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => OpenFrame::new(&part).map_err(named)?,
@@ -141,24 +145,17 @@ impl PutCall {
             let joined = open.joiner.len();
             let ready = open.finish(self.quality).await.map_err(named)?;
             // A raw picture gives way to its JPEG.
-            self.held = self.held.saturating_sub(joined);
-            self.hold(ready.jpeg().len() as u64)?;
+            self.held.shrink(joined);
+            let bytes = ready.jpeg().len() as u64;
+            self.held
+                .grow(bytes)
+                .await
+                .map_err(|e| e.in_field("frame"))?;
             self.ready.push(ready);
         } else {
             self.open = Some(open);
         }
         Ok(())
-    }
-
-    fn hold(&mut self, bytes: u64) -> Result<()> {
-        self.held = self.held.saturating_add(bytes);
-        if self.held <= MAX_HELD_BYTES {
-            return Ok(());
-        }
-        let message = format!("a call puts more than it may hold: limit_bytes={MAX_HELD_BYTES}");
-        Err(Error::new(Reason::RequestLimit, message)
-            .hint("make several calls; each commits its own frames")
-            .in_field("frame"))
     }
 
     async fn commit(self) -> Result<v1::PutFramesResponse> {

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -95,6 +96,14 @@ class Server:
 
     def wait_until_it_listens(self, timeout=30):
         assert self._ready.wait(timeout) and self.target, f"the server did not start:\n{self.log}"
+        return self
+
+    def wait_until_it_is_ready(self, timeout=30):
+        """Its start-up checks, which write to the store and delete it again, are done."""
+        last = time.monotonic() + timeout
+        while self.get("/readyz")[0] != 200:
+            assert time.monotonic() < last, f"the server is not ready:\n{self.log}"
+            time.sleep(0.02)
         return self
 
     @property

@@ -1,11 +1,14 @@
 //! GetOverlays.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
 use crate::cache::Profile;
+use crate::cache::memory::{Hold, Memory};
 use crate::cache::overlays::OverlayItem;
 use crate::error::{Error, Result};
 use crate::rpc::convert::{choice, profile_name};
@@ -36,12 +39,13 @@ impl Service {
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
         check_id("job", &asked.job)?;
         check_id("stage", &asked.stage)?;
+        let memory = cache.memory().clone();
         let base64 = match choice("payload", asked.payload)? {
             v1::OverlayPayload::Base64 => true,
             v1::OverlayPayload::Png | v1::OverlayPayload::Unspecified => false,
         };
         let reads = groups(items(profile.clone(), asked))
-            .map_ok(move |group| read(profile.clone(), group))
+            .map_ok(move |group| read((profile.clone(), memory.clone()), group))
             .try_buffered(GROUPS_AHEAD)
             .map_ok(|group| stream::iter(group.into_iter().map(Ok)))
             .try_flatten();
@@ -106,10 +110,20 @@ fn groups(
     .boxed()
 }
 
-type Read = (OverlayItem, Result<Bytes>);
+/// An overlay, and its group's share of the memory that all calls have.
+struct Read {
+    item: OverlayItem,
+    png: Result<Bytes>,
+    held: Arc<Hold>,
+}
 
 /// What was deleted since it was listed is left out.
-async fn read(profile: Profile, group: Vec<OverlayItem>) -> Result<Vec<Read>> {
+async fn read(
+    (profile, memory): (Profile, Arc<Memory>),
+    group: Vec<OverlayItem>,
+) -> Result<Vec<Read>> {
+    let bytes = group.iter().map(|item| item.bytes);
+    let held = Arc::new(memory.hold(bytes.fold(0, u64::saturating_add)).await?);
     let reads = group.into_iter().map(|item| {
         let profile = profile.clone();
         async move {
@@ -118,7 +132,10 @@ async fn read(profile: Profile, group: Vec<OverlayItem>) -> Result<Vec<Read>> {
         }
     });
     let read = futures::future::join_all(reads).await;
-    let there = |(item, png): (OverlayItem, Result<Option<Bytes>>)| Some((item, png.transpose()?));
+    let there = |(item, png): (OverlayItem, Result<Option<Bytes>>)| {
+        let (png, held) = (png.transpose()?, held.clone());
+        Some(Read { item, png, held })
+    };
     Ok(read.into_iter().filter_map(there).collect())
 }
 
@@ -132,7 +149,7 @@ fn answers(
         let Some((mut reads, mut summary, index)) = state else {
             return Ok::<_, Error>(None);
         };
-        let Some((item, png)) = reads.try_next().await? else {
+        let Some(Read { item, png, held }) = reads.try_next().await? else {
             let end = stream::iter(vec![Event::Summary(summary)]).boxed();
             return Ok(Some((end, None)));
         };
@@ -140,7 +157,7 @@ fn answers(
         let events = match png {
             Ok(png) => {
                 summary.overlays += 1;
-                overlay_events(place, png, base64)
+                overlay_events(place, (png, held), base64)
             }
             Err(error) => {
                 summary.failed += 1;
@@ -161,12 +178,21 @@ fn answers(
 /// Place in the answer, sequence, name.
 type Place = (u64, u64, String);
 
-fn overlay_events(place: Place, png: Bytes, base64: bool) -> BoxStream<'static, Event> {
+/// What is held is given back behind the last part.
+fn overlay_events(
+    place: Place,
+    (png, held): (Bytes, Arc<Hold>),
+    base64: bool,
+) -> BoxStream<'static, Event> {
+    let event = move |result| {
+        let _held = &held;
+        self::event(place.clone(), result)
+    };
     if base64 {
-        let part = move |part: Part<String>| event(place.clone(), data(part, Payload::Base64));
+        let part = move |part: Part<String>| event(data(part, Payload::Base64));
         stream::iter(base64_parts(png).map(part)).boxed()
     } else {
-        let part = move |part: Part<Bytes>| event(place.clone(), data(part, Payload::Png));
+        let part = move |part: Part<Bytes>| event(data(part, Payload::Png));
         stream::iter(parts(png).map(part)).boxed()
     }
 }

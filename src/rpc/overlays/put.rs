@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::Stream;
+use prost::Message;
 use tonic::{Status, Streaming};
 
 use crate::cache::Profile;
@@ -12,6 +13,7 @@ use crate::cache::overlays::PutOverlay;
 use crate::error::{Error, Reason, Result};
 use crate::frames::blocking;
 use crate::rpc::convert::profile_name;
+use crate::rpc::incoming::Held;
 use crate::rpc::parts::Joiner;
 use crate::rpc::status::rpc_status;
 use crate::rpc::v1::put_overlay::Image;
@@ -19,6 +21,8 @@ use crate::rpc::{Service, incoming, v1};
 
 /// Of one overlay: an RGBA picture of 64 megapixels that does not compress at all.
 const MAX_OVERLAY_BYTES: u64 = 256 << 20;
+/// What a call may hold at a time: a large overlay beside a batch.
+const MAX_HELD_BYTES: u64 = MAX_OVERLAY_BYTES + 2 * BATCH_BYTES as u64;
 /// Overlays that are stored together: so many, and so many bytes.
 const BATCH_ITEMS: usize = 64;
 const BATCH_BYTES: usize = 16 << 20;
@@ -51,6 +55,7 @@ impl Service {
             batch_bytes: 0,
             results: Vec::new(),
             failed: 0,
+            held: Held::new(cache.memory(), MAX_HELD_BYTES),
         };
         if let Some(part) = part {
             call.take(part).await?;
@@ -77,6 +82,7 @@ struct PutCall {
     batch_bytes: usize,
     results: Vec<v1::PutOverlayResult>,
     failed: u64,
+    held: Held,
 }
 
 /// An overlay whose last part has not come.
@@ -105,6 +111,11 @@ impl PutCall {
 
     async fn take(&mut self, part: v1::PutOverlay) -> Result<()> {
         let last = part.last;
+        let bytes = part.encoded_len() as u64;
+        self.held
+            .grow(bytes)
+            .await
+            .map_err(|e| e.in_field("overlay"))?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.begin(&part)?,
@@ -171,6 +182,8 @@ impl PutCall {
                 }
             }
         }
+        // Nothing is open between batches: all of it was stored.
+        self.held.shrink(u64::MAX);
         results.into_iter().try_for_each(|error| self.report(error))
     }
 
