@@ -68,10 +68,10 @@ struct Chosen {
 type From<'a> = (&'a dyn Client, Of<'a>);
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let png = is_png(&args)?;
     let client = context.client().await?;
     let of = context.of(&args.timeline);
     let (chosen, total) = choose(context, &args, (&*client, of)).await?;
+    let png = is_png(&args)?;
     if chosen.is_empty() {
         let message = format!("there are no frames to show yet, {}", of.facts());
         return Err(
