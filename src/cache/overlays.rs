@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::cache::keys::{OverlayId, folder_name};
 use crate::cache::memory::Hold;
 use crate::cache::objects::{self, Tally};
+pub use crate::cache::overlay_name::file_name;
 use crate::cache::{CONCURRENCY, Profile, overlay_name};
 use crate::error::{Error, Result};
 use crate::store::{ETag, Entry, ListRequest, PutOptions};
