@@ -86,20 +86,20 @@ class Run:
         return count / self.median(name)
 
 
-def raw_readers(endpoint, bucket, keys):
-    """What the S3 server itself gives so many concurrent readers; moto asks for no signature."""
-    url = urllib.parse.urlparse(endpoint)
+def raw_readers(urls):
+    """What the S3 server itself gives so many concurrent readers, of urls that were signed before."""
+    server = urllib.parse.urlparse(urls[0])
 
     def read(part):
-        connection = http.client.HTTPConnection(url.hostname, url.port)
-        for key in part:
-            connection.request("GET", f"/{bucket}/{key}")
+        connection = http.client.HTTPConnection(server.hostname, server.port)
+        for url in part:
+            connection.request("GET", url.removeprefix(f"{server.scheme}://{server.netloc}"))
             answer = connection.getresponse()
             assert answer.status == 200 and answer.read()
         connection.close()
 
     with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(read, [keys[n::READERS] for n in range(READERS)]))
+        list(pool.map(read, [urls[n::READERS] for n in range(READERS)]))
 
 
 def ancestor_on(endpoint, bucket):
@@ -174,12 +174,13 @@ def measure_store(run, name, endpoint, rounds, clip, images):
                 for s in range(0, FRAMES, 5)}  # fmt: skip
     for seq, drawn in overlays.items():
         functions.save_overlays("old", "job1", "edges", seq, drawn)
-    stored = [f"cache/timelines/old/frames/{n}.jpg" for n in range(FRAMES)]
+    signed = lambda key: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})  # noqa: E731
+    urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
     with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
         for _ in range(rounds):
             theirs = old_functions(run, functions, "old", name)
-            run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(endpoint, bucket, stored))
+            run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
             mine = ours(run, client, compat, "old", name)
             assert mine == theirs == [overlays[s] for s in range(0, FRAMES, 5)]
     # A cache of ours is read cold by a server that was just started.

@@ -21,7 +21,7 @@ pub(super) struct Group {
 
 pub(super) enum Piece {
     Group(Group),
-    Failed(Answer<Shot>),
+    Failed(Box<Answer<Shot>>),
 }
 
 pub(super) struct Groups {
@@ -140,11 +140,11 @@ impl Run {
 }
 
 fn failed(index: u64, sequence: Option<u64>, error: Error) -> Piece {
-    Piece::Failed(Answer {
+    Piece::Failed(Box::new(Answer {
         index,
         sequence,
         result: Err(error),
-    })
+    }))
 }
 
 fn unplanned(seq: u64) -> Error {
@@ -167,12 +167,12 @@ mod tests {
         let mut groups: Vec<Vec<u64>> = Vec::new();
         let mut run: Option<Run> = None;
         for &seq in seqs {
-            match (&mut run, groups.last_mut()) {
-                (Some(run), Some(group)) if run.takes(seq, start(seq), QUEUE) => group.push(seq),
-                _ => {
-                    run = Some(Run::new(seq, start(seq)));
-                    groups.push(vec![seq]);
-                }
+            let mut takes = |run: &mut Run| run.takes(seq, start(seq), QUEUE);
+            if run.as_mut().is_some_and(&mut takes) {
+                groups.last_mut().unwrap().push(seq);
+            } else {
+                run = Some(Run::new(seq, start(seq)));
+                groups.push(vec![seq]);
             }
         }
         groups
