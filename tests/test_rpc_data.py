@@ -636,3 +636,34 @@ def test_jobs_and_stages_are_listed_and_deleted_by_scope(fc, stubs, v1):
 def test_a_lost_overlay_is_left_out_and_a_lost_stage_is_empty(stubs):
     assert stubs.get_overlays("none") == ([], stubs.v1.GetOverlaysSummary())
     assert stubs.get_overlays("none", sequences=[1, 2])[0] == []
+
+
+# the same on S3
+
+
+def test_frames_timelines_and_overlays_are_listed_read_and_cleared_on_s3(serve, v1, s3_endpoint, bucket, s3):
+    server = serve("--endpoint", s3_endpoint, store=f"s3://{bucket}").wait_until_it_is_ready()
+    with server.channel() as channel:
+        stubs = Stubs(v1, channel)
+        frames = {n: jpeg(n, side=8) for n in (0, 2, 10, 11)}
+        for timeline in ("a", "a-b", "b"):
+            stubs.put(timeline, [(n, {"jpeg": data}, None) for n, data in frames.items()])
+        facts, _, pages = stubs.listed("a", page_size=3)
+        assert [f.sequence for f in facts] == sorted(frames) and pages == 2
+        found, token = [], ""
+        while not found or token:
+            page = stubs.frames.ListTimelines(v1.ListTimelinesRequest(page_size=1, page_token=token), timeout=30)
+            found, token = found + list(page.timelines), page.next_page_token
+        assert sorted(found) == ["a", "a-b", "b"]
+        names = [*NAMES[:9], "höhe"]
+        stubs.put_overlays("a", [stubs.overlay(name, seq=n) for n in range(120) for name in names])
+        wanted = [(n, name) for n in range(120) for name in sorted(names, key=str.encode)]
+        rows, pages = stubs.list_overlays("a", v1.OVERLAY_LEVEL_ITEMS, page_size=500, job="j", stage="s")
+        assert [(i.sequence, i.name) for i in rows.items] == wanted and pages == 3
+        found, _ = stubs.get_overlays("a", sequences=[7, 3])
+        assert [(seq, name) for _, seq, name, _ in found] == [(seq, name) for seq in (7, 3) for _, name in wanted[:10]]
+        assert stubs.timeline("a").counts.stored == 4
+        (cleared,) = stubs.frames.ClearTimeline(v1.ClearTimelineRequest(timeline="a", overlays=True)).profiles
+        assert (cleared.frames.objects, cleared.overlays.objects, cleared.plans.objects) == (4, 1200, 1)
+        left = s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/a/")
+        assert left["KeyCount"] == 0
