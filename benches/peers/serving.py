@@ -189,7 +189,12 @@ def measure_store(run, name, endpoint, rounds, clip, images):
             client.extract("new", [str(clip)], all=True)
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
-            assert len(run.time(f"{name}: load_cached_frames_b64, extracted, cold", lambda: compat.load_cached_frames_b64("new"))) == FRAMES
+            cold = lambda: compat.load_cached_frames_b64("new")  # noqa: E731
+            assert len(run.time(f"{name}: load_cached_frames_b64, extracted, cold", cold)) == FRAMES
+            cold = lambda: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: B023, E731
+            run.time(f"{name}: overlays of {OVERLAID} frames in one call, cold", cold)
+            cold = lambda: compat.load_cached_frames("new")  # noqa: E731
+            assert len(run.time(f"{name}: load_cached_frames, extracted, from memory", cold)) == FRAMES
 
 
 def measure_directory(run, scratch, rounds, clip):

@@ -15,6 +15,7 @@ mod serve;
 mod shown;
 mod sources;
 mod span;
+mod task;
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +36,7 @@ pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, S
 pub use select::{Asked, Selected, Selection, Which};
 pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
 pub use sources::SourceFinding;
+pub use task::Task;
 
 /// Lanes beside one for each worker: a caller who is slow to take pictures may hold up to three.
 const MORE_LANES: usize = 2;
