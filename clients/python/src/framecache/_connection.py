@@ -36,10 +36,7 @@ class Connection(Inheritable):
 
     def upload(self, method: Method, requests: Requests, repeatable: bool) -> Any:
         """A client stream; `requests` makes the messages, anew for each attempt where it is repeatable."""
-        def attempt() -> Any:
-            return self._checked(lambda: self._callable(method, "stream_unary")(iter(requests()), **self._options()))
-
-        return self._retried(attempt) if repeatable else attempt()
+        return self._retried(lambda: self._upload(method, requests)) if repeatable else self._upload(method, requests)
 
     def stream(self, method: Method, request: Message) -> Iterator[Any]:
         """A server stream; tried again only while nothing of it has come."""
@@ -75,6 +72,24 @@ class Connection(Inheritable):
 
     def _unary(self, method: Method, request: Message) -> Any:
         return self._checked(lambda: self._callable(method, "unary_unary")(request, **self._options()))
+
+    def _upload(self, method: Method, requests: Requests) -> Any:
+        failures: List[BaseException] = []
+
+        def guarded() -> Iterator[Message]:
+            # gRPC swallows what its request iterator raises.
+            try:
+                yield from requests()
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        try:
+            return self._checked(lambda: self._callable(method, "stream_unary")(guarded(), **self._options()))
+        except Error:
+            if failures:
+                raise failures[0] from None
+            raise
 
     def _stream(self, method: Method, request: Message) -> Iterator[Any]:
         owner = os.getpid()

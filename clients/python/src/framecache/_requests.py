@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Rational, Real
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from ._errors import invalid
 from .options import Time, Window
@@ -54,12 +54,12 @@ def exact(value: Time, field: str) -> str:
     return format(number, "f")
 
 
-def choice(value: str, enum: Any, prefix: str, field: str) -> int:
+def choice(value: str, enum: Any, prefix: str, field: str) -> Any:
     """The number of an enum's value: "letterbox" -> FIT_LETTERBOX."""
     names = {name[len(prefix):].lower(): number for name, number in enum.items() if number}
     if value not in names:
         raise invalid(f"{field} is one of {', '.join(names)}: {field}={value!r}", field)
-    return int(names[value])
+    return names[value]
 
 
 def fill(message: Any, **values: Any) -> Any:
@@ -108,18 +108,14 @@ def sampling(
         return None
     if chosen > 1:
         raise invalid("give one of fps, every, all, keyframes, timestamps and count", "sampling")
-    return common.Sampling(**{
-        key: value
-        for key, value in {
-            "fps": None if fps is None else exact(fps, "fps"),
-            "every": every,
-            "all": all,
-            "keyframes": keyframes,
-            "timestamps": None if timestamps is None else [exact(time, "timestamps") for time in timestamps],
-            "count": count,
-        }.items()
-        if value is not None
-    })
+    message = common.Sampling(all=all, keyframes=keyframes)
+    return fill(  # type: ignore[no-any-return]
+        message,
+        fps=None if fps is None else exact(fps, "fps"),
+        every=every,
+        timestamps=None if timestamps is None else [exact(time, "timestamps") for time in timestamps],
+        count=count,
+    )
 
 
 def selection(
@@ -134,7 +130,7 @@ def selection(
     """None where an empty list was asked for: there is nothing to ask."""
     if builtins.sum(value is not None for value in (sequences, range, times, window, all or None)) > 1:
         raise invalid("give one of sequences, range, times, window and all", "selection")
-    message = fill(common.Selection(), step=step, limit=limit)
+    message: common.Selection = fill(common.Selection(), step=step, limit=limit)
     if sequences is not None:
         message.sequences.extend(_sequence(number, "sequences") for number in sequences)
         return message if message.sequences else None
@@ -146,7 +142,7 @@ def selection(
         message.range.first = _sequence(first, "range.first")
         message.range.last = _sequence(last, "range.last")
     elif window is not None:
-        message.window.CopyFrom(_window(window))
+        message.window.CopyFrom(cast(common.Window, _window(window)))
     else:
         message.all = True
     return message
@@ -166,7 +162,7 @@ def chunks(sources: Optional[Sources], local: bool) -> List[common.Chunk]:
     if sources is None:
         return []
     single = isinstance(sources, (str, os.PathLike, Chunk, Mapping))
-    listed: Iterable[Any] = [sources] if single else sources  # type: ignore[assignment,list-item]
+    listed: Iterable[Any] = [sources] if single else sources  # type: ignore[assignment]
     return [_chunk(source, local) for source in listed]
 
 
@@ -295,7 +291,9 @@ def _normalize(message: Any, value: Mapping[str, Any]) -> None:
 def _channelwise(value: Union[None, float, Sequence[float]]) -> Optional[List[float]]:
     if value is None:
         return None
-    return [float(value)] if isinstance(value, Real) else [float(number) for number in value]
+    if isinstance(value, Real):
+        return [float(value)]
+    return [float(number) for number in cast(Sequence[float], value)]
 
 
 def _selected(rest: dict[str, Any]) -> Optional[common.Selection]:

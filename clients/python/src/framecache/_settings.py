@@ -77,6 +77,9 @@ def channel_options(target: str) -> List[Tuple[str, object]]:
     ]
     if target.startswith(("unix:",) + _LOOPBACK):
         options.append(("grpc.enable_http_proxy", 0))
+    if target.startswith("unix:"):
+        # gRPC would name the socket's path, which is no authority that HTTP/2 servers accept.
+        options.append(("grpc.default_authority", "localhost"))
     return options
 
 

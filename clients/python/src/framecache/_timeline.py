@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Iterable, Optional
 
-from google.protobuf.json_format import MessageToDict
-
+from ._plain import plain
 from .results import ChunkStatus, Timeline, error_of
 from .v1 import frame_service_pb2 as pb
 
@@ -31,15 +30,10 @@ def _head(page: Any) -> Timeline:
         profile=page.profile,
         state=_word(pb.ProfileState.Name(page.state), "PROFILE_STATE_"),
         kind=_word(pb.PlanInfo.Kind.Name(page.plan.kind), "KIND_") if planned else None,
-        plan=_plan(page.plan) if planned else None,
+        plan=plain(page.plan) if planned else None,
         counts={name: getattr(page.counts, name) for name in _COUNTS},
         profiles=list(page.profiles),
     )
-
-
-def _plan(plan: Any) -> Dict[str, Any]:
-    fields: Dict[str, Any] = MessageToDict(plan, preserving_proto_field_name=True)
-    return fields
 
 
 def _word(name: str, prefix: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, List, Optional, Union
 
 from . import _jpeg
-from ._errors import Error, broken_stream, from_status
+from ._errors import Damaged, Error, broken_stream, from_status
 from .results import Facts, facts
 
 
@@ -49,7 +49,7 @@ def decoded(frame: Frame) -> Frame:
         try:
             frame.image = frame.decode()
         except OSError as error:
-            frame.error = Error(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
+            frame.error = Damaged(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
     return frame
 
 
@@ -71,7 +71,7 @@ class Parts:
             raise broken_stream(f"a payload ended early, bytes={self._length}, total={total}")
         if len(self._parts) == 1:
             return self._parts[0]
-        return empty.join(self._parts)  # type: ignore[arg-type]
+        return empty.join(self._parts)
 
 
 class Joiner:

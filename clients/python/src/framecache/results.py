@@ -207,8 +207,10 @@ def tally(message: Any) -> Tally:
 
 
 def cleared(message: Any) -> Cleared:
-    parts = [tally(getattr(message, name)) for name in ("frames", "records", "overlays", "plans")]
-    return Cleared(message.profile, *parts, message.kept_as_newer)
+    return Cleared(
+        message.profile, tally(message.frames), tally(message.records), tally(message.overlays), tally(message.plans),
+        message.kept_as_newer,
+    )
 
 
 def chunk_result(message: Any) -> ChunkResult:
