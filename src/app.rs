@@ -2,11 +2,16 @@
 
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
+use crate::cache::memory::Memory;
+use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::source::SourcePolicy;
 use crate::store::{self, Location, StoreSpec};
+
+/// What a command keeps in memory: it reads each frame once, and some records again.
+const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
 
 /// The cache that the settings name. Touches no network.
 ///
@@ -15,7 +20,7 @@ use crate::store::{self, Location, StoreSpec};
 ///
 /// # Errors
 /// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
-pub fn cache(settings: &Settings) -> Result<Cache> {
+fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
     let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
     let within = match &mut spec.location {
         Location::S3 { prefix, .. } => std::mem::take(prefix),
@@ -32,13 +37,34 @@ pub fn cache(settings: &Settings) -> Result<Cache> {
             .hint("give it behind the bucket or as --prefix"));
         }
     };
-    Ok(Cache::new(store::open(&spec)?, Layout::new(prefix)?))
+    let memory = Memory::new(memory_bytes);
+    Ok(Cache::new(
+        store::open(&spec)?,
+        Layout::new(prefix)?,
+        memory,
+    ))
 }
 
 /// The service over that cache; sources are any that the user can read.
 pub fn frames(settings: &Settings) -> Result<Frames> {
-    let cache = cache(settings)?;
+    let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
+    Ok(Frames::new(
+        cache,
+        sources,
+        settings.limits,
+        settings.workers,
+    ))
+}
+
+/// The service of a server: sources only where it allows them.
+///
+/// # Errors
+/// FIELD_INVALID as [`cache`], and for a source root that is no folder.
+pub fn served_frames(settings: &Settings, serve: &ServeSettings) -> Result<Frames> {
+    let cache = cache(settings, serve.memory_bytes)?;
+    let endpoint = serve.source_endpoint.clone();
+    let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     Ok(Frames::new(
         cache,
         sources,
@@ -58,7 +84,7 @@ mod tests {
             prefix: prefix.map(str::to_owned),
             ..Flags::default()
         };
-        let cache = cache(&Settings::resolve(flags, |_| None)?)?;
+        let cache = cache(&Settings::resolve(flags, |_| None)?, COMMAND_MEMORY_BYTES)?;
         Ok(cache.profile("t", "default")?.keys().plan())
     }
 

@@ -1,11 +1,15 @@
 //! Settings: flags over environment over a TOML file over defaults. Data only;
 //! `app` builds the components. Nothing below this module reads the environment.
 
+pub mod serve;
+pub mod units;
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::aws::Endpoint;
+use crate::config::serve::ServeOptions;
 use crate::error::{Error, Reason, Result};
 use crate::timeline::limits::Limits;
 
@@ -27,6 +31,8 @@ pub struct File {
     pub workers: Option<usize>,
     pub max_chunks: Option<u64>,
     pub max_frames: Option<u64>,
+    /// Of `framecache serve`.
+    pub serve: ServeOptions,
 }
 
 /// What flags (and their environment variables) said.
@@ -48,6 +54,8 @@ pub struct Settings {
     pub prefix: Option<String>,
     pub workers: usize,
     pub limits: Limits,
+    /// The file's `[serve]`, as it stands there.
+    pub serve: ServeOptions,
 }
 
 impl File {
@@ -71,7 +79,7 @@ impl File {
                     path.display()
                 ),
             )
-            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames")
+            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames and the table [serve]")
             .caused_by(e)
         })
     }
@@ -112,6 +120,7 @@ impl Settings {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),
                 frames: file.max_frames.unwrap_or(defaults.frames),
             },
+            serve: file.serve,
         })
     }
 }

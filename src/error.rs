@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -174,17 +175,18 @@ impl Code {
     }
 }
 
-/// A failure: what was attempted, why it failed, how to mend it.
-#[derive(Debug)]
+/// A failure: what was attempted, why it failed, how to mend it. Cloned for each of
+/// those who waited for the same thing.
+#[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     reason: Reason,
     message: String,
     hint: Option<String>,
     field: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -231,7 +233,7 @@ impl Error {
     }
 
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -23,6 +23,7 @@ pub mod pixel;
 pub mod png;
 pub mod probe;
 pub mod rpc;
+pub mod serve;
 pub mod sheet;
 pub mod source;
 pub mod store;

@@ -3,6 +3,7 @@
 import os
 import sys
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.media import make  # noqa: E402
 from tests.support import framecache as runner  # noqa: E402
+from tests.support import rpc  # noqa: E402
 from tests.support.oracle import Truth  # noqa: E402
 
 
@@ -127,3 +129,20 @@ def media():
 @pytest.fixture(scope="session")
 def truth(media):
     return Truth(media)
+
+
+@pytest.fixture(scope="session")
+def v1():
+    """Messages, enums and stubs of framecache.v1."""
+    return rpc.load()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers, over a fresh directory store unless told another, whose sources lie in `tmp_path`."""
+    with ExitStack() as running:
+
+        def start(*options, store=None, cwd=tmp_path, **more):
+            return running.enter_context(rpc.start_server(store or tmp_path / "store", *options, cwd=cwd, **more))
+
+        yield start

@@ -87,6 +87,7 @@ impl Profile {
         if plan_too {
             cleared.plans = self.clear_plan(request.dry_run).await?;
         }
+        self.memory.forget(self);
         Ok(cleared)
     }
 

@@ -54,6 +54,7 @@ impl Profile {
         };
         let key = self.keys.record(&record.id);
         objects::put_json(&*self.store, &key, record.encode()?, Condition::Always).await?;
+        self.memory.forget_record(self, row).await;
         Ok(Committed::Yes)
     }
 

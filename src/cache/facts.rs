@@ -1,5 +1,6 @@
 //! The facts of all frames of a profile, in sequence order, a span at a time.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -8,7 +9,6 @@ use crate::cache::Profile;
 use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::SpanId;
 use crate::cache::planned::Planned;
-use crate::cache::put_index::PutIndex;
 use crate::cache::read::{Miss, View, legacy_facts};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
@@ -35,11 +35,25 @@ pub enum FactsBatch {
 impl Profile {
     /// Facts of all frames, in sequence order; no more than four spans are held at a time.
     pub async fn facts(&self, view: &View) -> Result<BoxStream<'static, Result<FactsBatch>>> {
+        self.facts_from(view, 0, u64::MAX).await
+    }
+
+    /// The same from a sequence on, and of no more spans than `frames` frames are planned in:
+    /// a page of a long timeline reads a few records.
+    pub async fn facts_from(
+        &self,
+        view: &View,
+        first: u64,
+        frames: u64,
+    ) -> Result<BoxStream<'static, Result<FactsBatch>>> {
         Ok(match view {
             View::Absent => stream::empty().boxed(),
-            View::Legacy => batches(self.legacy_frames().await?),
-            View::Put(index) => put_batches(index.clone()),
-            View::Extracted(plan) => self.span_batches(plan.clone()),
+            View::Legacy => batches(self.legacy_frames().await?, first),
+            View::Put(index) => batches(index.latest_from(first).cloned().collect(), first),
+            View::Extracted(plan) => {
+                let places = plan.places(first, frames);
+                self.span_batches(plan.clone(), places, first)
+            }
         })
     }
 
@@ -50,16 +64,20 @@ impl Profile {
         Ok(facts.collect())
     }
 
-    fn span_batches(&self, plan: Arc<Planned>) -> BoxStream<'static, Result<FactsBatch>> {
+    fn span_batches(
+        &self,
+        plan: Arc<Planned>,
+        places: Range<usize>,
+        first: u64,
+    ) -> BoxStream<'static, Result<FactsBatch>> {
         let profile = self.clone();
-        let count = plan.in_sequence().count();
-        stream::iter(0..count)
+        stream::iter(places)
             .map(move |place| {
                 let (profile, plan) = (profile.clone(), plan.clone());
                 async move { profile.span_batch(&plan, place).await }
             })
             .buffered(READ_AHEAD)
-            .try_filter_map(|batch| async move { Ok(batch) })
+            .try_filter_map(move |batch| async move { Ok(batch.map(|batch| batch.from(first))) })
             .boxed()
     }
 
@@ -82,15 +100,24 @@ impl Profile {
     }
 }
 
-fn batches(facts: Vec<FrameFacts>) -> BoxStream<'static, Result<FactsBatch>> {
-    let mut facts = facts.into_iter();
+impl FactsBatch {
+    /// Without the frames before a sequence.
+    fn from(self, first: u64) -> Self {
+        match self {
+            FactsBatch::Frames(mut frames) => {
+                frames.drain(..frames.partition_point(|f| f.seq < first));
+                FactsBatch::Frames(frames)
+            }
+            without => without,
+        }
+    }
+}
+
+fn batches(facts: Vec<FrameFacts>, first: u64) -> BoxStream<'static, Result<FactsBatch>> {
+    let mut facts = facts.into_iter().skip_while(move |f| f.seq < first);
     let batches = std::iter::from_fn(move || {
         let batch: Vec<_> = facts.by_ref().take(BATCH).collect();
         (!batch.is_empty()).then_some(Ok(FactsBatch::Frames(batch)))
     });
     stream::iter(batches).boxed()
-}
-
-fn put_batches(index: Arc<PutIndex>) -> BoxStream<'static, Result<FactsBatch>> {
-    batches(index.latest().cloned().collect())
 }

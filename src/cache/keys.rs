@@ -8,6 +8,8 @@
 //! {prefix}/timelines/{timeline}/profiles/{profile}/...      the same, any profile but `default`
 //! ```
 
+use std::sync::Arc;
+
 use crate::cache::overlay_name;
 use crate::error::{Error, Result};
 use crate::store::check_key;
@@ -69,7 +71,7 @@ impl Layout {
         Ok(ProfileKeys {
             timeline: timeline.to_owned(),
             profile: profile.to_owned(),
-            base,
+            base: base.into(),
         })
     }
 
@@ -89,7 +91,7 @@ pub struct ProfileKeys {
     timeline: String,
     profile: String,
     /// Ends in `/`.
-    base: String,
+    base: Arc<str>,
 }
 
 /// Names one commit record: its chunk, and its span (in put profiles: its number).
@@ -118,6 +120,11 @@ impl ProfileKeys {
         &self.profile
     }
 
+    /// What all its keys start with; no two profiles have the same.
+    pub fn place(&self) -> Arc<str> {
+        self.base.clone()
+    }
+
     pub fn is_default(&self) -> bool {
         self.profile == DEFAULT_PROFILE
     }
@@ -136,7 +143,7 @@ impl ProfileKeys {
 
     /// The sequence that a key under `frames_prefix` stands for; none for any other object.
     pub fn frame_of(&self, key: &str) -> Option<u64> {
-        let name = key.strip_prefix(&self.base)?.strip_prefix("frames/")?;
+        let name = key.strip_prefix(&*self.base)?.strip_prefix("frames/")?;
         decimal(name.strip_suffix(".jpg")?)
     }
 
@@ -154,7 +161,7 @@ impl ProfileKeys {
 
     /// The record that a key under `records_prefix` stands for; none for any other object.
     pub fn record_of(&self, key: &str) -> Option<SpanId> {
-        let rest = key.strip_prefix(&self.base)?.strip_prefix("chunks/")?;
+        let rest = key.strip_prefix(&*self.base)?.strip_prefix("chunks/")?;
         let (chunk_id, name) = rest.split_once('/')?;
         let span = decimal(name.strip_suffix(".json")?)?;
         check_id("chunk_id", chunk_id).ok()?;
@@ -204,7 +211,7 @@ impl ProfileKeys {
     /// The overlay that a key stands for; none for any other object. Names
     /// that the ancestor wrote with a raw `/` in them are read too.
     pub fn overlay_of(&self, key: &str) -> Option<OverlayId> {
-        let rest = key.strip_prefix(&self.base)?.strip_prefix("overlays/")?;
+        let rest = key.strip_prefix(&*self.base)?.strip_prefix("overlays/")?;
         let (job, rest) = rest.split_once('/')?;
         let (stage, file) = rest.split_once('/')?;
         let (seq, name) = file.split_once('_')?;

@@ -10,6 +10,7 @@ pub mod facts;
 mod facts_table;
 mod inventory;
 pub mod keys;
+pub mod memory;
 mod objects;
 mod overlay_name;
 pub mod overlays;
@@ -40,6 +41,7 @@ use crate::timeline::plan::SCHEMA;
 pub use self::objects::Tally;
 
 use self::keys::{Layout, ProfileKeys};
+use self::memory::Memory;
 use self::plans::PlanMemo;
 
 /// One object a frame; the only layout there is.
@@ -52,11 +54,20 @@ const CONCURRENCY: usize = 32;
 pub struct Cache {
     store: Arc<dyn Store>,
     layout: Layout,
+    memory: Arc<Memory>,
 }
 
 impl Cache {
-    pub fn new(store: Arc<dyn Store>, layout: Layout) -> Self {
-        Cache { store, layout }
+    pub fn new(store: Arc<dyn Store>, layout: Layout, memory: Arc<Memory>) -> Self {
+        Cache {
+            store,
+            layout,
+            memory,
+        }
+    }
+
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -77,11 +88,12 @@ impl Cache {
             keys: self.layout.profile(timeline, profile)?,
             attempt: new_attempt().into(),
             memo: Arc::default(),
+            memory: self.memory.clone(),
         })
     }
 }
 
-/// One profile of one timeline. Every call asks the store afresh.
+/// One profile of one timeline. Every call asks the store afresh; only its readers remember.
 #[derive(Clone)]
 pub struct Profile {
     store: Arc<dyn Store>,
@@ -89,6 +101,7 @@ pub struct Profile {
     /// Written into the records that this handle commits.
     attempt: Arc<str>,
     memo: Arc<PlanMemo>,
+    memory: Arc<Memory>,
 }
 
 impl Profile {

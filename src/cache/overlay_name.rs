@@ -21,7 +21,9 @@ pub fn file_name(seq: u64, name: &str) -> Result<String> {
         return Err(Error::field(format!(
             "an overlay's name must have 1 to {MAX_NAME_BYTES} bytes: bytes={}",
             name.len()
-        )));
+        ))
+        .hint("give it a name of 1 to 200 bytes of UTF-8")
+        .in_field("name"));
     }
     let file = format!("{seq}_{}.png", encode(name));
     if file.len() > MAX_FILE_NAME_BYTES {
@@ -29,7 +31,8 @@ pub fn file_name(seq: u64, name: &str) -> Result<String> {
             "an overlay's file name is over {MAX_FILE_NAME_BYTES} bytes once encoded: bytes={}",
             file.len()
         ))
-        .hint("give it a shorter name, or one with fewer %, /, \\ and control characters"));
+        .hint("give it a shorter name, or one with fewer %, /, \\ and control characters")
+        .in_field("name"));
     }
     Ok(file)
 }

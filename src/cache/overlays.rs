@@ -1,6 +1,6 @@
 //! Overlays: PNGs that a pipeline's stages drew for frames.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -122,13 +122,9 @@ impl Profile {
     /// # Errors
     /// FIELD_INVALID unless both are ids; the store's own.
     pub async fn overlay_frames(&self, job: &str, stage: &str) -> Result<Vec<u64>> {
-        let prefix = self.keys.stage_prefix(job, stage)?;
-        let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
-        let mut seqs = BTreeSet::new();
-        while let Some(entry) = entries.try_next().await? {
-            seqs.extend(self.keys.overlay_of(&entry.key).map(|id| id.seq));
-        }
-        Ok(seqs.into_iter().collect())
+        let seq = None;
+        let folder = OverlayFolder { job, stage, seq };
+        self.overlay_frames_page(&folder, None, usize::MAX).await
     }
 
     /// Overlays of a stage, or of one frame of it (then only its own keys are
@@ -142,33 +138,78 @@ impl Profile {
         stage: &str,
         seq: Option<u64>,
     ) -> Result<Vec<OverlayItem>> {
-        let prefix = match seq {
-            Some(seq) => self.keys.frame_overlays_prefix(job, stage, seq)?,
-            None => self.keys.stage_prefix(job, stage)?,
-        };
+        let folder = OverlayFolder { job, stage, seq };
+        self.overlay_page(&folder, None, usize::MAX).await
+    }
+
+    /// The overlays that [`Profile::list_overlays`] lists behind `after`, at most `limit` of
+    /// them; no more are held, however many there are.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn overlay_page(
+        &self,
+        frames: &OverlayFolder<'_>,
+        after: Option<&(u64, String)>,
+        limit: usize,
+    ) -> Result<Vec<OverlayItem>> {
+        let prefix = self.folder_prefix(frames)?;
         let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
-        let mut items = Vec::new();
+        let mut page: BTreeMap<OverlayId, OverlayItem> = BTreeMap::new();
         while let Some(entry) = entries.try_next().await? {
-            if let Some(id) = self.keys.overlay_of(&entry.key) {
-                items.push(OverlayItem {
-                    id,
-                    bytes: entry.bytes,
-                    key: entry.key,
-                });
+            let Some(id) = self.keys.overlay_of(&entry.key) else {
+                continue;
+            };
+            if after.is_some_and(|(seq, name)| (id.seq, &id.name) <= (*seq, name)) {
+                continue;
+            }
+            // One name under two keys (the ancestor's and ours): ours is served.
+            if page.contains_key(&id) && self.keys.overlay(&id).ok().as_ref() != Some(&entry.key) {
+                continue;
+            }
+            let item = OverlayItem {
+                id: id.clone(),
+                bytes: entry.bytes,
+                key: entry.key,
+            };
+            page.insert(id, item);
+            if page.len() > limit {
+                page.pop_last();
             }
         }
-        items.sort_by(|a, b| a.id.cmp(&b.id));
-        // One name under two keys (the ancestor's and ours): ours is served.
-        let ours =
-            |item: &OverlayItem| self.keys.overlay(&item.id).ok().as_deref() == Some(&item.key);
-        items.dedup_by(|later, kept| {
-            let same = later.id == kept.id;
-            if same && ours(later) {
-                std::mem::swap(later, kept);
+        Ok(page.into_values().collect())
+    }
+
+    /// The sequences that [`Profile::overlay_frames`] lists behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn overlay_frames_page(
+        &self,
+        frames: &OverlayFolder<'_>,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>> {
+        let prefix = self.folder_prefix(frames)?;
+        let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
+        let mut page = BTreeSet::new();
+        while let Some(entry) = entries.try_next().await? {
+            let seq = self.keys.overlay_of(&entry.key).map(|id| id.seq);
+            page.extend(seq.filter(|seq| after.is_none_or(|after| *seq > after)));
+            if page.len() > limit {
+                page.pop_last();
             }
-            same
-        });
-        Ok(items)
+        }
+        Ok(page.into_iter().collect())
+    }
+
+    fn folder_prefix(&self, frames: &OverlayFolder<'_>) -> Result<String> {
+        match frames.seq {
+            Some(seq) => self
+                .keys
+                .frame_overlays_prefix(frames.job, frames.stage, seq),
+            None => self.keys.stage_prefix(frames.job, frames.stage),
+        }
     }
 
     /// Deletes overlays, or counts them.
@@ -213,6 +254,14 @@ pub struct OverlayFrames {
     pub seqs: Vec<u64>,
 }
 
+/// One stage, or one frame of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverlayFolder<'a> {
+    pub job: &'a str,
+    pub stage: &'a str,
+    pub seq: Option<u64>,
+}
+
 /// Signature and IHDR of a PNG (ISO/IEC 15948, 5.2 and 11.2.2).
 fn check_png(data: &[u8]) -> Result<()> {
     const START: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
@@ -222,7 +271,9 @@ fn check_png(data: &[u8]) -> Result<()> {
         |side: &[u8]| side.iter().any(|&b| b != 0) && side.iter().take(1).all(|b| b & 0x80 == 0);
     match size {
         Some(size) if size.chunks_exact(4).all(side_is_good) => Ok(()),
-        _ => Err(Error::field("an overlay is no PNG").hint("send the bytes of a PNG file")),
+        _ => Err(Error::field("an overlay is no PNG")
+            .hint("send the bytes of a PNG file")
+            .in_field("png")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A plan as it was read, with what is looked up in it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::cache::keys::SpanId;
 use crate::error::Result;
@@ -66,6 +67,28 @@ impl Planned {
         self.by_first.iter().filter_map(|&i| self.row(i))
     }
 
+    /// Places among those rows: from the one that holds or follows `first`, as many as hold
+    /// `frames` samples, or all that are left.
+    pub fn places(&self, first: u64, frames: u64) -> Range<usize> {
+        let ends = |i: usize| self.row(i).is_some_and(|row| row.sequences().end <= first);
+        let start = self.by_first.partition_point(|&i| ends(i));
+        let mut end = start;
+        let mut held = 0u64;
+        while held < frames
+            && let Some(row) = self.nth_in_sequence(end)
+        {
+            held = held.saturating_add(row.sequences().end - row.row.first.max(first));
+            end += 1;
+        }
+        start..end
+    }
+
+    /// The number behind the last sample; 0 where there is none.
+    pub fn end(&self) -> u64 {
+        let last = self.by_first.last().and_then(|&i| self.row(i));
+        last.map_or(0, |row| row.sequences().end)
+    }
+
     /// One of those rows.
     pub fn nth_in_sequence(&self, place: usize) -> Option<Row<'_>> {
         self.row(*self.by_first.get(place)?)
@@ -111,7 +134,7 @@ impl Row<'_> {
     }
 
     /// The sequences of its samples.
-    pub fn sequences(&self) -> std::ops::Range<u64> {
+    pub fn sequences(&self) -> Range<u64> {
         self.row.first..self.row.first.saturating_add(self.row.count)
     }
 }
@@ -159,5 +182,23 @@ mod tests {
         assert_eq!(of(20), Some(("2".to_owned(), 0)));
         assert_eq!(of(u64::MAX), None);
         assert_eq!(planned.frames(), 7);
+        assert_eq!(planned.end(), 21);
+    }
+
+    #[test]
+    fn a_page_has_no_more_rows_than_its_frames_are_planned_in() {
+        let planned = planned(plan_of(vec![
+            row("0", 0, 3, 2),
+            row("0", 1, 5, 0),
+            row("1", 0, 5, 4),
+            row("2", 0, 20, 1),
+        ]));
+        assert_eq!(planned.places(0, u64::MAX), 0..3);
+        assert_eq!(planned.places(0, 2), 0..1);
+        assert_eq!(planned.places(4, 2), 0..2);
+        assert_eq!(planned.places(5, 4), 1..2);
+        assert_eq!(planned.places(9, 1), 2..3);
+        assert_eq!(planned.places(21, 9), 3..3);
+        assert_eq!(planned.places(0, 0), 0..0);
     }
 }

@@ -137,7 +137,11 @@ impl Profile {
         } else {
             Over::Nothing
         };
-        self.claim_over(asked, over).await
+        let claim = self.claim_over(asked, over).await?;
+        if claim.claimed != Claimed::Unchanged {
+            self.memory.forget(self);
+        }
+        Ok(claim)
     }
 
     /// Claims in rounds, until what is read back is a plan to work by.

@@ -6,11 +6,10 @@
 //! frames that are new; the record; then frames over older ones. So a call
 //! that dies leaves each older frame served as it was.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::{PUT_CHUNK, SpanId};
@@ -40,6 +39,64 @@ pub struct PutFrame {
     pub facts: FrameFacts,
 }
 
+/// A frame that was looked at: a JPEG, and all that will be recorded of it.
+#[derive(Debug, Clone)]
+pub struct ReadyFrame {
+    facts: FrameFacts,
+    jpeg: Bytes,
+}
+
+impl ReadyFrame {
+    pub fn facts(&self) -> &FrameFacts {
+        &self.facts
+    }
+
+    pub fn jpeg(&self) -> &Bytes {
+        &self.jpeg
+    }
+}
+
+impl PutFrame {
+    /// Looks at the bytes: the frame with its facts as a record has them. Hashes all of it.
+    ///
+    /// # Errors
+    /// FIELD_INVALID for bytes that are no JPEG, and facts that a put frame cannot have.
+    pub fn ready(self) -> Result<ReadyFrame> {
+        let seq = self.seq;
+        let Some((width, height)) = jpeg_size(&self.jpeg) else {
+            let message = format!("a put frame is no JPEG: seq={seq}");
+            return Err(Error::field(message).in_field("jpeg"));
+        };
+        let given = &self.facts;
+        if given.missing || given.repeats.is_some() {
+            let field = if given.missing { "missing" } else { "repeats" };
+            return Err(Error::field(format!(
+                "a put frame has bytes, so it cannot be missing or a repeat: seq={seq}"
+            ))
+            .in_field(format!("facts.{field}")));
+        }
+        let times = [("timestamp", given.timestamp), ("duration", given.duration)];
+        let is_number = |time: Option<f64>| time.is_none_or(f64::is_finite);
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| !is_number(*time)) {
+            let message = format!("a put frame's time is no number: seq={seq}");
+            return Err(Error::field(message).in_field(format!("facts.{name}")));
+        }
+        let facts = FrameFacts {
+            seq,
+            bytes: Some(self.jpeg.len() as u64),
+            sha256: Some(sha256_hex(&[&self.jpeg])),
+            content_type: Some(objects::JPEG.to_owned()),
+            width: Some(width),
+            height: Some(height),
+            ..self.facts
+        };
+        Ok(ReadyFrame {
+            facts,
+            jpeg: self.jpeg,
+        })
+    }
+}
+
 /// What a put did.
 #[derive(Debug, Clone)]
 pub struct PutDone {
@@ -53,43 +110,40 @@ impl Profile {
     /// Stores the frames and commits them in one record.
     ///
     /// # Errors
-    /// FIELD_INVALID for no frames, a sequence named twice, bytes that are no
-    /// JPEG or facts that a put frame cannot have; PLAN_DIFFERS on an extracted
+    /// As [`PutFrame::ready`] and [`Profile::put_ready`].
+    pub async fn put_frames(&self, frames: Vec<PutFrame>) -> Result<PutDone> {
+        let ready: Result<_> = frames.into_iter().map(PutFrame::ready).collect();
+        self.put_ready(ready?).await
+    }
+
+    /// The same of frames that were looked at.
+    ///
+    /// # Errors
+    /// FIELD_INVALID for no frames or a sequence named twice; PLAN_DIFFERS on an extracted
     /// profile; the store's own.
-    pub async fn put_frames(&self, mut frames: Vec<PutFrame>) -> Result<PutDone> {
+    pub async fn put_ready(&self, mut frames: Vec<ReadyFrame>) -> Result<PutDone> {
         if frames.is_empty() {
-            return Err(Error::field("a put names no frames"));
+            return Err(Error::field("a put names no frames").hint("send at least one frame"));
         }
-        frames.sort_by_key(|f| f.seq);
-        let facts = self.check_put(&frames)?;
+        frames.sort_by_key(|f| f.facts.seq);
+        check_distinct(&frames)?;
         let plan = self.claim_put().await?;
         let index = PutIndex::read(self, plan).await?;
+        let facts: Vec<_> = frames.iter().map(|f| f.facts.clone()).collect();
         // A frame over other bytes waits until a record knows the new ones.
-        let (over, new): (Vec<_>, Vec<_>) = frames.iter().zip(&facts).partition(|(_, facts)| {
-            let stored = index.candidates(facts.seq);
-            !stored.is_empty() && stored.iter().all(|s| s.sha256 != facts.sha256)
+        let (over, new): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| {
+            let stored = index.candidates(frame.facts.seq);
+            !stored.is_empty() && stored.iter().all(|s| s.sha256 != frame.facts.sha256)
         });
-        self.put_all(new.iter().map(|(f, _)| *f)).await?;
+        self.put_all(&new).await?;
         self.still_put(&new).await?;
         let record = self.commit_put(facts.clone()).await?;
-        self.put_all(over.into_iter().map(|(f, _)| f)).await?;
+        self.put_all(&over).await?;
+        self.memory.forget(self);
         Ok(PutDone {
             record,
             frames: facts,
         })
-    }
-
-    fn check_put(&self, frames: &[PutFrame]) -> Result<Vec<FrameFacts>> {
-        let mut seen = BTreeSet::new();
-        let mut facts = Vec::with_capacity(frames.len());
-        for frame in frames {
-            if !seen.insert(frame.seq) {
-                let message = format!("a put names a sequence twice: seq={}", frame.seq);
-                return Err(Error::field(message));
-            }
-            facts.push(facts_of(frame)?);
-        }
-        Ok(facts)
     }
 
     /// The profile's put plan, made if there is none; frames of a legacy cache
@@ -109,8 +163,8 @@ impl Profile {
 
     async fn adopt_legacy(&self) -> Result<()> {
         let listed = ListedFrames::read(&*self.store, &self.keys).await?;
-        let reads = listed.frames.iter().map(|f| self.legacy_frame(f.seq));
-        let found: Vec<_> = stream::iter(reads)
+        let reads = listed.frames.into_iter().map(|f| self.legacy_frame(f.seq));
+        let found: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
@@ -134,20 +188,23 @@ impl Profile {
         Ok(Some(facts))
     }
 
-    async fn put_all<'a>(&self, frames: impl Iterator<Item = &'a PutFrame>) -> Result<()> {
-        let puts = frames.map(|f| self.put_frame(f.seq, f.jpeg.clone()));
-        let mut puts = stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(CONCURRENCY);
+    async fn put_all(&self, frames: &[ReadyFrame]) -> Result<()> {
+        let mut puts = Vec::with_capacity(frames.len());
+        for frame in frames {
+            puts.push(self.put_frame(frame.facts.seq, frame.jpeg.clone()).boxed());
+        }
+        let mut puts = stream::iter(puts).buffer_unordered(CONCURRENCY);
         while puts.try_next().await?.is_some() {}
         self.store.sync().await
     }
 
     /// Where the plan went meanwhile, the new frames go too: without a plan
     /// they would pass for a legacy cache.
-    async fn still_put(&self, new: &[(&PutFrame, &FrameFacts)]) -> Result<()> {
+    async fn still_put(&self, new: &[ReadyFrame]) -> Result<()> {
         match self.stored_plan().await? {
             Stored::Plan(plan, _) if plan.is_put() => return Ok(()),
             Stored::Absent => {
-                let keys: Vec<_> = new.iter().map(|(f, _)| self.keys.frame(f.seq)).collect();
+                let keys: Vec<_> = new.iter().map(|f| self.keys.frame(f.facts.seq)).collect();
                 self.store.delete(&keys).await?;
             }
             _ => {}
@@ -196,6 +253,17 @@ impl Profile {
     }
 }
 
+fn check_distinct(sorted: &[ReadyFrame]) -> Result<()> {
+    let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
+    match pairs.find(|(one, next)| one.facts.seq == next.facts.seq) {
+        None => Ok(()),
+        Some((twice, _)) => {
+            let message = format!("a put names a sequence twice: seq={}", twice.facts.seq);
+            Err(Error::field(message).in_field("sequence"))
+        }
+    }
+}
+
 /// The plan of every put profile.
 pub fn put_plan() -> Plan {
     Plan {
@@ -217,32 +285,4 @@ pub(super) fn jpeg_size(data: &[u8]) -> Option<(u32, u32)> {
     let width = u32::try_from(header.width).ok()?;
     let height = u32::try_from(header.height).ok()?;
     (width > 0 && height > 0).then_some((width, height))
-}
-
-fn facts_of(frame: &PutFrame) -> Result<FrameFacts> {
-    let seq = frame.seq;
-    let Some((width, height)) = jpeg_size(&frame.jpeg) else {
-        return Err(Error::field(format!("a put frame is no JPEG: seq={seq}")));
-    };
-    let given = &frame.facts;
-    if given.missing || given.repeats.is_some() {
-        return Err(Error::field(format!(
-            "a put frame has bytes, so it cannot be missing or a repeat: seq={seq}"
-        )));
-    }
-    let times = [given.timestamp, given.duration];
-    if times.into_iter().flatten().any(|t| !t.is_finite()) {
-        return Err(Error::field(format!(
-            "a put frame's time is no number: seq={seq}"
-        )));
-    }
-    Ok(FrameFacts {
-        seq,
-        bytes: Some(frame.jpeg.len() as u64),
-        sha256: Some(sha256_hex(&[&frame.jpeg])),
-        content_type: Some(objects::JPEG.to_owned()),
-        width: Some(width),
-        height: Some(height),
-        ..given.clone()
-    })
 }

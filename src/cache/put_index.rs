@@ -39,7 +39,7 @@ impl PutIndex {
             .iter()
             .rev()
             .map(|&number| read_put(profile, number));
-        let mut reads = stream::iter(reads).buffered(CONCURRENCY);
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENCY);
         let mut by_seq: BTreeMap<u64, Vec<FrameFacts>> = BTreeMap::new();
         let mut damaged = Vec::new();
         while let Some((number, frames)) = reads.try_next().await? {
@@ -71,6 +71,12 @@ impl PutIndex {
     /// The latest facts of each sequence, in sequence order.
     pub fn latest(&self) -> impl Iterator<Item = &FrameFacts> {
         self.by_seq.values().filter_map(|facts| facts.first())
+    }
+
+    /// The same, of sequences from `first` on.
+    pub fn latest_from(&self, first: u64) -> impl Iterator<Item = &FrameFacts> {
+        let later = self.by_seq.range(first..);
+        later.filter_map(|(_, facts)| facts.first())
     }
 
     /// How many records there are, unreadable ones too.

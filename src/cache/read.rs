@@ -1,16 +1,14 @@
 //! Reading: a frame is served only under a valid record and with its sha256.
 //!
-//! A [`Reader`] keeps the plan for at most five seconds and the records it
-//! read last. Whatever would be a miss by what it remembers is looked up
-//! afresh before it counts as one.
+//! Plans (for at most five seconds), records and frames are kept in [`Memory`]. Whatever
+//! would be a miss by what is remembered is looked up afresh before it counts as one.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::cache::Profile;
+use crate::cache::memory::{Hold, Memory, NotRead};
 use crate::cache::objects;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
@@ -19,11 +17,11 @@ use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::sha256_hex;
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
+use crate::metrics::Tier;
 use crate::timeline::plan::ChunkError;
 
-const MAX_PLAN_AGE: Duration = Duration::from_secs(5);
-/// Records kept by one reader: about 16 minutes of footage, 1 to 2 MB each at 60 frames a second.
-const MAX_RECORDS: usize = 16;
+/// What a legacy frame is taken to need before it is read: few are larger.
+const UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// A profile as it is.
 #[derive(Debug, Clone)]
@@ -60,27 +58,27 @@ pub struct Frame {
     /// Of a legacy frame: `seq`, `bytes`, `sha256` and `content_type` only.
     pub facts: FrameFacts,
     pub jpeg: Bytes,
+    /// Where the bytes came from.
+    pub tier: Tier,
+    /// Its share of the memory that reads may have in flight; dropped with the frame.
+    pub hold: Arc<Hold>,
 }
 
 /// Reads one profile; to be kept and shared while reading goes on.
 pub struct Reader {
     profile: Profile,
-    memo: Mutex<Memo>,
 }
 
-#[derive(Default)]
-struct Memo {
-    view: Option<(Instant, View)>,
-    /// By digest, latest read last. A digest covers parameters and row, so
-    /// another plan's record is never taken for this one's.
-    records: VecDeque<Arc<Record>>,
+/// What was found, and whether it was remembered rather than read now.
+struct Found<T> {
+    value: T,
+    remembered: bool,
 }
 
 impl Profile {
     pub fn reader(&self) -> Reader {
         Reader {
             profile: self.clone(),
-            memo: Mutex::default(),
         }
     }
 
@@ -109,15 +107,16 @@ impl Reader {
         &self.profile
     }
 
+    fn memory(&self) -> &Memory {
+        &self.profile.memory
+    }
+
     /// The profile, at most five seconds old.
     ///
     /// # Errors
     /// As [`Profile::view`].
     pub async fn view(&self) -> Result<View> {
-        if let Some(view) = self.remembered() {
-            return Ok(view);
-        }
-        self.fresh_view().await
+        self.find_view().await.map(|found| found.value)
     }
 
     /// The profile as the store has it now.
@@ -125,15 +124,22 @@ impl Reader {
     /// # Errors
     /// As [`Profile::view`].
     pub async fn fresh_view(&self) -> Result<View> {
-        let asked = Instant::now();
-        let view = self.profile.view().await?;
-        let mut memo = self.memo();
-        // What is not there is asked for again each time.
-        memo.view = match view {
-            View::Absent => None,
-            _ => Some((asked, view.clone())),
-        };
-        Ok(view)
+        self.memory().forget_view(&self.profile).await;
+        self.view().await
+    }
+
+    async fn find_view(&self) -> Result<Found<View>> {
+        if let Some(value) = self.memory().known_view(&self.profile).await {
+            return Ok(Found {
+                value,
+                remembered: true,
+            });
+        }
+        let value = self.memory().view(&self.profile).await?;
+        Ok(Found {
+            value,
+            remembered: false,
+        })
     }
 
     /// One frame's facts and bytes, or why there are none.
@@ -142,18 +148,67 @@ impl Reader {
     /// MEDIA_CORRUPT for a frame that the decoder did not deliver, PLAN_DIFFERS
     /// for what a newer release wrote, OBJECT_CORRUPT for a damaged plan; the store's own.
     pub async fn read_frame(&self, seq: u64) -> Result<Result<Frame, Miss>> {
-        let fresh = self.remembered().is_none() && self.memo().records.is_empty();
-        let view = self.view().await?;
-        let miss = match self.try_read(&view, seq).await? {
+        let Found {
+            value: view,
+            mut remembered,
+        } = self.find_view().await?;
+        let miss = match self.try_read(&view, seq, &mut remembered).await? {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
-        if fresh || self.is_current(&view, &miss).await? {
+        if !remembered || self.is_current(&view, &miss).await? {
             return Ok(Err(miss));
         }
-        self.memo().records.clear();
+        if let View::Extracted(plan) = &view
+            && let Some(row) = plan.row_of(seq)
+        {
+            self.forget_record(row).await;
+        }
         let view = self.fresh_view().await?;
-        self.try_read(&view, seq).await
+        self.try_read(&view, seq, &mut remembered).await
+    }
+
+    /// One frame's facts, or why there are none; its object is not looked for, but where there is
+    /// no plan. Missing frames have facts too.
+    ///
+    /// # Errors
+    /// As [`Reader::read_frame`].
+    pub async fn read_facts(&self, seq: u64) -> Result<Result<FrameFacts, Miss>> {
+        let Found { value, remembered } = self.find_view().await?;
+        let miss = match self.try_read_facts(&value, seq).await? {
+            Ok(facts) => return Ok(Ok(facts)),
+            Err(miss) => miss,
+        };
+        if !remembered || self.is_current(&value, &miss).await? {
+            return Ok(Err(miss));
+        }
+        let view = self.fresh_view().await?;
+        self.try_read_facts(&view, seq).await
+    }
+
+    async fn try_read_facts(&self, view: &View, seq: u64) -> Result<Result<FrameFacts, Miss>> {
+        match view {
+            View::Absent => Ok(Err(Miss::Absent)),
+            View::Legacy => Ok(self.read_legacy(seq).await?.map(|frame| frame.facts)),
+            View::Put(index) => Ok(index
+                .candidates(seq)
+                .first()
+                .cloned()
+                .ok_or(Miss::NotPlanned)),
+            View::Extracted(plan) => {
+                let Some(row) = plan.row_of(seq) else {
+                    return Ok(Err(Miss::NotPlanned));
+                };
+                let record = match self.record(row).await? {
+                    Ok(record) => record,
+                    Err(miss) => return Ok(Err(miss)),
+                };
+                Ok(match &record.outcome {
+                    Outcome::Failed(error) => Err(Miss::Failed(error.clone())),
+                    Outcome::Frames(_) => record.frame(seq).cloned().ok_or(Miss::DamagedRecord),
+                })
+            }
+        }
     }
 
     /// Whether reading all put records again can be spared: no record was added.
@@ -169,29 +224,38 @@ impl Reader {
     /// # Errors
     /// As [`Profile::record`].
     pub async fn record(&self, row: Row<'_>) -> Result<Result<Arc<Record>, Miss>> {
-        let known = |r: &&Arc<Record>| r.digest == row.digest;
-        if let Some(record) = self.memo().records.iter().find(known) {
-            return Ok(Ok(record.clone()));
-        }
-        let record = match self.profile.record(row).await? {
-            Ok(record) => Arc::new(record),
-            Err(miss) => return Ok(Err(miss)),
-        };
-        let mut memo = self.memo();
-        if memo.records.len() >= MAX_RECORDS {
-            memo.records.pop_front();
-        }
-        memo.records.push_back(record.clone());
-        Ok(Ok(record))
+        self.find_record(row, &mut false).await
     }
 
-    async fn try_read(&self, view: &View, seq: u64) -> Result<Result<Frame, Miss>> {
+    /// The next read of the row's record asks the store.
+    pub async fn forget_record(&self, row: Row<'_>) {
+        self.memory().forget_record(&self.profile, row).await;
+    }
+
+    async fn find_record(
+        &self,
+        row: Row<'_>,
+        remembered: &mut bool,
+    ) -> Result<Result<Arc<Record>, Miss>> {
+        if let Some(record) = self.memory().known_record(&self.profile, row).await {
+            *remembered = true;
+            return Ok(Ok(record));
+        }
+        or_miss(self.memory().record(&self.profile, row).await)
+    }
+
+    async fn try_read(
+        &self,
+        view: &View,
+        seq: u64,
+        remembered: &mut bool,
+    ) -> Result<Result<Frame, Miss>> {
         match view {
             View::Absent => Ok(Err(Miss::Absent)),
             View::Legacy => self.read_legacy(seq).await,
             View::Extracted(plan) => match plan.row_of(seq) {
                 None => Ok(Err(Miss::NotPlanned)),
-                Some(row) => self.read_extracted(row, seq).await,
+                Some(row) => self.read_extracted(row, seq, remembered).await,
             },
             View::Put(index) => match index.candidates(seq) {
                 [] => Ok(Err(Miss::NotPlanned)),
@@ -200,8 +264,13 @@ impl Reader {
         }
     }
 
-    async fn read_extracted(&self, row: Row<'_>, seq: u64) -> Result<Result<Frame, Miss>> {
-        let record = match self.record(row).await? {
+    async fn read_extracted(
+        &self,
+        row: Row<'_>,
+        seq: u64,
+        remembered: &mut bool,
+    ) -> Result<Result<Frame, Miss>> {
+        let record = match self.find_record(row, remembered).await? {
             Ok(record) => record,
             Err(miss) => return Ok(Err(miss)),
         };
@@ -224,33 +293,90 @@ impl Reader {
         seq: u64,
         candidates: &[FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
-        let key = self.profile.keys.frame(seq);
-        let Some(object) = self.profile.store.get(&key).await? else {
+        let hold = self.hold(candidates).await?;
+        // An older record's bytes may be known while the latest one's are in the store.
+        if let Some(facts) = candidates.first()
+            && let Some(jpeg) = self.memory().known_frame(facts).await
+        {
+            return Ok(Ok(Frame {
+                facts: facts.clone(),
+                jpeg,
+                tier: Tier::Memory,
+                hold,
+            }));
+        }
+        let [facts] = candidates else {
+            return self.read_among(seq, candidates, hold).await;
+        };
+        let read = async {
+            match self.stored(seq).await? {
+                None => Err(NotRead::Miss(Miss::NoObject)),
+                Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
+                Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+            }
+        };
+        let jpeg = or_miss(self.memory().frame(facts, read).await)?;
+        Ok(jpeg.map(|jpeg| Frame {
+            facts: facts.clone(),
+            jpeg,
+            tier: Tier::Store,
+            hold,
+        }))
+    }
+
+    async fn read_among(
+        &self,
+        seq: u64,
+        candidates: &[FrameFacts],
+        hold: Arc<Hold>,
+    ) -> Result<Result<Frame, Miss>> {
+        let Some(jpeg) = self.stored(seq).await? else {
             return Ok(Err(Miss::NoObject));
         };
-        let sha256 = sha256_hex(&[&object.data]);
+        let sha256 = sha256_hex(&[&jpeg]);
         let theirs = |f: &&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
-        Ok(match candidates.iter().find(theirs) {
-            Some(facts) => Ok(Frame {
-                facts: facts.clone(),
-                jpeg: object.data,
-            }),
-            None => Err(Miss::WrongSha256),
-        })
+        let Some(facts) = candidates.iter().find(theirs) else {
+            return Ok(Err(Miss::WrongSha256));
+        };
+        self.memory().keep_frame(facts, &jpeg).await;
+        Ok(Ok(Frame {
+            facts: facts.clone(),
+            jpeg,
+            tier: Tier::Store,
+            hold,
+        }))
+    }
+
+    async fn stored(&self, seq: u64) -> Result<Option<Bytes>> {
+        let object = self
+            .profile
+            .store
+            .get(&self.profile.keys.frame(seq))
+            .await?;
+        Ok(object.map(|object| object.data))
+    }
+
+    async fn hold(&self, candidates: &[FrameFacts]) -> Result<Arc<Hold>> {
+        let bytes = candidates.iter().filter_map(|facts| facts.bytes).max();
+        Ok(Arc::new(
+            self.memory().hold(bytes.unwrap_or(UNKNOWN_BYTES)).await?,
+        ))
     }
 
     async fn read_legacy(&self, seq: u64) -> Result<Result<Frame, Miss>> {
-        let key = self.profile.keys.frame(seq);
-        let Some(object) = self.profile.store.get(&key).await? else {
+        let hold = self.hold(&[]).await?;
+        let Some(jpeg) = self.stored(seq).await? else {
             return Ok(Err(Miss::NotPlanned));
         };
         let facts = FrameFacts {
-            sha256: Some(sha256_hex(&[&object.data])),
-            ..legacy_facts(seq, object.data.len() as u64)
+            sha256: Some(sha256_hex(&[&jpeg])),
+            ..legacy_facts(seq, jpeg.len() as u64)
         };
         Ok(Ok(Frame {
             facts,
-            jpeg: object.data,
+            jpeg,
+            tier: Tier::Store,
+            hold,
         }))
     }
 
@@ -259,16 +385,17 @@ impl Reader {
         let message = format!("{what} {}", self.profile.keys.facts());
         Error::new(Reason::MediaCorrupt, message)
     }
+}
 
-    fn remembered(&self) -> Option<View> {
-        let memo = self.memo();
-        let (read, view) = memo.view.as_ref()?;
-        (read.elapsed() < MAX_PLAN_AGE).then(|| view.clone())
-    }
+fn is_theirs(facts: &FrameFacts, jpeg: &Bytes) -> bool {
+    facts.sha256.as_deref() == Some(sha256_hex(&[jpeg]).as_str())
+}
 
-    fn memo(&self) -> std::sync::MutexGuard<'_, Memo> {
-        // What is remembered is whole at every moment, whoever panicked.
-        self.memo.lock().unwrap_or_else(PoisonError::into_inner)
+fn or_miss<T>(read: Result<T, NotRead>) -> Result<Result<T, Miss>> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(NotRead::Miss(miss)) => Ok(Err(miss)),
+        Err(NotRead::Failed(error)) => Err(error),
     }
 }
 

@@ -19,6 +19,9 @@ use crate::media::facts::FrameFacts;
 use crate::store::ListRequest;
 use crate::timeline::plan::ChunkError;
 
+/// Rows whose records are asked for without listing them.
+const FEW_ROWS: usize = 32;
+
 /// How much of a profile is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -174,31 +177,44 @@ impl Profile {
             View::Legacy => Ok(Status::without_plan(State::Legacy)),
             View::Put(index) => Ok(Status::of_put(&index)),
             View::Extracted(plan) => {
-                let spans = self.span_states(&plan).await?;
+                let all: Vec<usize> = (0..plan.rows().len()).collect();
+                let spans = self.span_states(&plan, &all).await?;
                 Ok(Status::of_spans(plan, spans))
             }
         }
     }
 
-    /// What the records say of each row, in the plan's order.
+    /// What the records say of these rows, by their places in the plan.
     ///
     /// # Errors
     /// PLAN_DIFFERS for a record of a newer schema; the store's own.
-    pub async fn span_states(&self, plan: &Planned) -> Result<Vec<SpanState>> {
-        let listed = ListedRecords::read(&*self.store, &self.keys).await?;
-        let listed: HashSet<_> = listed.records.into_iter().map(|(id, _)| id).collect();
-        let states = plan.digested().map(|row| self.span_state(row, &listed));
+    pub async fn span_states(&self, plan: &Planned, rows: &[usize]) -> Result<Vec<SpanState>> {
+        // Asking for a few records costs less than a listing; most of many rows have none.
+        let listed = match rows.len() {
+            0..=FEW_ROWS => None,
+            _ => {
+                let listed = ListedRecords::read(&*self.store, &self.keys).await?;
+                let ids = listed.records.into_iter().map(|(id, _)| id);
+                Some(ids.collect::<HashSet<_>>())
+            }
+        };
+        let rows = rows.iter().filter_map(|place| plan.row(*place));
+        let states = rows.map(|row| self.span_state(row, listed.as_ref()));
         stream::iter(states.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
             .await
     }
 
-    async fn span_state(&self, row: Row<'_>, listed: &HashSet<SpanId>) -> Result<SpanState> {
+    async fn span_state(
+        &self,
+        row: Row<'_>,
+        listed: Option<&HashSet<SpanId>>,
+    ) -> Result<SpanState> {
         if row.row.count == 0 {
             return Ok(SpanState::Complete(FrameCounts::default()));
         }
-        if !listed.contains(&row.id()) {
+        if listed.is_some_and(|listed| !listed.contains(&row.id())) {
             return Ok(SpanState::Missing(Miss::NoRecord));
         }
         Ok(match self.record(row).await? {

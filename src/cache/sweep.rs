@@ -60,7 +60,7 @@ impl Profile {
         let others = listed.others.iter().map(|e| (e.key.clone(), e.bytes));
         let mut stale: Vec<_> = unplanned.map(|f| self.keyed(f)).chain(others).collect();
         let checks = plan.in_sequence().map(|row| self.unstored(row, listed));
-        let mut unstored = stream::iter(checks).buffered(CONCURRENCY);
+        let mut unstored = stream::iter(checks.collect::<Vec<_>>()).buffered(CONCURRENCY);
         while let Some(frames) = unstored.try_next().await? {
             stale.extend(frames.iter().map(|f| self.keyed(f)));
         }

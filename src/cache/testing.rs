@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::cache::keys::Layout;
+use crate::cache::memory::Memory;
 use crate::cache::planned::{Planned, Row};
+use crate::cache::read::Reader;
 use crate::cache::record::Outcome;
 use crate::cache::sealed::sha256_hex;
 use crate::cache::{Cache, Profile};
@@ -194,7 +196,20 @@ pub async fn extract_row(
 }
 
 pub fn cache_over(store: Arc<dyn Store>) -> Cache {
-    Cache::new(store, Layout::new("cache").unwrap())
+    Cache::new(store, Layout::new("cache").unwrap(), Memory::new(16 << 20))
+}
+
+/// Places of all rows.
+pub fn all_rows(plan: &Planned) -> Vec<usize> {
+    (0..plan.rows().len()).collect()
+}
+
+/// A reader of another process: it remembers nothing.
+pub fn elsewhere(profile: &Profile) -> Reader {
+    let cache = cache_over(profile.store.clone());
+    let keys = profile.keys();
+    let profile = cache.profile(keys.timeline(), keys.profile()).unwrap();
+    profile.reader()
 }
 
 pub fn memory_cache() -> (Arc<MemoryStore>, Cache) {

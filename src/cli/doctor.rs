@@ -208,7 +208,7 @@ async fn try_store(context: &Context) -> Result<bool> {
         Location::Dir(root) => Some(root.clone()).filter(|root| !root.exists()),
         Location::S3 { .. } => None,
     };
-    let cache = app::cache(&context.settings)?;
+    let cache = app::frames(&context.settings)?.cache().clone();
     let timelines = cache.layout().timelines_prefix();
     // Beside the timelines, where a client that may write them may write this too.
     let folder = timelines.strip_suffix("timelines/").unwrap_or_default();

@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cache::plans::{OverlayPolicy, Replace};
 use crate::cli::common::{Context, Exit, note, print_json, print_line, watched};
-use crate::error::{Error, Reason, Result};
+use crate::decode;
+use crate::error::{Error, Result};
 use crate::frames::{ChunkResult, Event, Extraction, Only, Progress, Stage, Summary};
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
@@ -197,13 +198,16 @@ impl Backend {
     /// # Errors
     /// GPU_UNAVAILABLE for `gpu`: `gpu` refuses rather than falls back.
     pub fn check(self) -> Result<()> {
-        match self {
-            Backend::Auto | Backend::Cpu => Ok(()),
-            Backend::Gpu => Err(Error::new(
-                Reason::GpuUnavailable,
-                "this build decodes on the CPU only, backend=gpu",
-            )
-            .hint("use --backend auto or cpu; the frames are the same")),
+        decode::Backend::from(self).check()
+    }
+}
+
+impl From<Backend> for decode::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => decode::Backend::Auto,
+            Backend::Cpu => decode::Backend::Cpu,
+            Backend::Gpu => decode::Backend::Gpu,
         }
     }
 }

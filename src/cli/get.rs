@@ -244,7 +244,7 @@ impl Sink {
 
 async fn from_cache(
     context: &Context,
-    serving: &Serving<'_>,
+    serving: &Serving,
     seqs: &[u64],
     sink: &mut Sink,
 ) -> Result<Exit> {
@@ -292,7 +292,7 @@ pub fn fails_alone(error: &Error) -> bool {
         )
 }
 
-async fn from_source(serving: &Serving<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
+async fn from_source(serving: &Serving, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
     if !sink.is_stack() {
         let mut take = |made: Decoded| sink.pixels(&made.facts, &made.rgb);
         serving.decode(seqs, &mut take).await?;

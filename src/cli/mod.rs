@@ -14,6 +14,7 @@ mod overlays;
 mod probe;
 mod put;
 mod select;
+mod serve;
 mod sheet;
 mod timelines;
 mod verify;
@@ -35,6 +36,7 @@ use common::{Context, Exit, Global};
 ///   framecache extract --fps 2 holiday.mp4     decode, hash and cache
 ///   framecache frames holiday                  what is in the cache
 ///   framecache sheet holiday -o sheet.jpg      a picture of it
+///   framecache serve                           the same for programs, over gRPC
 #[derive(Parser)]
 #[command(
     name = "framecache",
@@ -65,6 +67,7 @@ enum Command {
     Framemd5(framemd5::Args),
     Doctor(doctor::Args),
     Verify(verify::Args),
+    Serve(Box<serve::Args>),
 }
 
 /// Parses arguments, runs the command, and says how it ended.
@@ -78,7 +81,10 @@ pub fn main() -> ExitCode {
         }
     };
     let verbose = cli.global.verbose;
-    common::start_log(verbose);
+    // A server's log has its own format, which its settings name.
+    if !matches!(cli.command, Command::Serve(_)) {
+        common::start_log(verbose);
+    }
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -90,6 +96,11 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit> {
     let context = Context::new(cli.global)?;
+    // Ends by draining, not by being dropped at a signal.
+    if let Command::Serve(args) = cli.command {
+        return serve::run(&context, *args)
+            .map_err(|error| common::naming_the_store(error, &context.settings));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -120,5 +131,6 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Framemd5(args) => framemd5::run(context, args).await,
+        Command::Serve(_) => Err(Error::internal("a server has its own runtime")),
     }
 }

@@ -8,13 +8,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::error::{Error, Reason, Result};
-use crate::jpeg::Encoder;
-use crate::media::colour::{Matrix, Range};
+use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
-use crate::media::picture::{self as image, Layout, Plane};
 use crate::npy;
 use crate::pixel::RgbImage;
-use crate::pixel::jfif::{JfifRequest, to_jfif};
 use crate::png::Pixels;
 
 /// A picture in the form of its file.
@@ -50,48 +47,23 @@ pub fn file_of(picture: &Picture<'_>) -> Result<Vec<u8>> {
 /// Full-range pixels as a JPEG: 4:2:0, or gray.
 ///
 /// # Errors
-/// FIELD_INVALID for a quality that is none; INTERNAL where bytes do not fit the size.
+/// As [`RawPicture::jpeg`].
 pub fn jpeg_of_pixels(pixels: &Pixels, quality: u8) -> Result<Vec<u8>> {
-    let (layout, width, height, data, samples) = match pixels {
-        Pixels::Gray(gray) => (Layout::Gray, gray.width, gray.height, &gray.data, 1),
-        Pixels::Rgb(rgb) => (
-            Layout::Packed {
-                r: 0,
-                g: 1,
-                b: 2,
-                step: 3,
-            },
-            rgb.width,
-            rgb.height,
-            &rgb.data,
-            3,
-        ),
-    };
-    let none = Plane {
-        data: &[],
-        stride: 0,
-    };
-    let picture = image::Picture {
-        layout,
-        depth: 8,
-        width,
-        height,
-        planes: [
-            Plane {
-                data,
-                stride: samples * width,
-            },
-            none,
-            none,
-        ],
-        matrix: if samples == 1 {
-            Matrix::Bt601
-        } else {
-            Matrix::Rgb
+    let raw = match pixels {
+        Pixels::Gray(gray) => RawPicture {
+            data: &gray.data,
+            width: gray.width,
+            height: gray.height,
+            samples: 1,
         },
-        range: Range::Full,
+        Pixels::Rgb(rgb) => RawPicture {
+            data: &rgb.data,
+            width: rgb.width,
+            height: rgb.height,
+            samples: 3,
+        },
     };
-    Encoder::new(quality)?.encode(&to_jfif(&picture, &JfifRequest::default())?)
+    raw.jpeg(quality)
 }
 
 /// The head of an array of so many pictures of one size (width, height).

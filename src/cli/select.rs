@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::cli::common::Context;
 use crate::error::{Error, Reason, Result};
-use crate::frames::Serving;
+use crate::frames::{OnMiss, Serving};
 use crate::media::time::Exact;
 
 /// `--seq` and `--at`.
@@ -78,7 +78,7 @@ impl Selection {
     ///
     /// # Errors
     /// FIELD_INVALID for times that are none; as [`sequences`] and [`Serving::shown_at`].
-    pub async fn resolve(&self, context: &Context, serving: &Serving<'_>) -> Result<Vec<u64>> {
+    pub async fn resolve(&self, context: &Context, serving: &Serving) -> Result<Vec<u64>> {
         if self.at.is_empty() {
             return sequences(&self.seq, context.settings.limits.frames);
         }
@@ -86,7 +86,7 @@ impl Selection {
         let times = times.collect::<Result<Vec<_>>>()?;
         let mut seqs = Vec::with_capacity(times.len());
         for time in times {
-            seqs.push(serving.shown_at(time).await?);
+            seqs.push(serving.shown_at(time, OnMiss::Extract).await?);
         }
         Ok(seqs)
     }

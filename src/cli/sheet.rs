@@ -155,7 +155,7 @@ fn aside(shown: usize, total: usize, overlay: Option<&str>) -> String {
 async fn choose(
     context: &Context,
     args: &Args,
-    serving: &Serving<'_>,
+    serving: &Serving,
     view: &View,
 ) -> Result<(Vec<Chosen>, usize)> {
     let mut all = Vec::new();
@@ -245,7 +245,7 @@ async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays
 
 async fn cells(
     context: &Context,
-    serving: &Serving<'_>,
+    serving: &Serving,
     (chosen, layout, overlays): (&[Chosen], Layout, Option<Arc<Overlays>>),
 ) -> Result<Vec<Cell>> {
     let reads = chosen.iter().map(|chosen| {

@@ -1,7 +1,5 @@
 //! `framecache timelines`
 
-use std::sync::Arc;
-
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
@@ -11,10 +9,10 @@ use crate::cache::status::{State, Status};
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{bytes, clock};
 use crate::error::{Error, Reason, Result};
-use crate::frames::Frames;
-use crate::timeline::plan::{ChunkError, Parameters, PlannedChunk, Sampling};
+use crate::frames::{Frames, SourceFinding};
+use crate::timeline::plan::{Parameters, PlannedChunk, Sampling};
 
-/// Timelines and sources looked at ahead.
+/// Timelines looked at ahead.
 const READ_AHEAD: usize = 16;
 
 /// List the timelines in the store, or say how one stands
@@ -101,12 +99,6 @@ async fn profiles_of(frames: &Frames, timeline: &str) -> Result<Vec<(String, &'s
     Ok(found)
 }
 
-/// A chunk whose source is not what was planned, or cannot be looked at.
-struct SourceFinding {
-    chunk_id: String,
-    error: ChunkError,
-}
-
 async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool)) -> Result<()> {
     let mut names = frames.cache().list_profiles(timeline).await?;
     if names.is_empty() {
@@ -116,7 +108,11 @@ async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool
     for name in names {
         let status = frames.cache().profile(timeline, &name)?.status().await?;
         let stale = match &status.plan {
-            Some(plan) if check => Some(stale_chunks(frames, plan.clone()).await?),
+            Some(plan) if check => Some(
+                frames
+                    .check_sources(plan, 0..plan.plan().chunks.len())
+                    .await?,
+            ),
             _ => None,
         };
         if context.json() {
@@ -130,43 +126,6 @@ async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool
     } else {
         Ok(())
     }
-}
-
-async fn stale_chunks(frames: &Frames, plan: Arc<Planned>) -> Result<Vec<SourceFinding>> {
-    let count = plan.plan().chunks.len();
-    let looks = (0..count).map(|place| {
-        let (library, plan) = (frames.library().clone(), plan.clone());
-        tokio::task::spawn_blocking(move || {
-            let chunk = plan.plan().chunks.get(place)?;
-            let row = plan
-                .rows()
-                .iter()
-                .find(|row| row.chunk_id == chunk.spec.chunk_id)?;
-            let error = match library.identities(&chunk.spec) {
-                Ok(now) if (&now.0, &now.1) == (&row.source, &row.init) => return None,
-                Ok(_) => Error::new(
-                    Reason::SourceChanged,
-                    "the source is not what it was when it was planned",
-                ),
-                Err(error) => error,
-            };
-            let error = ChunkError {
-                reason: error.reason().name().to_owned(),
-                message: error.message().to_owned(),
-            };
-            Some(SourceFinding {
-                chunk_id: chunk.spec.chunk_id.clone(),
-                error,
-            })
-        })
-    });
-    // Tasks start when they are made: only so many are made ahead.
-    let found: Vec<_> = stream::iter(looks)
-        .buffered(READ_AHEAD)
-        .try_collect()
-        .await
-        .map_err(|e| Error::internal("looking at sources ended unexpectedly").caused_by(e))?;
-    Ok(found.into_iter().flatten().collect())
 }
 
 fn state_name(state: State) -> &'static str {
@@ -196,7 +155,7 @@ fn profile_json(name: &str, status: &Status, stale: Option<&[SourceFinding]>) ->
         row["plan"] = plan_json(plan);
     }
     if let Some(stale) = stale {
-        let finding = |f: &SourceFinding| json!({ "chunk_id": f.chunk_id, "reason": f.error.reason, "message": f.error.message });
+        let finding = |f: &SourceFinding| json!({ "chunk_id": f.chunk_id, "reason": f.error.reason().name(), "message": f.error.message() });
         row["stale"] = stale.iter().map(finding).collect();
     }
     row
@@ -261,7 +220,9 @@ fn print_profile(
         Some(stale) => stale.iter().try_for_each(|f| {
             print_line(&format!(
                 "  stale        chunk {}: {} ({})",
-                f.chunk_id, f.error.message, f.error.reason
+                f.chunk_id,
+                f.error.message(),
+                f.error.reason().name()
             ))
         })?,
         None => {}

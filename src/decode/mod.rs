@@ -4,8 +4,10 @@
 //! engine's business. Pictures are told apart by the ordinal of their unit, never
 //! by a timestamp.
 
+mod backend;
 mod software;
 
+pub use backend::Backend;
 pub use software::Software;
 
 pub use crate::av::Purpose;

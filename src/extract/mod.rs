@@ -9,7 +9,7 @@ mod job;
 mod segments;
 mod span;
 
-pub use develop::{Developer, Development, check_size};
+pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 pub use segments::{Segment, Task, segments, tasks};

@@ -12,9 +12,10 @@ use crate::extract::{Made, Output, SpanEvent, SpanJob};
 use crate::frames::Frames;
 use crate::frames::library::blocking;
 use crate::frames::serve::{Serving, place_of};
+use crate::frames::span::chunk_of;
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
-use crate::timeline::plan::{Parameters, PlannedChunk};
+use crate::timeline::plan::Parameters;
 
 /// Pictures that wait for whoever takes them; each is up to 192 MB.
 const QUEUED_PICTURES: usize = 2;
@@ -30,7 +31,7 @@ pub struct Decoded {
 /// sequence that comes later takes the place of an earlier one.
 pub type Take<'t> = &'t mut (dyn FnMut(Decoded) -> Result<()> + Send);
 
-impl Serving<'_> {
+impl Serving {
     /// Decodes these sequences of an extracted profile from their sources.
     ///
     /// # Errors
@@ -114,15 +115,6 @@ fn deliver(made: Made, wanted: &[u64], take: Take<'_>) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-fn chunk_of<'p>(plan: &'p Planned, row: Row<'_>) -> Result<&'p PlannedChunk> {
-    let chunk = plan
-        .plan()
-        .chunks
-        .iter()
-        .find(|chunk| chunk.spec.chunk_id == row.row.chunk_id);
-    chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))
 }
 
 /// Repeats are decoded like any other frame here.

@@ -6,25 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::mpsc;
 
 use crate::cache::Profile;
-use crate::cache::commit::Committed;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
-use crate::extract::{Engine, Output, SpanJob};
 use crate::frames::Frames;
-use crate::frames::collect::Collector;
-use crate::frames::library::blocking;
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
 };
-use crate::timeline::plan::{ChunkError, Parameters, PlannedChunk};
-
-/// Frames that wait between the workers and the store, a span.
-const QUEUED_FRAMES: usize = 16;
+use crate::frames::span::{Landed, Span};
+use crate::timeline::plan::{ChunkError, PlannedChunk};
 
 /// What became of one row.
 struct RowResult {
@@ -71,8 +64,6 @@ struct Run<'a> {
     profile: &'a Profile,
     extraction: &'a Extraction,
     plan: &'a Arc<Planned>,
-    chunks: HashMap<&'a str, &'a PlannedChunk>,
-    parameters: &'a Parameters,
     done: AtomicU64,
 }
 
@@ -83,39 +74,29 @@ impl<'a> Run<'a> {
         extraction: &'a Extraction,
         plan: &'a Arc<Planned>,
     ) -> Result<Self> {
-        let known = plan.plan();
-        let parameters = known.parameters.as_ref().ok_or_else(|| {
-            Error::new(
+        if plan.is_put() {
+            return Err(Error::new(
                 Reason::PlanDiffers,
                 "the profile's frames were put, not extracted",
             )
-            .hint("choose another profile, or --replace")
-        })?;
-        let chunks = known
-            .chunks
-            .iter()
-            .map(|chunk| (chunk.spec.chunk_id.as_str(), chunk));
+            .hint("choose another profile, or --replace"));
+        }
         Ok(Run {
             frames,
             profile,
             extraction,
             plan,
-            chunks: chunks.collect(),
-            parameters,
             done: AtomicU64::new(0),
         })
     }
 
     /// Every chosen row: reused, kept as failed, or extracted.
     async fn rows(&self, rows: &[usize], sink: Sink<'_>) -> Result<Vec<RowResult>> {
-        let states = self.profile.span_states(self.plan).await?;
+        let states = self.profile.span_states(self.plan, rows).await?;
         let mut results = Vec::with_capacity(rows.len());
         let mut todo = Vec::new();
-        for &place in rows {
-            match states
-                .get(place)
-                .and_then(|state| self.settled(place, state))
-            {
+        for (&place, state) in rows.iter().zip(&states) {
+            match self.settled(place, state) {
                 Some(settled) => results.push(settled),
                 None => todo.push(place),
             }
@@ -123,20 +104,10 @@ impl<'a> Run<'a> {
         if self.extraction.plan_only {
             return Ok(results);
         }
-        let engine = if todo.is_empty() {
-            None
-        } else {
-            Some(self.frames.engine()?)
-        };
-        let Some(engine) = engine else {
-            return Ok(results);
-        };
         let total = todo.iter().map(|place| self.count_of(*place)).sum();
-        let spans = todo
-            .into_iter()
-            .map(|place| self.span(place, total, &engine, sink));
+        let spans = todo.into_iter().map(|place| self.span(place, total, sink));
         let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
-            .buffered(engine.workers() + 1)
+            .buffered(self.frames.workers() + 1)
             .try_collect()
             .await?;
         results.extend(made);
@@ -148,11 +119,13 @@ impl<'a> Run<'a> {
         self.plan.row(place).map_or(0, |row| row.row.count)
     }
 
+    fn is_again(&self) -> bool {
+        self.extraction.replace.is_some() || matches!(self.extraction.only, Only::Again(_))
+    }
+
     /// The row's result, if nothing is to be done for it.
     fn settled(&self, place: usize, state: &SpanState) -> Option<RowResult> {
-        let asked_again =
-            self.extraction.replace.is_some() || matches!(self.extraction.only, Only::Again(_));
-        let again = asked_again && self.count_of(place) > 0;
+        let again = self.is_again() && self.count_of(place) > 0;
         let (counts, error) = match state {
             SpanState::Complete(counts) if !again => (*counts, None),
             SpanState::Failed(error) if !again && !self.extraction.retry_failed => {
@@ -170,18 +143,29 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn span(
-        &self,
-        place: usize,
-        total: u64,
-        engine: &Arc<Engine>,
-        sink: Sink<'_>,
-    ) -> Result<RowResult> {
+    async fn span(&self, place: usize, total: u64, sink: Sink<'_>) -> Result<RowResult> {
         let row = self
             .plan
             .row(place)
             .ok_or_else(|| Error::internal("a row is gone"))?;
-        let outcome = self.extract_row(row, total, engine, sink).await;
+        let flight = self.frames.fly(Span {
+            profile: self.profile.clone(),
+            plan: self.plan.clone(),
+            place,
+            again: self.is_again(),
+            retry_failed: self.extraction.retry_failed,
+        })?;
+        let counted = AtomicU64::new(0);
+        let progress = |frames: u64| {
+            let before = counted.swap(frames, Ordering::Relaxed);
+            let more = frames.wrapping_sub(before);
+            let done = self.done.fetch_add(more, Ordering::Relaxed);
+            sink(Event::Progress(self.progress(
+                row,
+                done.wrapping_add(more),
+                total,
+            )));
+        };
         let mut result = RowResult {
             place,
             counts: FrameCounts::default(),
@@ -190,88 +174,30 @@ impl<'a> Run<'a> {
             made: true,
             error: None,
         };
-        let outcome = match outcome {
-            Ok((end, facts)) => {
-                result.counts = FrameCounts::of(&facts);
-                result.backend = Some(end.backend);
-                result.fallback_reason = end.fallback_reason;
-                Outcome::Frames(facts)
-            }
-            Err(error) if error.reason().is_recorded() => Outcome::Failed(chunk_error(&error)),
+        match flight.land(progress).await {
+            Ok(landed) => self.landed(&mut result, &landed, sink),
             Err(error) if stops_everything(&error) => return Err(error),
-            Err(error) => {
-                result.error = Some(chunk_error(&error));
-                return Ok(result);
-            }
-        };
-        self.commit(row, outcome, result, sink).await
-    }
-
-    async fn commit(
-        &self,
-        row: Row<'_>,
-        outcome: Outcome,
-        mut result: RowResult,
-        sink: Sink<'_>,
-    ) -> Result<RowResult> {
-        if let Outcome::Failed(error) = &outcome {
-            result.error = Some(error.clone());
-        }
-        match self.profile.commit_span(row, outcome.clone()).await? {
-            Committed::Yes => {}
-            Committed::Kept => result.error = None,
-            Committed::Superseded => {
-                return Err(Error::new(
-                    Reason::PlanDiffers,
-                    format!("the plan was changed by others while its spans were extracted, chunk_id={}", row.row.chunk_id),
-                )
-                .hint("run again to work by the plan as it is now"));
-            }
-        }
-        if let Outcome::Frames(facts) = &outcome {
-            sink(Event::Committed(facts));
+            Err(error) => result.error = Some(chunk_error(&error)),
         }
         Ok(result)
     }
 
-    async fn extract_row(
-        &self,
-        row: Row<'_>,
-        total: u64,
-        engine: &Arc<Engine>,
-        sink: Sink<'_>,
-    ) -> Result<(
-        crate::extract::SpanEnd,
-        Vec<crate::media::facts::FrameFacts>,
-    )> {
-        let chunk = self.chunks.get(row.row.chunk_id.as_str());
-        let chunk = chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))?;
-        let (library, spec) = (self.frames.library.clone(), chunk.spec.clone());
-        let media = blocking(move || library.track(&spec)).await?;
-        let job = SpanJob {
-            chunk: chunk.spec.clone(),
-            row: row.row.clone(),
-            parameters: self.parameters.clone(),
-            output: Output::Jpeg,
-            only: None,
-        };
-        let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
-        engine.submit(job, media, events);
-        let counted = AtomicU64::new(0);
-        let progress = |frames: u64| {
-            let before = counted.swap(frames, Ordering::Relaxed);
-            let done = self
-                .done
-                .fetch_add(frames.wrapping_sub(before), Ordering::Relaxed);
-            sink(Event::Progress(self.progress(
-                row,
-                done.wrapping_add(frames.wrapping_sub(before)),
-                total,
-            )));
-        };
-        Collector::new(self.profile, self.parameters.dedup, &progress)
-            .collect(receiver)
-            .await
+    fn landed(&self, result: &mut RowResult, landed: &Landed, sink: Sink<'_>) {
+        result.made = landed.made;
+        if let Some(end) = &landed.end {
+            result.backend = Some(end.backend.clone());
+            result.fallback_reason.clone_from(&end.fallback_reason);
+        }
+        match &landed.outcome {
+            Outcome::Failed(error) => result.error = Some(error.clone()),
+            Outcome::Frames(facts) => {
+                result.counts = FrameCounts::of(facts);
+                sink(Event::Committed {
+                    place: result.place,
+                    facts,
+                });
+            }
+        }
     }
 
     fn progress(&self, row: Row<'_>, done: u64, total: u64) -> Progress {

@@ -154,7 +154,7 @@ fn open(policy: &SourcePolicy, uri: &str, init_uri: Option<&str>) -> Result<Box<
 }
 
 /// Runs blocking work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -1,48 +1,71 @@
 //! The service itself: cache -> extract -> cache. What `rpc` and `cli` call; it
 //! knows no gRPC and no terminal.
 
+mod answer;
 mod claim;
 mod collect;
 mod decode;
 mod extract;
+mod flights;
 mod library;
 mod request;
+mod select;
 mod serve;
 mod shown;
+mod sources;
+mod span;
 
 use std::sync::{Arc, OnceLock};
 
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::extract::Engine;
+use crate::frames::flights::Flights;
+use crate::metrics::Metrics;
 use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
+pub use answer::Answer;
 pub use decode::{Decoded, Take};
-pub use library::Library;
+pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
-pub use serve::{Serving, again, place_of, recorded};
+pub use select::{Asked, Selected, Selection, Which};
+pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
+pub use sources::SourceFinding;
 
-/// A cache, and the means to fill it. Made once a process.
+/// A cache, and the means to fill it. Made once a process; clones share everything.
+#[derive(Clone)]
 pub struct Frames {
     cache: Cache,
     library: Arc<Library>,
     limits: Limits,
     workers: usize,
     /// Made at the first extraction: reading a cache needs no threads.
-    engine: OnceLock<Arc<Engine>>,
+    engine: Arc<OnceLock<Arc<Engine>>>,
+    flights: Arc<Flights>,
+    metrics: Arc<Metrics>,
 }
 
 impl Frames {
     /// `workers`: threads that decode and develop.
     pub fn new(cache: Cache, sources: SourcePolicy, limits: Limits, workers: usize) -> Self {
+        let workers = workers.max(1);
         Frames {
             cache,
             library: Arc::new(Library::new(sources)),
             limits,
-            workers: workers.max(1),
-            engine: OnceLock::new(),
+            workers,
+            engine: Arc::default(),
+            // One more than are decoded, so that the next one's source is open when a worker is free.
+            flights: Arc::new(Flights::new(workers + 1)),
+            metrics: Arc::new(Metrics::new()),
         }
+    }
+
+    /// Counts into these.
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     pub fn cache(&self) -> &Cache {
@@ -51,6 +74,18 @@ impl Frames {
 
     pub fn library(&self) -> &Arc<Library> {
         &self.library
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

@@ -110,8 +110,11 @@ pub enum Event<'a> {
         claimed: Claimed,
     },
     Progress(Progress),
-    /// Facts of a span's frames, once they are committed.
-    Committed(&'a [FrameFacts]),
+    /// A span is committed: its place in the plan's rows, and its frames.
+    Committed {
+        place: usize,
+        facts: &'a [FrameFacts],
+    },
 }
 
 /// Hears events; called from the task that runs the extraction, so it must not block.

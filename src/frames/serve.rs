@@ -1,53 +1,67 @@
 //! Frames out of the cache; what is not there, or damaged there, is extracted again first.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::Mutex;
 
 use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::read::{Frame, Miss, Reader, View};
+use crate::cache::record::Outcome;
 use crate::error::{Error, Reason, Result};
+use crate::frames::span::Span;
 use crate::frames::{Extraction, Frames, Only, Sink};
+use crate::media::facts::FrameFacts;
 use crate::timeline::plan::ChunkError;
 
 /// Records looked at ahead.
 const READ_AHEAD: usize = 16;
 
+/// What becomes of a frame that is planned and not in the cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnMiss {
+    /// Its span is extracted, then it is answered.
+    #[default]
+    Extract,
+    /// It is left out.
+    Skip,
+    /// It is answered with FRAME_NOT_CACHED.
+    Fail,
+}
+
 /// Serves one profile's frames; to be kept while reading goes on.
-pub struct Serving<'a> {
-    frames: &'a Frames,
+pub struct Serving {
+    frames: Frames,
     reader: Reader,
-    /// Rows that this handle extracted again, or why it could not: once is enough.
-    mended: Mutex<HashMap<usize, Option<ChunkError>>>,
+    /// Rows that this handle had extracted, and why it could not: once is enough.
+    tried: Mutex<HashMap<usize, Result<()>>>,
 }
 
 impl Frames {
-    pub fn serve(&self, profile: &Profile) -> Serving<'_> {
+    pub fn serve(&self, profile: &Profile) -> Serving {
         Serving {
-            frames: self,
+            frames: self.clone(),
             reader: profile.reader(),
-            mended: Mutex::default(),
+            tried: Mutex::default(),
         }
     }
 }
 
-impl Serving<'_> {
+impl Serving {
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
     pub(super) fn frames(&self) -> &Frames {
-        self.frames
+        &self.frames
     }
 
     pub(super) fn unplanned(&self, plan: &Planned, seq: u64) -> Error {
         not_planned(self.profile(), seq).hint(span_of_sequences(plan))
     }
 
-    fn profile(&self) -> &Profile {
+    pub(super) fn profile(&self) -> &Profile {
         self.reader.profile()
     }
 
@@ -91,13 +105,11 @@ impl Serving<'_> {
         let errors = self
             .extract(&plan, Only::Rows(missing.clone()), sink)
             .await?;
-        let mut mended = self.mended.lock().await;
-        mended.extend(
-            missing
-                .into_iter()
-                .zip(errors)
-                .filter(|(_, error)| error.is_some()),
-        );
+        for (place, error) in missing.into_iter().zip(errors) {
+            if let Some(error) = error {
+                self.tried().insert(place, Err(recorded(&error)));
+            }
+        }
         Ok(())
     }
 
@@ -116,7 +128,7 @@ impl Serving<'_> {
         Ok(self.reader.record(row).await?.is_err().then_some(place))
     }
 
-    /// One frame, under a valid record and with its sha256.
+    /// One frame, under a valid record and with its sha256; extracted again where it is not there.
     ///
     /// # Errors
     /// MEDIA_CORRUPT for a frame that the decoder did not deliver or a span that cannot be decoded;
@@ -136,6 +148,56 @@ impl Serving<'_> {
         }
     }
 
+    /// One frame as `on_miss` has it; none where it is left out.
+    ///
+    /// # Errors
+    /// As [`Serving::frame`].
+    pub async fn find_frame(&self, seq: u64, on_miss: OnMiss) -> Result<Option<Frame>> {
+        if on_miss == OnMiss::Extract {
+            return self.frame(seq).await.map(Some);
+        }
+        match self.reader.read_frame(seq).await? {
+            Ok(frame) => Ok(Some(frame)),
+            Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
+            Err(miss) => Err(self.given_up(seq, &miss)),
+        }
+    }
+
+    /// The facts of one frame as `on_miss` has it, missing ones too; none where it is left out.
+    ///
+    /// # Errors
+    /// As [`Serving::frame`], but for frames that the decoder did not deliver.
+    pub async fn find_facts(&self, seq: u64, on_miss: OnMiss) -> Result<Option<FrameFacts>> {
+        let mut found = self.reader.read_facts(seq).await?;
+        if let Err(miss) = &found
+            && on_miss == OnMiss::Extract
+        {
+            self.mend(seq, miss).await?;
+            found = self.reader.read_facts(seq).await?;
+        }
+        match found {
+            Ok(facts) => Ok(Some(facts)),
+            Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
+            Err(miss) => Err(self.given_up(seq, &miss)),
+        }
+    }
+
+    /// Has a row extracted where it has no record.
+    ///
+    /// # Errors
+    /// Why it could not be, which its frames are answered with too; the store's own.
+    pub(super) async fn ensure(&self, plan: &Arc<Planned>, place: usize) -> Result<()> {
+        let Some(row) = plan.row(place) else {
+            return Ok(());
+        };
+        match self.reader.record(row).await? {
+            Err(Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord) => {
+                self.extract_row(plan, place, false).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Extracts the span of a frame that is not there again, where that can help.
     async fn mend(&self, seq: u64, miss: &Miss) -> Result<()> {
         let (again, plan) = match (miss, self.reader.view().await?) {
@@ -146,21 +208,34 @@ impl Serving<'_> {
             _ => return Err(self.given_up(seq, miss)),
         };
         let place = place_of(&plan, seq).ok_or_else(|| not_planned(self.profile(), seq))?;
-        let mut mended = self.mended.lock().await;
-        let error = match mended.entry(place) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let rows = vec![place];
-                let only = if again {
-                    Only::Again(rows)
-                } else {
-                    Only::Rows(rows)
-                };
-                let errors = self.extract(&plan, only, &|_| ()).await?;
-                unknown.insert(errors.into_iter().flatten().next())
-            }
+        self.extract_row(&plan, place, again).await
+    }
+
+    async fn extract_row(&self, plan: &Arc<Planned>, place: usize, again: bool) -> Result<()> {
+        if let Some(known) = self.tried().get(&place) {
+            return known.clone();
+        }
+        let flight = self.frames.fly(Span {
+            profile: self.profile().clone(),
+            plan: plan.clone(),
+            place,
+            again,
+            retry_failed: false,
+        })?;
+        let outcome = match flight.land(|_| ()).await {
+            Ok(landed) => match &landed.outcome {
+                Outcome::Frames(_) => Ok(()),
+                Outcome::Failed(error) => Err(recorded(error)),
+            },
+            Err(error) => Err(error),
         };
-        error.as_ref().map_or(Ok(()), |error| Err(recorded(error)))
+        self.tried().insert(place, outcome.clone());
+        outcome
+    }
+
+    fn tried(&self) -> MutexGuard<'_, HashMap<usize, Result<()>>> {
+        // Nothing that can panic runs under the lock.
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What became of each row's chunk.
@@ -205,6 +280,11 @@ impl Serving<'_> {
             .hint("put it again, or bring its source back"),
         }
     }
+}
+
+/// Whether extraction would put it there.
+fn is_absent(miss: &Miss) -> bool {
+    !matches!(miss, Miss::Failed(_) | Miss::Absent | Miss::NotPlanned)
 }
 
 /// An extraction of what is planned already.

@@ -1,22 +1,24 @@
 //! Which frame is shown at a time, of those that a profile has.
 
+use std::sync::Arc;
+
 use crate::cache::planned::Planned;
 use crate::cache::read::{Miss, View};
 use crate::cache::record::Outcome;
 use crate::error::{Error, Reason, Result};
-use crate::frames::serve::Serving;
+use crate::frames::serve::{OnMiss, Serving};
 use crate::media::time::Exact;
 use crate::timeline::select::{rows_shown_at, shown_among, shown_by_timestamp};
 
-impl Serving<'_> {
+impl Serving {
     /// The sequence of the planned frame that is shown at `time`.
     ///
     /// # Errors
     /// TIME_PAST_END where there is no footage; FRAME_NOT_CACHED where no planned frame is shown
-    /// yet, or frames have no times; as [`Serving::prepare`].
-    pub async fn shown_at(&self, time: Exact) -> Result<u64> {
+    /// yet, or frames have no times, or their span is not there and not to be extracted; the span's own.
+    pub async fn shown_at(&self, time: Exact, on_miss: OnMiss) -> Result<u64> {
         match self.view().await? {
-            View::Extracted(plan) => self.shown_in_plan(&plan, time).await,
+            View::Extracted(plan) => self.shown_in_plan(&plan, time, on_miss).await,
             View::Put(index) => {
                 let mut known: Vec<_> = index
                     .latest()
@@ -29,11 +31,16 @@ impl Serving<'_> {
         }
     }
 
-    async fn shown_in_plan(&self, plan: &Planned, time: Exact) -> Result<u64> {
+    async fn shown_in_plan(
+        &self,
+        plan: &Arc<Planned>,
+        time: Exact,
+        on_miss: OnMiss,
+    ) -> Result<u64> {
         for place in rows_shown_at(plan.plan(), time)? {
             let Some(row) = plan.row(place) else { continue };
-            if let Some(seq) = plan.rows().get(place).map(|row| row.first) {
-                self.prepare(&[seq], &|_| ()).await?;
+            if on_miss == OnMiss::Extract {
+                self.ensure(plan, place).await?;
             }
             let record = match self.reader().record(row).await? {
                 Ok(record) => record,

@@ -1,6 +1,8 @@
 //! JPEG from planes and back, by libjpeg-turbo: baseline, standard Huffman
 //! tables, `islow` DCT both ways, fancy upsampling, as Pillow decodes.
 
+mod raw;
+
 use turbojpeg::{
     Colorspace, Compressor, Decompressor, Image, OutputBuf, PixelFormat, Subsamp, YuvImage,
     YuvPlanesImage,
@@ -9,6 +11,8 @@ use turbojpeg::{
 use crate::error::{Error, Reason, Result};
 use crate::media::picture::JfifPlanes;
 use crate::pixel::{RgbImage, fit};
+
+pub use self::raw::RawPicture;
 
 /// The most pixels [`decode_rgb`] decodes.
 const MAX_PIXELS: usize = 64_000_000;

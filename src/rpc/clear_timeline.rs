@@ -1,13 +1,52 @@
 //! ClearTimeline.
 
-use crate::error::{Error, Result};
+use std::time::UNIX_EPOCH;
+
+use crate::cache::Tally;
+use crate::cache::clear::{ClearRequest, Cleared};
+use crate::error::Result;
+use crate::rpc::convert::{check_names, profile_name, tally_message};
 use crate::rpc::{Service, v1};
 
 impl Service {
     pub(super) async fn clear_timeline(
         &self,
-        _: v1::ClearTimelineRequest,
+        asked: v1::ClearTimelineRequest,
     ) -> Result<v1::ClearTimelineResponse> {
-        Err(Error::internal("not written"))
+        check_names(&asked.timeline, &asked.profile)?;
+        let profile = (!asked.all_profiles).then(|| profile_name(&asked.profile));
+        let request = ClearRequest {
+            overlays: asked.overlays,
+            plan: asked.plan,
+            dry_run: asked.dry_run,
+            older_than: asked.older_than_seconds.map(before),
+        };
+        let cache = self.frames.cache();
+        let cleared = cache.clear(&asked.timeline, profile, request).await?;
+        let profiles = cleared
+            .into_iter()
+            .map(|(name, counts)| message(name, counts));
+        Ok(v1::ClearTimelineResponse {
+            profiles: profiles.collect(),
+        })
+    }
+}
+
+/// So many seconds ago, since the Unix epoch.
+fn before(seconds: u64) -> i64 {
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    signed(now).saturating_sub(signed(seconds))
+}
+
+fn message(profile: String, counts: Cleared) -> v1::ClearedProfile {
+    let tally = |tally: Tally| Some(tally_message(tally));
+    v1::ClearedProfile {
+        profile,
+        frames: tally(counts.frames),
+        records: tally(counts.records),
+        overlays: tally(counts.overlays),
+        plans: tally(counts.plans),
+        kept_as_newer: counts.kept_as_newer,
     }
 }

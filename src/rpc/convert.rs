@@ -1,5 +1,6 @@
 //! Messages of what the services have in common, to and from our own types.
 
+use crate::cache::Tally;
 use crate::error::{Error, Result};
 use crate::frames::ChunkResult;
 use crate::media::colour::{Colour, ColourRule, Matrix, Range};
@@ -358,6 +359,13 @@ pub fn unshown_message(unshown: Unshown) -> v1::Unshown {
         invisible: unshown.invisible,
         before_first_cut: unshown.before_first_cut,
         undecodable_leading: unshown.undecodable_leading,
+    }
+}
+
+pub fn tally_message(tally: Tally) -> v1::Tally {
+    v1::Tally {
+        objects: tally.objects,
+        bytes: tally.bytes,
     }
 }
 

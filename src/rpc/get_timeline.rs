@@ -1,13 +1,200 @@
 //! GetTimeline.
 
-use crate::error::{Error, Result};
-use crate::rpc::{Service, v1};
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::cache::planned::Planned;
+use crate::cache::status::{FrameCounts, SpanState, State, Status};
+use crate::error::Result;
+use crate::frames::SourceFinding;
+use crate::rpc::convert::{
+    chunk_message, colour_rule_name, hash_message, page_size, profile_name, sampling_message,
+    unshown_message, window_message,
+};
+use crate::rpc::status::{chunk_status, rpc_status};
+use crate::rpc::{Service, tokens, v1};
+use crate::timeline::plan::{Kind, Plan, PlannedChunk};
+
+const TOKEN: &str = "chunk";
 
 impl Service {
     pub(super) async fn get_timeline(
         &self,
-        _: v1::GetTimelineRequest,
+        asked: v1::GetTimelineRequest,
     ) -> Result<v1::GetTimelineResponse> {
-        Err(Error::internal("not written"))
+        let cache = self.frames.cache();
+        let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
+        let after = tokens::value(TOKEN, &asked.page_token)?;
+        let status = profile.status().await?;
+        let mut answer = v1::GetTimelineResponse {
+            timeline: asked.timeline.clone(),
+            profile: profile.keys().profile().to_owned(),
+            state: state(status.state).into(),
+            plan: status.plan.as_deref().map(plan_message),
+            counts: counts_message(&status),
+            profiles: cache.list_profiles(&asked.timeline).await?,
+            ..v1::GetTimelineResponse::default()
+        };
+        let Some(plan) = &status.plan else {
+            return Ok(answer);
+        };
+        let page = page_of(plan.plan(), after.as_deref(), page_size(asked.page_size))?;
+        let findings = if asked.check_sources {
+            self.frames.check_sources(plan, page.clone()).await?
+        } else {
+            Vec::new()
+        };
+        let chunks = plan.plan().chunks.get(page.clone()).unwrap_or_default();
+        if page.end < plan.plan().chunks.len()
+            && let Some(last) = chunks.last()
+        {
+            answer.next_page_token = tokens::token(TOKEN, &last.spec.chunk_id);
+        }
+        add_chunks(
+            &mut answer,
+            chunks,
+            &Sums::of(plan, &status.spans),
+            &findings,
+        );
+        Ok(answer)
+    }
+}
+
+/// Places of the chunks behind the one that the page before ended with.
+fn page_of(plan: &Plan, after: Option<&str>, size: usize) -> Result<Range<usize>> {
+    let start = match after {
+        None => 0,
+        Some(id) => {
+            let place = plan.chunks.iter().position(|c| c.spec.chunk_id == id);
+            place.ok_or_else(tokens::wrong)? + 1
+        }
+    };
+    Ok(start..start.saturating_add(size).min(plan.chunks.len()))
+}
+
+fn state(state: State) -> v1::ProfileState {
+    match state {
+        State::Absent => v1::ProfileState::Absent,
+        State::Legacy => v1::ProfileState::Legacy,
+        State::Partial => v1::ProfileState::Partial,
+        State::Complete => v1::ProfileState::Complete,
+    }
+}
+
+/// Of a legacy profile nothing is counted: that would need a listing of all its frames.
+fn counts_message(status: &Status) -> Option<v1::FrameCounts> {
+    let FrameCounts {
+        frames,
+        stored,
+        repeats,
+        missing,
+        damaged,
+        bytes,
+    } = status.counts;
+    (status.state != State::Legacy).then_some(v1::FrameCounts {
+        planned: status.planned,
+        frames,
+        stored,
+        repeats,
+        missing,
+        damaged,
+        bytes,
+    })
+}
+
+fn plan_message(planned: &Planned) -> v1::PlanInfo {
+    let plan = planned.plan();
+    let mut message = v1::PlanInfo {
+        kind: match plan.kind {
+            Kind::Extract => v1::plan_info::Kind::Extract.into(),
+            Kind::Put => v1::plan_info::Kind::Put.into(),
+        },
+        schema: plan.schema,
+        layout: plan.layout.clone(),
+        chunks: plan.chunks.len() as u64,
+        spans: plan.spans.len() as u64,
+        frames: planned.frames(),
+        ..v1::PlanInfo::default()
+    };
+    if let Some(parameters) = &plan.parameters {
+        message.sampling = Some(sampling_message(&parameters.sampling));
+        message.window = Some(window_message(&parameters.window));
+        message.quality = Some(parameters.quality.into());
+        message.encoder.clone_from(&parameters.encoder);
+        message.colour = colour_rule_name(parameters.colour).to_owned();
+        let hashes = parameters.hashes.iter();
+        message.hashes = hashes.map(|hash| hash_message(*hash).into()).collect();
+        message.max_side = parameters.max_side;
+        message.dedup = parameters.dedup.map(u32::from);
+        message.pixel_revision = parameters.pixel_revision;
+    }
+    message
+}
+
+/// What the spans of each chunk come to.
+struct Sums<'p>(HashMap<&'p str, Sum<'p>>);
+
+#[derive(Default)]
+struct Sum<'p> {
+    planned: u64,
+    cached: u64,
+    spans: u64,
+    complete: u64,
+    failed: Option<&'p crate::timeline::plan::ChunkError>,
+}
+
+impl<'p> Sums<'p> {
+    fn of(plan: &'p Planned, spans: &'p [SpanState]) -> Self {
+        let mut sums: HashMap<&str, Sum> = HashMap::new();
+        for (row, span) in plan.rows().iter().zip(spans) {
+            let sum = sums.entry(&row.chunk_id).or_default();
+            sum.planned += row.count;
+            sum.spans += 1;
+            match span {
+                SpanState::Complete(counts) => {
+                    sum.cached += counts.frames;
+                    sum.complete += 1;
+                }
+                SpanState::Failed(error) => sum.failed = sum.failed.or(Some(error)),
+                SpanState::Missing(_) => {}
+            }
+        }
+        Sums(sums)
+    }
+}
+
+fn add_chunks(
+    answer: &mut v1::GetTimelineResponse,
+    chunks: &[PlannedChunk],
+    sums: &Sums<'_>,
+    findings: &[SourceFinding],
+) {
+    let none = Sum::default();
+    for chunk in chunks {
+        let id = &chunk.spec.chunk_id;
+        let sum = sums.0.get(id.as_str()).unwrap_or(&none);
+        let failure = chunk.error.as_ref().or(sum.failed);
+        let finding = findings.iter().find(|f| f.chunk_id == *id);
+        if failure.is_some() {
+            answer.failed_chunk_ids.push(id.clone());
+        }
+        if finding.is_some_and(SourceFinding::is_stale) {
+            answer.stale_chunk_ids.push(id.clone());
+        }
+        let unread = finding.filter(|f| !f.is_stale());
+        let error = unread
+            .map(|f| rpc_status(&f.error))
+            .or_else(|| failure.map(chunk_status));
+        answer.chunks.push(v1::ChunkStatus {
+            chunk: Some(chunk_message(&chunk.spec)),
+            begin: chunk.begin.to_f64(),
+            end: chunk.end.to_f64(),
+            planned: sum.planned,
+            cached: sum.cached,
+            spans: sum.spans,
+            spans_complete: sum.complete,
+            error,
+            unshown: Some(unshown_message(chunk.unshown)),
+        });
     }
 }

@@ -1,13 +1,138 @@
 //! ListFrames.
 
-use crate::error::{Error, Result};
-use crate::rpc::{Service, v1};
+use futures::TryStreamExt;
+use prost::Message;
+
+use crate::cache::Profile;
+use crate::cache::facts::FactsBatch;
+use crate::cache::read::{Miss, View};
+use crate::error::{Error, Reason, Result};
+use crate::frames::{absent, recorded};
+use crate::rpc::convert::{facts_message, page_size, profile_name};
+use crate::rpc::status::rpc_status;
+use crate::rpc::{PART_BYTES, Service, tokens, v1};
+
+const TOKEN: &str = "frame";
 
 impl Service {
     pub(super) async fn list_frames(
         &self,
-        _: v1::ListFramesRequest,
+        asked: v1::ListFramesRequest,
     ) -> Result<v1::ListFramesResponse> {
-        Err(Error::internal("not written"))
+        let cache = self.frames.cache();
+        let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
+        let first = tokens::number(TOKEN, &asked.page_token)?.unwrap_or(0);
+        let view = profile.view().await?;
+        if matches!(view, View::Absent) {
+            return Err(absent(&profile));
+        }
+        let mut page = Page::new(first, page_size(asked.page_size));
+        page.fill(&profile, &view).await?;
+        Ok(page.answer)
+    }
+}
+
+/// A page that is being filled. Spans without frames count as rows of it.
+struct Page {
+    answer: v1::ListFramesResponse,
+    /// The sequence that it has come to.
+    next: u64,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Page {
+    fn new(first: u64, rows: usize) -> Self {
+        Page {
+            answer: v1::ListFramesResponse::default(),
+            next: first,
+            rows,
+            // A row is added while there is room, so one may reach beyond it.
+            bytes: PART_BYTES - (64 << 10),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows == 0 || self.bytes == 0
+    }
+
+    /// Reads no span that the page has no room for.
+    async fn fill(&mut self, profile: &Profile, view: &View) -> Result<()> {
+        loop {
+            let room = self.rows as u64;
+            let mut batches = profile.facts_from(view, self.next, room).await?;
+            let mut found = false;
+            while let Some(batch) = batches.try_next().await? {
+                found = true;
+                let left = self.add(batch);
+                if self.is_full() {
+                    let more = match view {
+                        View::Extracted(plan) => self.next < plan.end(),
+                        _ => left || batches.try_next().await?.is_some(),
+                    };
+                    if more {
+                        self.answer.next_page_token = tokens::token(TOKEN, self.next);
+                    }
+                    return Ok(());
+                }
+            }
+            if !found {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether something of the batch did not fit.
+    fn add(&mut self, batch: FactsBatch) -> bool {
+        match batch {
+            FactsBatch::Frames(frames) => {
+                for facts in &frames {
+                    if self.is_full() {
+                        return true;
+                    }
+                    let message = facts_message(facts);
+                    self.count(message.encoded_len(), facts.seq.saturating_add(1));
+                    self.answer.frames.push(message);
+                }
+            }
+            FactsBatch::Without {
+                id,
+                first,
+                count,
+                miss,
+            } => {
+                let without = v1::SpanWithout {
+                    chunk_id: id.chunk_id,
+                    span: id.span,
+                    first,
+                    count,
+                    why: Some(rpc_status(&why(&miss))),
+                };
+                self.count(without.encoded_len(), first.saturating_add(count));
+                self.answer.without.push(without);
+            }
+        }
+        false
+    }
+
+    fn count(&mut self, bytes: usize, next: u64) {
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.next = self.next.max(next);
+    }
+}
+
+/// Why a span has no facts.
+fn why(miss: &Miss) -> Error {
+    match miss {
+        Miss::Failed(error) => recorded(error),
+        Miss::DamagedRecord => Error::new(
+            Reason::FrameNotCached,
+            "the span's record is damaged; it is extracted again when it is asked for",
+        ),
+        _ => Error::new(
+            Reason::FrameNotCached,
+            "the span is planned and not extracted yet",
+        ),
     }
 }

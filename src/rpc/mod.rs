@@ -8,14 +8,18 @@ mod frame_service;
 mod get_frames;
 mod get_tensors;
 mod get_timeline;
+mod incoming;
 mod list_frames;
 mod list_timelines;
 mod media_service;
 mod overlay_service;
+mod overlays;
+pub mod parts;
 mod put_frames;
+mod reshape;
+mod selection;
 pub mod status;
-
-use std::sync::Arc;
+mod tokens;
 
 use crate::frames::Frames;
 
@@ -34,11 +38,11 @@ pub const PART_BYTES: usize = 3 << 20;
 /// Implements all three services. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    frames: Arc<Frames>,
+    frames: Frames,
 }
 
 impl Service {
-    pub fn new(frames: Arc<Frames>) -> Self {
+    pub fn new(frames: Frames) -> Self {
         Service { frames }
     }
 }

@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::error::{Error, Result};
 use crate::rpc::frame_service::Answers;
 use crate::rpc::status::status;
 use crate::rpc::v1::overlay_service_server::OverlayService;
@@ -42,32 +41,5 @@ impl OverlayService for Service {
     ) -> Result<Response<v1::DeleteOverlaysResponse>, Status> {
         let answer = self.delete_overlays(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
-    }
-}
-
-impl Service {
-    async fn put_overlays(
-        &self,
-        _: Streaming<v1::PutOverlaysRequest>,
-    ) -> Result<v1::PutOverlaysResponse> {
-        Err(Error::internal("not written"))
-    }
-
-    async fn get_overlays(
-        &self,
-        _: v1::GetOverlaysRequest,
-    ) -> Result<Answers<v1::GetOverlaysResponse>> {
-        Err(Error::internal("not written"))
-    }
-
-    async fn list_overlays(&self, _: v1::ListOverlaysRequest) -> Result<v1::ListOverlaysResponse> {
-        Err(Error::internal("not written"))
-    }
-
-    async fn delete_overlays(
-        &self,
-        _: v1::DeleteOverlaysRequest,
-    ) -> Result<v1::DeleteOverlaysResponse> {
-        Err(Error::internal("not written"))
     }
 }

@@ -72,7 +72,8 @@ fn check_window(window: &Window) -> Result<()> {
         (Some(from), Some(to)) if from >= to => Err(Error::field(format!(
             "the window is empty: window.from={from} window.to={to}"
         ))
-        .hint("a window is [from, to) in seconds: let to be greater than from")),
+        .hint("a window is [from, to) in seconds: let to be greater than from")
+        .in_field("window.to")),
         _ => Ok(()),
     }
 }
@@ -81,13 +82,18 @@ fn check_sampling(parameters: &Parameters, limits: &Limits) -> Result<()> {
     match &parameters.sampling {
         Sampling::Fps(rate) if !rate.is_positive() => {
             Err(Error::field(format!("fps must be above 0: fps={rate}"))
-                .hint("give frames a second, such as 2, 29.97 or 30000/1001"))
+                .hint("give frames a second, such as 2, 29.97 or 30000/1001")
+                .in_field("sampling.fps"))
         }
         Sampling::Every(0) => Err(Error::field("every must be at least 1: every=0")
-            .hint("1 takes each frame, 3 each third")),
+            .hint("1 takes each frame, 3 each third")
+            .in_field("sampling.every")),
         Sampling::Count(0) => Err(Error::field("count must be at least 1: count=0")
-            .hint("count is the number of frames, evenly spread over the window")),
-        Sampling::Count(count) if *count > limits.frames => Err(limits.too_many_frames(count)),
+            .hint("count is the number of frames, evenly spread over the window")
+            .in_field("sampling.count")),
+        Sampling::Count(count) if *count > limits.frames => {
+            Err(limits.too_many_frames(count).in_field("sampling.count"))
+        }
         Sampling::Timestamps(times) => check_timestamps(times, &parameters.window, limits),
         _ => Ok(()),
     }
@@ -98,9 +104,11 @@ fn check_timestamps(times: &[Exact], window: &Window, limits: &Limits) -> Result
         return Err(Error::field("timestamps is empty").hint("name at least one time in seconds"));
     };
     if times.len() as u64 > limits.frames {
-        return Err(limits.too_many_frames(times.len()));
+        return Err(limits
+            .too_many_frames(times.len())
+            .in_field("sampling.timestamps"));
     }
-    not_negative("timestamps", Some(first))?;
+    not_negative("sampling.timestamps", Some(first))?;
     let too_early = window.from.filter(|from| first < *from).map(|_| first);
     let too_late = window.to.filter(|to| last >= *to).map(|_| last);
     match too_early.or(too_late) {
@@ -118,22 +126,26 @@ fn check_encoding(parameters: &Parameters) -> Result<()> {
     if !(1..=100).contains(&quality) {
         return Err(
             Error::field(format!("quality must be 1 to 100: quality={quality}"))
-                .hint("85 is the default"),
+                .hint("85 is the default")
+                .in_field("jpeg.quality"),
         );
     }
     if parameters.max_side == Some(0) {
         return Err(Error::field("max_side must be at least 1: max_side=0")
-            .hint("leave it out to keep the size"));
+            .hint("leave it out to keep the size")
+            .in_field("max_side"));
     }
     match parameters.dedup {
         Some(bits) if bits > MAX_DEDUP => Err(Error::field(format!(
             "dedup must be 0 to {MAX_DEDUP}: dedup={bits}"
         ))
-        .hint("it is the number of bits, of 64, by which the phash of a repeat may differ")),
+        .hint("it is the number of bits, of 64, by which the phash of a repeat may differ")
+        .in_field("dedup")),
         Some(_) if !parameters.hashes.contains(&HashKind::Phash) => Err(Error::field(
             "dedup compares by phash, which is not among hashes",
         )
-        .hint("add phash to hashes, or leave out dedup")),
+        .hint("add phash to hashes, or leave out dedup")
+        .in_field("dedup")),
         _ => Ok(()),
     }
 }
@@ -152,7 +164,8 @@ impl ChunkSpec {
                 "chunk {} is an empty stretch: source_start={source_start} source_end={source_end}",
                 self.chunk_id
             ))
-            .hint("let source_end be greater than source_start")),
+            .hint("let source_end be greater than source_start")
+            .in_field("chunks.source_end")),
             _ => Ok(()),
         }
     }
@@ -160,7 +173,10 @@ impl ChunkSpec {
     fn about(&self, error: Error) -> Error {
         let hint = error.hint_text().unwrap_or_default().to_owned();
         let message = format!("chunk {}: {}", self.chunk_id, error.message());
-        Error::new(error.reason(), message).hint(hint)
+        let field = error.field_path().unwrap_or("source_start").to_owned();
+        Error::new(error.reason(), message)
+            .hint(hint)
+            .in_field(format!("chunks.{field}"))
     }
 }
 
@@ -169,7 +185,8 @@ fn not_negative(field: &str, time: Option<Exact>) -> Result<()> {
         Some(time) if time.is_negative() => Err(Error::field(format!(
             "{field} must not be negative: {field}={time}"
         ))
-        .hint("times are seconds from 0, such as 12.5 or 1001/30000")),
+        .hint("times are seconds from 0, such as 12.5 or 1001/30000")
+        .in_field(field)),
         _ => Ok(()),
     }
 }

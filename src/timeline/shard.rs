@@ -14,6 +14,19 @@ pub struct Shard {
 const HINT: &str = "write --shard I/N with I from 0 to N-1, or --shard /N in an array job";
 
 impl Shard {
+    /// # Errors
+    /// FIELD_INVALID unless `index` is below `total`.
+    pub fn new(index: u64, total: u64) -> Result<Shard> {
+        let fits = u32::try_from(index).ok().zip(u32::try_from(total).ok());
+        match fits {
+            Some((index, total)) if index < total => Ok(Shard { index, total }),
+            _ => Err(Error::field(format!(
+                "there is no such shard: index={index} count={total}"
+            ))
+            .hint("an index runs from 0 to count - 1")),
+        }
+    }
+
     /// Whether the row at this place of the plan is this shard's.
     pub fn takes(&self, row: usize) -> bool {
         row as u64 % u64::from(self.total.max(1)) == u64::from(self.index)

@@ -156,7 +156,7 @@ async fn appending_supersedes_nobody() {
     for row in old.in_sequence() {
         assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
     }
-    let states = profile.span_states(&new).await.unwrap();
+    let states = profile.span_states(&new, &all_rows(&new)).await.unwrap();
     assert!(matches!(states[0], SpanState::Complete(c) if c.frames == 3));
     assert!(matches!(states[1], SpanState::Complete(c) if c.frames == 2));
     assert!(matches!(states[2], SpanState::Missing(_)));

@@ -33,7 +33,7 @@ fn smaller_plan() -> Plan {
 async fn extract(cache: &Cache, plan: &Plan, replace: Option<Replace>) -> Result<()> {
     let profile: Profile = cache.profile("t", "default")?;
     let plan = profile.claim_plan(plan, replace).await?.plan;
-    let states = profile.span_states(&plan).await?;
+    let states = profile.span_states(&plan, &all_rows(&plan)).await?;
     for (row, state) in plan.digested().zip(states) {
         if matches!(state, SpanState::Missing(_)) {
             extract_row(&profile, row).await?;

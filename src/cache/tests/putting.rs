@@ -24,7 +24,7 @@ fn frame(seq: u64, gray: u8) -> PutFrame {
 }
 
 async fn gray_of(profile: &Profile, seq: u64) -> Option<u8> {
-    let frame = profile.reader().read_frame(seq).await.unwrap().ok()?;
+    let frame = elsewhere(profile).read_frame(seq).await.unwrap().ok()?;
     assert_eq!(frame.facts.sha256, frame_facts(seq, &frame.jpeg).sha256);
     (0..=255).find(|&gray| jpeg(gray) == frame.jpeg)
 }

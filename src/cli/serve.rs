@@ -1,0 +1,65 @@
+//! `framecache serve`
+
+use std::sync::Arc;
+
+use crate::app;
+use crate::cli::common::{Context, Exit, note};
+use crate::config::serve::{ServeOptions, ServeSettings};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::serve::{self, Server};
+
+/// Serve frames, tensors and overlays over gRPC
+///
+/// What it listens on is said on stderr once it does:
+///
+///   framecache: serving on 127.0.0.1:50051
+///   framecache: metrics on 127.0.0.1:9464
+///
+/// The services are framecache.v1.{FrameService, OverlayService, MediaService}; health and
+/// reflection are there too (grpcurl -plaintext 127.0.0.1:50051 list). The side port answers
+/// /livez, /readyz and /metrics.
+///
+/// Sources are read where they are allowed: on loopback and on a Unix socket below the folder that
+/// the server is started in, otherwise only where --source-root and --source-bucket say so.
+///
+/// Other machines are let in only over TLS or with tokens. A token is any secret of your own; the
+/// server's file has its sha256:
+///
+///   token=$(openssl rand -hex 32); printf %s "$token" | sha256sum >> tokens
+///   framecache serve --listen 0.0.0.0:50051 --tokens tokens --tls-cert c.pem --tls-key k.pem
+///
+/// SIGTERM and SIGINT end it: it takes no more calls, and running ones may finish within
+/// --drain-timeout; a second signal ends them at once. All flags can stand in the TOML file too,
+/// under [serve], with _ for -.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(flatten)]
+    options: ServeOptions,
+}
+
+/// Serves until a signal ends it.
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let settings = &context.settings;
+    let serve = ServeSettings::resolve(args.options, settings.serve.clone(), &settings.endpoint)?;
+    serve::start_log(serve.log_format, context.global.verbose);
+    let serve = serve::with_default_sources(serve)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(2))
+        .thread_name("serve")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
+    let metrics = Arc::new(Metrics::new());
+    let server = Server {
+        frames: app::served_frames(settings, &serve)?.with_metrics(metrics.clone()),
+        metrics,
+        settings: serve,
+    };
+    let outcome = runtime.block_on(serve::run(server, &note));
+    // Blocking reads of a stalled source must not hold up the end.
+    runtime.shutdown_background();
+    outcome.map(|()| Exit::Done)
+}

@@ -1,0 +1,393 @@
+//! Settings of `framecache serve`: flags over environment over the file's `[serve]` over defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use serde::Deserialize;
+
+use crate::aws::Endpoint;
+use crate::config::units::{ByteSize, Period};
+use crate::error::{Error, Result};
+
+/// Where calls are taken, unless said otherwise.
+const LISTEN: &str = "127.0.0.1:50051";
+/// Where the side port is, unless said otherwise.
+const METRICS: &str = "127.0.0.1:9464";
+const MEMORY_BYTES: u64 = 512 << 20;
+const MAX_CALLS: usize = 512;
+/// More would only be a longer queue in front of the decoders.
+const MOST_CALLS: usize = 1 << 20;
+
+/// What flags, environment or the file's `[serve]` said. Unknown keys are errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeOptions {
+    /// Where calls are taken: an address (port 0: any free one), or a Unix socket [default: 127.0.0.1:50051]
+    #[arg(long, env = "FRAMECACHE_LISTEN", value_name = "HOST:PORT|unix:PATH")]
+    pub listen: Option<String>,
+    /// Where /livez, /readyz and /metrics are [default: 127.0.0.1:9464]
+    #[arg(long, env = "FRAMECACHE_METRICS", value_name = "HOST:PORT|none")]
+    pub metrics: Option<String>,
+    /// A folder from which sources may be read, with all below it; repeatable [default: on
+    /// loopback the folder it is started in, otherwise none]
+    #[arg(
+        long = "source-root",
+        env = "FRAMECACHE_SOURCE_ROOT",
+        value_name = "DIR",
+        value_delimiter = ':',
+        help_heading = "Sources"
+    )]
+    pub source_roots: Vec<PathBuf>,
+    /// A bucket from which sources may be read; repeatable [default: none]
+    #[arg(
+        long = "source-bucket",
+        env = "FRAMECACHE_SOURCE_BUCKET",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Sources"
+    )]
+    pub source_buckets: Vec<String>,
+    /// URL of the S3 server that has the sources [default: the store's]
+    #[arg(
+        long,
+        env = "FRAMECACHE_SOURCE_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Sources"
+    )]
+    pub source_endpoint: Option<String>,
+    /// Region of the sources' buckets [default: the store's]
+    #[arg(
+        long,
+        env = "FRAMECACHE_SOURCE_REGION",
+        value_name = "REGION",
+        help_heading = "Sources"
+    )]
+    pub source_region: Option<String>,
+    /// Certificate chain of this server, PEM
+    #[arg(
+        long,
+        env = "FRAMECACHE_TLS_CERT",
+        value_name = "FILE",
+        help_heading = "Access"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(
+        long,
+        env = "FRAMECACHE_TLS_KEY",
+        value_name = "FILE",
+        help_heading = "Access"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Only clients with a certificate of this authority are let in, PEM
+    #[arg(
+        long,
+        env = "FRAMECACHE_TLS_CLIENT_CA",
+        value_name = "FILE",
+        help_heading = "Access"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Bearer tokens that are let in: a line each of the token's sha256 in hex, and a name if you
+    /// like; read again when it changes
+    #[arg(
+        long,
+        env = "FRAMECACHE_TOKENS",
+        value_name = "FILE",
+        help_heading = "Access"
+    )]
+    pub tokens: Option<PathBuf>,
+    /// Take calls from other machines with neither TLS nor tokens
+    #[arg(
+        long,
+        env = "FRAMECACHE_INSECURE_LISTEN",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Access"
+    )]
+    pub insecure_listen: bool,
+    /// Memory for frames kept and calls in flight [default: 512MiB]
+    #[arg(
+        long,
+        env = "FRAMECACHE_MEMORY",
+        value_name = "BYTES",
+        help_heading = "Limits"
+    )]
+    pub memory: Option<ByteSize>,
+    /// Calls served at once; more are told to come again [default: 512]
+    #[arg(
+        long,
+        env = "FRAMECACHE_MAX_CALLS",
+        value_name = "N",
+        help_heading = "Limits"
+    )]
+    pub max_calls: Option<usize>,
+    /// How long running calls may go on after SIGTERM [default: 25s]
+    #[arg(
+        long,
+        env = "FRAMECACHE_DRAIN_TIMEOUT",
+        value_name = "TIME",
+        help_heading = "Limits"
+    )]
+    pub drain_timeout: Option<Period>,
+    /// A client that takes or sends nothing for so long loses its call [default: 30s]
+    #[arg(
+        long,
+        env = "FRAMECACHE_STALL_TIMEOUT",
+        value_name = "TIME",
+        help_heading = "Limits"
+    )]
+    pub stall_timeout: Option<Period>,
+    /// How the log on stderr is written [default: text]
+    #[arg(
+        long,
+        env = "FRAMECACHE_LOG_FORMAT",
+        value_enum,
+        value_name = "FORMAT",
+        help_heading = "Log"
+    )]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Json,
+    #[default]
+    Text,
+}
+
+/// Where calls are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// `HOST:PORT`, not yet looked up.
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+/// A server's certificate, and whose clients it lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Everything resolved.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    pub listen: Listen,
+    /// `HOST:PORT` of the side port; none for none.
+    pub metrics: Option<String>,
+    pub source_roots: Vec<PathBuf>,
+    pub source_buckets: Vec<String>,
+    pub source_endpoint: Endpoint,
+    pub tls: Option<TlsFiles>,
+    pub tokens: Option<PathBuf>,
+    pub insecure_listen: bool,
+    pub memory_bytes: u64,
+    pub max_calls: usize,
+    pub drain_timeout: Duration,
+    pub stall_timeout: Duration,
+    pub log_format: LogFormat,
+}
+
+impl ServeOptions {
+    /// These, and `other` where they say nothing.
+    fn or(self, other: ServeOptions) -> ServeOptions {
+        let either = |mine: bool, other: bool| mine || other;
+        ServeOptions {
+            listen: self.listen.or(other.listen),
+            metrics: self.metrics.or(other.metrics),
+            source_roots: filled(self.source_roots, other.source_roots),
+            source_buckets: filled(self.source_buckets, other.source_buckets),
+            source_endpoint: self.source_endpoint.or(other.source_endpoint),
+            source_region: self.source_region.or(other.source_region),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            tls_client_ca: self.tls_client_ca.or(other.tls_client_ca),
+            tokens: self.tokens.or(other.tokens),
+            insecure_listen: either(self.insecure_listen, other.insecure_listen),
+            memory: self.memory.or(other.memory),
+            max_calls: self.max_calls.or(other.max_calls),
+            drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            stall_timeout: self.stall_timeout.or(other.stall_timeout),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+}
+
+fn filled<T>(mine: Vec<T>, other: Vec<T>) -> Vec<T> {
+    if mine.is_empty() { other } else { mine }
+}
+
+impl ServeSettings {
+    /// `file`: the `[serve]` of the configuration; `store`: where the store's S3 is.
+    ///
+    /// # Errors
+    /// FIELD_INVALID for what cannot be meant.
+    pub fn resolve(flags: ServeOptions, file: ServeOptions, store: &Endpoint) -> Result<Self> {
+        let said = flags.or(file);
+        let period = |said: Option<Period>, secs| said.map_or(Duration::from_secs(secs), |p| p.0);
+        let source_endpoint = Endpoint {
+            url: said.source_endpoint.or_else(|| store.url.clone()),
+            region: said.source_region.or_else(|| store.region.clone()),
+            ..store.clone()
+        };
+        source_endpoint.check()?;
+        let settings = ServeSettings {
+            listen: listen(said.listen.as_deref().unwrap_or(LISTEN))?,
+            metrics: metrics(said.metrics.as_deref().unwrap_or(METRICS))?,
+            source_roots: said.source_roots,
+            source_buckets: said.source_buckets,
+            source_endpoint,
+            tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
+            tokens: said.tokens,
+            insecure_listen: said.insecure_listen,
+            memory_bytes: said.memory.map_or(MEMORY_BYTES, |bytes| bytes.0),
+            max_calls: said.max_calls.unwrap_or(MAX_CALLS),
+            drain_timeout: period(said.drain_timeout, 25),
+            stall_timeout: period(said.stall_timeout, 30),
+            log_format: said.log_format.unwrap_or_default(),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(1..=MOST_CALLS).contains(&self.max_calls) {
+            let message = format!(
+                "the number of calls served at once cannot be this: max_calls={}",
+                self.max_calls
+            );
+            return Err(Error::field(message).hint(format!("give 1 to {MOST_CALLS}")));
+        }
+        if self.stall_timeout.is_zero() {
+            return Err(Error::field("every call would be cut: stall_timeout=0")
+                .hint("give a time such as 30s"));
+        }
+        Ok(())
+    }
+}
+
+fn listen(text: &str) -> Result<Listen> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err(Error::field("the listener names no socket: listen=unix:")
+            .hint("write unix:/path/of/the.sock")),
+        Some(path) => Ok(Listen::Unix(PathBuf::from(path))),
+        None => host_and_port("listen", text).map(Listen::Tcp),
+    }
+}
+
+fn metrics(text: &str) -> Result<Option<String>> {
+    match text {
+        "none" => Ok(None),
+        text => host_and_port("metrics", text).map(Some),
+    }
+}
+
+fn host_and_port(what: &str, text: &str) -> Result<String> {
+    let parts = text.rsplit_once(':');
+    let fits = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Error::field(format!("this is no address to listen on: {what}={text:?}"))
+            .hint("write HOST:PORT, as in 127.0.0.1:50051 or [::1]:50051"),
+    )
+}
+
+fn tls(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+) -> Result<Option<TlsFiles>> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles {
+            cert,
+            key,
+            client_ca,
+        })),
+        (None, None) if client_ca.is_none() => Ok(None),
+        _ => Err(
+            Error::field("TLS needs the server's certificate and its key")
+                .hint("give both --tls-cert and --tls-key"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: ServeOptions, file: &str) -> Result<ServeSettings> {
+        let file = toml::from_str(file).unwrap();
+        ServeSettings::resolve(flags, file, &Endpoint::default())
+    }
+
+    #[test]
+    fn nothing_said_is_loopback_with_a_side_port_and_no_buckets() {
+        let settings = resolve(ServeOptions::default(), "").unwrap();
+        assert_eq!(settings.listen, Listen::Tcp("127.0.0.1:50051".into()));
+        assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
+        assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
+        assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+        assert_eq!(
+            (settings.max_calls, settings.memory_bytes),
+            (512, 512 << 20)
+        );
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_unknown_keys_are_errors() {
+        let flags = ServeOptions {
+            listen: Some("unix:/run/fc.sock".into()),
+            max_calls: Some(3),
+            ..ServeOptions::default()
+        };
+        let file = "max_calls = 5\nmemory = '2GiB'\nmetrics = 'none'\nsource_buckets = ['a', 'b']\n\
+                    drain_timeout = '500ms'\nlog_format = 'json'\ninsecure_listen = true";
+        let settings = resolve(flags, file).unwrap();
+        assert_eq!(settings.listen, Listen::Unix("/run/fc.sock".into()));
+        assert_eq!((settings.max_calls, settings.memory_bytes), (3, 2 << 30));
+        assert_eq!((settings.metrics, settings.insecure_listen), (None, true));
+        assert_eq!(settings.source_buckets, ["a", "b"]);
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert!(toml::from_str::<ServeOptions>("max_cals = 5").is_err());
+    }
+
+    #[test]
+    fn sources_are_where_the_store_is_unless_said_otherwise() {
+        let store = Endpoint {
+            url: Some("http://store:9000".into()),
+            region: Some("eu".into()),
+            ..Endpoint::default()
+        };
+        let of = |flags| ServeSettings::resolve(flags, ServeOptions::default(), &store).unwrap();
+        assert_eq!(of(ServeOptions::default()).source_endpoint, store);
+        let apart = of(ServeOptions {
+            source_endpoint: Some("https://media".into()),
+            ..ServeOptions::default()
+        });
+        assert_eq!(apart.source_endpoint.url.as_deref(), Some("https://media"));
+        assert_eq!(apart.source_endpoint.region.as_deref(), Some("eu"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for file in [
+            "listen = 'localhost'",
+            "listen = ':1'",
+            "listen = 'h:99999'",
+            "listen = 'unix:'",
+            "metrics = 'off'",
+            "tls_cert = 'a'",
+            "tls_client_ca = 'a'",
+            "max_calls = 0",
+            "stall_timeout = '0s'",
+            "source_endpoint = 'media:9000'",
+        ] {
+            assert!(resolve(ServeOptions::default(), file).is_err(), "{file}");
+        }
+    }
+}

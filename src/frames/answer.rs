@@ -1,0 +1,160 @@
+//! The frames of a selection, in the order asked, with spans extracted and objects read ahead.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+
+use crate::cache::planned::Planned;
+use crate::cache::read::{Frame, View};
+use crate::error::Result;
+use crate::frames::select::{Asked, Selected};
+use crate::frames::serve::{OnMiss, Serving, place_of};
+use crate::media::facts::FrameFacts;
+use crate::timeline::select::rows_shown_at;
+
+/// Frames read from the store at once, for one caller.
+const READ_AHEAD: usize = 16;
+/// Spans extracted ahead of the one that is read, for one caller.
+const SPANS_AHEAD: usize = 2;
+/// Frames of one span that are looked at together.
+const MAX_GROUP: usize = 4096;
+
+/// One frame of an answer.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// Its place in the request, from 0.
+    pub index: u64,
+    /// Absent where a time could not be resolved.
+    pub sequence: Option<u64>,
+    /// None where it was left out.
+    pub result: Result<Option<T>>,
+}
+
+type Indexed = (u64, Asked);
+
+impl Serving {
+    /// The frames with their bytes.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; a frame's own error is in its answer.
+    pub async fn frames_of(
+        self: Arc<Self>,
+        selected: Selected,
+        on_miss: OnMiss,
+    ) -> Result<impl Stream<Item = Answer<Frame>> + Send + 'static> {
+        let asked = self.clone().asked(selected, on_miss).await?;
+        let read = move |(index, asked)| {
+            let serving = self.clone();
+            async move {
+                let (sequence, result) = match serving.sequence_of(asked, on_miss).await {
+                    Ok(seq) => (Some(seq), serving.find_frame(seq, on_miss).await),
+                    Err(error) => (None, Err(error)),
+                };
+                Answer {
+                    index,
+                    sequence,
+                    result,
+                }
+            }
+        };
+        Ok(asked.map(read).buffered(READ_AHEAD))
+    }
+
+    /// Their facts alone.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; a frame's own error is in its answer.
+    pub async fn facts_of(
+        self: Arc<Self>,
+        selected: Selected,
+        on_miss: OnMiss,
+    ) -> Result<impl Stream<Item = Answer<FrameFacts>> + Send + 'static> {
+        let asked = self.clone().asked(selected, on_miss).await?;
+        let read = move |(index, asked)| {
+            let serving = self.clone();
+            async move {
+                let (sequence, result) = match serving.sequence_of(asked, on_miss).await {
+                    Ok(seq) => (Some(seq), serving.find_facts(seq, on_miss).await),
+                    Err(error) => (None, Err(error)),
+                };
+                Answer {
+                    index,
+                    sequence,
+                    result,
+                }
+            }
+        };
+        Ok(asked.map(read).buffered(READ_AHEAD))
+    }
+
+    async fn sequence_of(&self, asked: Asked, on_miss: OnMiss) -> Result<u64> {
+        match asked {
+            Asked::Sequence(seq) => Ok(seq),
+            Asked::Time(time) => self.shown_at(time, on_miss).await,
+        }
+    }
+
+    /// What is asked for, each when its span is there or cannot be.
+    async fn asked(
+        self: Arc<Self>,
+        selected: Selected,
+        on_miss: OnMiss,
+    ) -> Result<impl Stream<Item = Indexed> + Send + 'static> {
+        let plan = match self.view().await? {
+            View::Extracted(plan) if on_miss == OnMiss::Extract => Some(plan),
+            _ => None,
+        };
+        let groups = Groups {
+            asked: (0..).zip(selected).peekable(),
+            plan: plan.clone(),
+        };
+        let ensured = move |(place, group): (Option<usize>, Vec<Indexed>)| {
+            let (serving, plan) = (self.clone(), plan.clone());
+            async move {
+                if let (Some(plan), Some(place)) = (plan, place) {
+                    // Its frames are answered with why it failed.
+                    let _ = serving.ensure(&plan, place).await;
+                }
+                stream::iter(group)
+            }
+        };
+        Ok(stream::iter(groups)
+            .map(ensured)
+            .buffered(SPANS_AHEAD)
+            .flatten())
+    }
+}
+
+/// Runs of what is asked for that lie in one row of the plan.
+struct Groups<I: Iterator<Item = Indexed>> {
+    asked: Peekable<I>,
+    plan: Option<Arc<Planned>>,
+}
+
+impl<I: Iterator<Item = Indexed>> Groups<I> {
+    fn place(&self, asked: Asked) -> Option<usize> {
+        let plan = self.plan.as_ref()?;
+        match asked {
+            Asked::Sequence(seq) => place_of(plan, seq),
+            Asked::Time(time) => rows_shown_at(plan.plan(), time).ok()?.first().copied(),
+        }
+    }
+}
+
+impl<I: Iterator<Item = Indexed>> Iterator for Groups<I> {
+    type Item = (Option<usize>, Vec<Indexed>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.asked.next()?;
+        let place = self.place(first.1);
+        let mut group = vec![first];
+        while group.len() < MAX_GROUP
+            && let Some(next) = self.asked.peek().map(|(_, next)| *next)
+            && self.place(next) == place
+        {
+            group.extend(self.asked.next());
+        }
+        Some((place, group))
+    }
+}

@@ -1,0 +1,231 @@
+//! Single flight: a span is extracted once at a time in this process, however many want it.
+//!
+//! The contract of a [`Flight`]: it runs in a task of its own. Whoever wants the same span while
+//! it runs joins it. Each holds it by an `Arc`; when the last one lets go before it landed, it
+//! stops, and the decoder with it. So one caller's cancel does not hurt the others, and nothing
+//! runs for nobody. No more spans are open at once than keep the workers busy; the others wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+use tracing::Instrument;
+
+use crate::error::{Error, Reason, Result};
+use crate::frames::span::Landed;
+
+/// A profile's place, and a row's digest.
+pub(super) type Key = (Arc<str>, String);
+
+type Running = Mutex<HashMap<Key, Weak<Flight>>>;
+
+pub(super) struct Flights {
+    running: Arc<Running>,
+    open: Arc<Semaphore>,
+}
+
+/// One span on its way.
+pub(super) struct Flight {
+    key: Key,
+    running: Arc<Running>,
+    frames: watch::Receiver<u64>,
+    landed: Shared<BoxFuture<'static, Result<Arc<Landed>>>>,
+    task: AbortHandle,
+}
+
+impl Flights {
+    /// `open`: spans that may be extracted at once.
+    pub fn new(open: usize) -> Self {
+        Flights {
+            running: Arc::default(),
+            open: Arc::new(Semaphore::new(open.max(1))),
+        }
+    }
+
+    /// The running flight of that key, or a new one. `work` tells the frames it made so far.
+    pub fn join<W, F>(&self, key: Key, work: W) -> Arc<Flight>
+    where
+        W: FnOnce(watch::Sender<u64>) -> F,
+        F: Future<Output = Result<Landed>> + Send + 'static,
+    {
+        let mut running = lock(&self.running);
+        let known = running.get(&key).and_then(Weak::upgrade);
+        // One that landed is history: what it found may be lost again since.
+        if let Some(flight) = known.filter(|flight| flight.landed.peek().is_none()) {
+            return flight;
+        }
+        let flight = Arc::new(self.start(key.clone(), work));
+        running.insert(key, Arc::downgrade(&flight));
+        flight
+    }
+
+    fn start<W, F>(&self, key: Key, work: W) -> Flight
+    where
+        W: FnOnce(watch::Sender<u64>) -> F,
+        F: Future<Output = Result<Landed>> + Send + 'static,
+    {
+        let (made, frames) = watch::channel(0);
+        let (open, work) = (self.open.clone(), work(made));
+        let run = async move {
+            let slot = open.acquire_owned().await;
+            let landed = work.await;
+            drop(slot);
+            landed
+        };
+        let task = tokio::spawn(run.in_current_span());
+        let abort = task.abort_handle();
+        let landed = task.map(|ended| match ended {
+            Ok(landed) => landed.map(Arc::new),
+            Err(failed) if failed.is_cancelled() => Err(cancelled()),
+            Err(failed) => Err(Error::internal("a span's task failed").caused_by(failed)),
+        });
+        Flight {
+            key,
+            running: self.running.clone(),
+            frames,
+            landed: landed.boxed().shared(),
+            task: abort,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        lock(&self.running).len()
+    }
+}
+
+impl Flight {
+    /// Waits until it landed; meanwhile `progress` hears how many frames are made.
+    ///
+    /// # Errors
+    /// The span's own; the same for all who wait.
+    pub async fn land(&self, progress: impl Fn(u64)) -> Result<Arc<Landed>> {
+        let (mut frames, mut landed) = (self.frames.clone(), self.landed.clone());
+        loop {
+            tokio::select! {
+                biased;
+                landed = &mut landed => return landed,
+                // An error: the work has ended, and lands next.
+                Ok(()) = frames.changed() => progress(*frames.borrow_and_update()),
+            }
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.task.abort();
+        let mut running = lock(&self.running);
+        // The next flight of this key may have its place already.
+        if running
+            .get(&self.key)
+            .is_some_and(|known| known.strong_count() == 0)
+        {
+            running.remove(&self.key);
+        }
+    }
+}
+
+fn lock(running: &Running) -> MutexGuard<'_, HashMap<Key, Weak<Flight>>> {
+    // Nothing that can panic runs under the lock.
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cancelled() -> Error {
+    Error::new(Reason::Cancelled, "nobody waited for the span any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cache::record::Outcome;
+
+    fn key(n: u64) -> Key {
+        ("place/".into(), n.to_string())
+    }
+
+    fn landed() -> Landed {
+        Landed {
+            outcome: Outcome::Frames(Vec::new()),
+            end: None,
+            made: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn however_many_join_the_work_is_done_once_and_all_hear_of_it() {
+        let (flights, runs) = (Flights::new(1), Arc::new(AtomicUsize::new(0)));
+        let join = || {
+            let runs = runs.clone();
+            flights.join(key(0), |made| async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                made.send_replace(7);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(landed())
+            })
+        };
+        let callers: Vec<_> = (0..32).map(|_| join()).collect();
+        let heard = AtomicUsize::new(0);
+        for flight in &callers {
+            let progress = |frames| drop(heard.fetch_max(frames as usize, Ordering::SeqCst));
+            assert!(flight.land(progress).await.unwrap().made);
+        }
+        assert_eq!(
+            (runs.load(Ordering::SeqCst), heard.load(Ordering::SeqCst)),
+            (1, 7)
+        );
+        drop(callers);
+        assert_eq!(flights.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn those_who_leave_do_not_hurt_the_others_and_the_last_one_stops_it() {
+        struct Stopped(Arc<AtomicUsize>);
+        impl Drop for Stopped {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (flights, stops) = (Flights::new(1), Arc::new(AtomicUsize::new(0)));
+        let join = || {
+            let stopped = Stopped(stops.clone());
+            flights.join(key(0), |_| async move {
+                let _stopped = stopped;
+                std::future::pending().await
+            })
+        };
+        let (first, second) = (join(), join());
+        tokio::task::yield_now().await;
+        // The joiner's own work was never begun.
+        assert_eq!(stops.load(Ordering::SeqCst), 1);
+        drop(first);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(stops.load(Ordering::SeqCst), 1);
+        drop(second);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!((stops.load(Ordering::SeqCst), flights.count()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_to_all_and_the_next_one_tries_again() {
+        let flights = Flights::new(1);
+        let fail = || {
+            flights.join(key(0), |_| async {
+                Err(Error::new(Reason::SourceUnavailable, "gone for now"))
+            })
+        };
+        let (first, second) = (fail(), fail());
+        for flight in [&first, &second] {
+            let error = flight.land(|_| ()).await.err().unwrap();
+            assert_eq!(error.reason(), Reason::SourceUnavailable);
+        }
+        let again = flights.join(key(0), |_| async { Ok(landed()) });
+        assert!(again.land(|_| ()).await.is_ok());
+    }
+}

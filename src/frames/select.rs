@@ -1,0 +1,268 @@
+//! Which frames a caller means: by number, by time, or all of a profile.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::cache::planned::{Planned, Row};
+use crate::cache::read::View;
+use crate::cache::record::Outcome;
+use crate::error::{Error, Reason, Result};
+use crate::frames::serve::{OnMiss, Serving};
+use crate::media::facts::FrameFacts;
+use crate::media::time::Exact;
+use crate::timeline::plan::Window;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Which {
+    /// In this order, repeats kept.
+    Sequences(Vec<u64>),
+    /// Those that the profile has of these.
+    Range(RangeInclusive<u64>),
+    /// The planned frames shown at these times.
+    Times(Vec<Exact>),
+    /// Those whose timestamp lies in it.
+    Window(Window),
+    All,
+}
+
+/// A selection, its step and limit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    pub which: Which,
+    /// At least 1.
+    pub step: u64,
+    pub limit: Option<u64>,
+}
+
+/// One frame that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Asked {
+    Sequence(u64),
+    /// The frame shown then.
+    Time(Exact),
+}
+
+/// A selection, looked up in its profile: a few ranges, however many frames they stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selected {
+    pieces: Vec<Piece>,
+    step: u64,
+    limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Range(RangeInclusive<u64>),
+    Time(Exact),
+}
+
+impl IntoIterator for Selected {
+    type Item = Asked;
+    type IntoIter = Box<dyn Iterator<Item = Asked> + Send>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let step = usize::try_from(self.step).unwrap_or(usize::MAX).max(1);
+        let limit = self.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let asked = self.pieces.into_iter().flat_map(Piece::asked);
+        Box::new(asked.step_by(step).take(limit))
+    }
+}
+
+impl Piece {
+    fn asked(self) -> Box<dyn Iterator<Item = Asked> + Send> {
+        match self {
+            Piece::Range(range) => Box::new(range.map(Asked::Sequence)),
+            Piece::Time(time) => Box::new(std::iter::once(Asked::Time(time))),
+        }
+    }
+}
+
+impl Serving {
+    /// Looks a selection up. Only a window that cuts a span in two asks for that span's facts.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; FRAME_NOT_CACHED for a window over frames without times, or over a span
+    /// that is not there and not to be extracted; those of that span.
+    pub async fn select(&self, selection: Selection, on_miss: OnMiss) -> Result<Selected> {
+        let view = self.view().await?;
+        let pieces = match selection.which {
+            Which::Sequences(seqs) => merged(seqs.into_iter()),
+            Which::Times(times) => times.into_iter().map(Piece::Time).collect(),
+            Which::Range(range) => self.in_range(&view, range).await?,
+            Which::All => self.in_range(&view, 0..=u64::MAX).await?,
+            Which::Window(window) => self.in_window(&view, window, on_miss).await?,
+        };
+        Ok(Selected {
+            pieces,
+            step: selection.step.max(1),
+            limit: selection.limit,
+        })
+    }
+
+    async fn in_range(&self, view: &View, range: RangeInclusive<u64>) -> Result<Vec<Piece>> {
+        Ok(match view {
+            View::Absent => Vec::new(),
+            View::Extracted(plan) => plan
+                .in_sequence()
+                .filter_map(|row| {
+                    let (first, last) = ends(row)?;
+                    let (first, last) = (first.max(*range.start()), last.min(*range.end()));
+                    (first <= last).then_some(Piece::Range(first..=last))
+                })
+                .collect(),
+            View::Put(index) => {
+                let seqs = index.latest().map(|facts| facts.seq);
+                merged(seqs.filter(|seq| range.contains(seq)))
+            }
+            View::Legacy => {
+                let listed = self.profile().legacy_frames().await?;
+                let seqs = listed.into_iter().map(|facts| facts.seq);
+                merged(seqs.filter(|seq| range.contains(seq)))
+            }
+        })
+    }
+
+    async fn in_window(&self, view: &View, window: Window, on_miss: OnMiss) -> Result<Vec<Piece>> {
+        match view {
+            View::Absent => Ok(Vec::new()),
+            View::Legacy => Err(
+                Error::new(Reason::FrameNotCached, "these frames have no times")
+                    .hint("select them by sequences, by range, or all of them"),
+            ),
+            View::Put(index) => {
+                let inside = index.latest().filter(|facts| is_inside(facts, &window));
+                Ok(merged(inside.map(|facts| facts.seq)))
+            }
+            View::Extracted(plan) => {
+                let mut pieces = Vec::new();
+                for row in plan.in_sequence().filter(|row| overlaps(*row, &window)) {
+                    pieces.extend(self.row_in_window(plan, row, (&window, on_miss)).await?);
+                }
+                Ok(pieces)
+            }
+        }
+    }
+
+    async fn row_in_window(
+        &self,
+        plan: &Arc<Planned>,
+        row: Row<'_>,
+        (window, on_miss): (&Window, OnMiss),
+    ) -> Result<Vec<Piece>> {
+        if is_within(plan, row, window) {
+            let range = ends(row).map(|(first, last)| Piece::Range(first..=last));
+            return Ok(range.into_iter().collect());
+        }
+        if on_miss == OnMiss::Extract
+            && let Some(place) = crate::frames::place_of(plan, row.row.first)
+        {
+            self.ensure(plan, place).await?;
+        }
+        let record = match self.reader().record(row).await? {
+            Ok(record) => record,
+            Err(_) if on_miss == OnMiss::Skip => return Ok(Vec::new()),
+            Err(miss) => return Err(self.given_up(row.row.first, &miss)),
+        };
+        match &record.outcome {
+            Outcome::Failed(_) if on_miss == OnMiss::Skip => Ok(Vec::new()),
+            Outcome::Failed(error) => Err(crate::frames::recorded(error)),
+            Outcome::Frames(frames) => {
+                let inside = frames.iter().filter(|facts| is_inside(facts, window));
+                Ok(merged(inside.map(|facts| facts.seq)))
+            }
+        }
+    }
+}
+
+fn ends(row: Row<'_>) -> Option<(u64, u64)> {
+    let range = row.sequences();
+    (!range.is_empty()).then(|| (range.start, range.end - 1))
+}
+
+fn is_inside(facts: &FrameFacts, window: &Window) -> bool {
+    let Some(time) = facts.timestamp else {
+        return false;
+    };
+    window.from.is_none_or(|from| from.to_f64() <= time)
+        && window.to.is_none_or(|to| time < to.to_f64())
+}
+
+fn overlaps(row: Row<'_>, window: &Window) -> bool {
+    // A chunk's first sample may be a frame that began before the chunk's stretch.
+    let begins_early = row.row.span == 0;
+    window.from.is_none_or(|from| row.row.end >= from)
+        && window
+            .to
+            .is_none_or(|to| row.row.start < to || begins_early && row.row.start <= to)
+}
+
+/// Whether all its frames lie in the window, whatever their facts say.
+fn is_within(plan: &Planned, row: Row<'_>, window: &Window) -> bool {
+    let chunks = &plan.plan().chunks;
+    let chunk = chunks.iter().find(|c| c.spec.chunk_id == row.row.chunk_id);
+    let starts_inside = row.row.span > 0 || chunk.is_some_and(|c| c.spec.source_start.is_none());
+    window
+        .from
+        .is_none_or(|from| starts_inside && from <= row.row.start)
+        && window.to.is_none_or(|to| row.row.end <= to)
+}
+
+/// Runs of consecutive numbers, in the order given.
+fn merged(seqs: impl Iterator<Item = u64>) -> Vec<Piece> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for seq in seqs {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(seq) => *last = seq,
+            _ => runs.push((seq, seq)),
+        }
+    }
+    runs.into_iter()
+        .map(|(first, last)| Piece::Range(first..=last))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(seqs: &[u64], step: u64, limit: Option<u64>) -> Vec<Asked> {
+        let pieces = merged(seqs.iter().copied());
+        Selected {
+            pieces,
+            step,
+            limit,
+        }
+        .into_iter()
+        .collect()
+    }
+
+    #[test]
+    fn numbers_come_in_the_order_asked_repeats_kept() {
+        let seqs = [5, 6, 7, 3, 3, 4, u64::MAX];
+        let expected: Vec<_> = seqs.map(Asked::Sequence).to_vec();
+        assert_eq!(selected(&seqs, 1, None), expected);
+        assert_eq!(merged(seqs.into_iter()).len(), 4);
+    }
+
+    #[test]
+    fn step_and_limit_count_the_frames_selected() {
+        let of = |step, limit| {
+            let asked = selected(&[10, 11, 12, 13, 20, 21], step, limit);
+            asked
+                .into_iter()
+                .map(|asked| match asked {
+                    Asked::Sequence(seq) => seq,
+                    Asked::Time(_) => 0,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(2, None), [10, 12, 20]);
+        assert_eq!(of(4, None), [10, 20]);
+        assert_eq!(of(1, Some(3)), [10, 11, 12]);
+        assert_eq!(of(2, Some(1)), [10]);
+        assert_eq!(of(u64::MAX, Some(u64::MAX)), [10]);
+    }
+}

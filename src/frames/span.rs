@@ -1,0 +1,207 @@
+//! One span, from its row in the plan to its record.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::cache::Profile;
+use crate::cache::commit::Committed;
+use crate::cache::planned::{Planned, Row};
+use crate::cache::record::Outcome;
+use crate::error::{Error, Reason, Result};
+use crate::extract::{Output, SpanEnd, SpanJob};
+use crate::frames::Frames;
+use crate::frames::collect::Collector;
+use crate::frames::extract::chunk_error;
+use crate::frames::flights::Flight;
+use crate::frames::library::blocking;
+use crate::media::facts::FrameFacts;
+use crate::metrics::{Metrics, SpanOutcome};
+use crate::timeline::plan::PlannedChunk;
+
+/// Frames that wait between the workers and the store, a span.
+const QUEUED_FRAMES: usize = 16;
+
+/// A row to be extracted.
+#[derive(Clone)]
+pub(super) struct Span {
+    pub profile: Profile,
+    pub plan: Arc<Planned>,
+    /// In the plan's rows.
+    pub place: usize,
+    /// Committed or not.
+    pub again: bool,
+    /// Even where its record says that it cannot be decoded.
+    pub retry_failed: bool,
+}
+
+/// What came of it.
+pub(super) struct Landed {
+    pub outcome: Outcome,
+    /// Absent where it was found committed, or failed.
+    pub end: Option<SpanEnd>,
+    /// By this flight.
+    pub made: bool,
+}
+
+impl Frames {
+    /// The flight that extracts the span: one that is on its way, or a new one.
+    pub(super) fn fly(&self, span: Span) -> Result<Arc<Flight>> {
+        let row = span.row()?;
+        let key = (span.profile.keys().place(), row.digest.to_owned());
+        let frames = self.clone();
+        Ok(self
+            .flights
+            .join(key, |made| async move { span.land(&frames, made).await }))
+    }
+}
+
+impl Span {
+    fn row(&self) -> Result<Row<'_>> {
+        let row = self.plan.row(self.place);
+        row.ok_or_else(|| Error::internal("a row is gone"))
+    }
+
+    /// Found committed meanwhile, or made, and committed.
+    async fn land(self, frames: &Frames, made: watch::Sender<u64>) -> Result<Landed> {
+        let row = self.row()?;
+        if let Some(outcome) = self.found(row).await? {
+            return Ok(Landed {
+                outcome,
+                end: None,
+                made: false,
+            });
+        }
+        let counted = Counted::new(&frames.metrics);
+        let (outcome, end) = match self.extract(row, frames, &made).await {
+            Ok((end, facts)) => (Outcome::Frames(facts), Some(end)),
+            Err(error) if error.reason().is_recorded() => {
+                (Outcome::Failed(chunk_error(&error)), None)
+            }
+            Err(error) => {
+                counted.ended(None);
+                return Err(error);
+            }
+        };
+        counted.ended(end.as_ref());
+        self.commit(row, outcome, end).await
+    }
+
+    /// What others committed while this one waited for its turn.
+    async fn found(&self, row: Row<'_>) -> Result<Option<Outcome>> {
+        if self.again {
+            return Ok(None);
+        }
+        Ok(match self.profile.record(row).await? {
+            Ok(record) => match record.outcome {
+                Outcome::Failed(_) if self.retry_failed => None,
+                outcome => Some(outcome),
+            },
+            Err(_) => None,
+        })
+    }
+
+    async fn commit(&self, row: Row<'_>, outcome: Outcome, end: Option<SpanEnd>) -> Result<Landed> {
+        match self.profile.commit_span(row, outcome.clone()).await? {
+            Committed::Yes => Ok(Landed {
+                outcome,
+                end,
+                made: true,
+            }),
+            // It failed here, and another run's frames are there.
+            Committed::Kept => match self.profile.record(row).await? {
+                Ok(record) => Ok(Landed {
+                    outcome: record.outcome,
+                    end: None,
+                    made: false,
+                }),
+                Err(_) => Err(superseded(row)),
+            },
+            Committed::Superseded => Err(superseded(row)),
+        }
+    }
+
+    async fn extract(
+        &self,
+        row: Row<'_>,
+        frames: &Frames,
+        made: &watch::Sender<u64>,
+    ) -> Result<(SpanEnd, Vec<FrameFacts>)> {
+        let chunk = chunk_of(&self.plan, row)?;
+        let parameters = self.plan.plan().parameters.clone();
+        let parameters =
+            parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
+        let dedup = parameters.dedup;
+        let (library, spec) = (frames.library.clone(), chunk.spec.clone());
+        let media = blocking(move || library.track(&spec)).await?;
+        let job = SpanJob {
+            chunk: chunk.spec.clone(),
+            row: row.row.clone(),
+            parameters,
+            output: Output::Jpeg,
+            only: None,
+        };
+        let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
+        frames.engine()?.submit(job, media, events);
+        let progress = |frames: u64| drop(made.send_replace(frames));
+        Collector::new(&self.profile, dedup, &progress)
+            .collect(receiver)
+            .await
+    }
+}
+
+/// The chunk of a row of the plan.
+pub(super) fn chunk_of<'p>(plan: &'p Planned, row: Row<'_>) -> Result<&'p PlannedChunk> {
+    let mut chunks = plan.plan().chunks.iter();
+    let chunk = chunks.find(|chunk| chunk.spec.chunk_id == row.row.chunk_id);
+    chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))
+}
+
+fn superseded(row: Row<'_>) -> Error {
+    Error::new(
+        Reason::PlanDiffers,
+        format!(
+            "the plan was changed by others while its spans were extracted, chunk_id={}",
+            row.row.chunk_id
+        ),
+    )
+    .hint("run again to work by the plan as it is now")
+}
+
+/// Counts a span that was decoded; one that is dropped before it ended as cancelled.
+struct Counted<'a> {
+    metrics: &'a Metrics,
+    ended: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        Counted {
+            metrics,
+            ended: false,
+        }
+    }
+
+    /// `end`: none for one that failed.
+    fn ended(mut self, end: Option<&SpanEnd>) {
+        self.ended = true;
+        match end {
+            Some(end) => self.metrics.span_decoded(&end.backend, SpanOutcome::Ok),
+            None => self.metrics.span_decoded(BACKEND, SpanOutcome::Failed),
+        }
+        if let Some(reason) = end.and_then(|end| end.fallback_reason.as_deref()) {
+            self.metrics.fell_back(reason);
+        }
+    }
+}
+
+/// What decodes where no end says it.
+const BACKEND: &str = "cpu";
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.metrics.span_decoded(BACKEND, SpanOutcome::Cancelled);
+        }
+    }
+}

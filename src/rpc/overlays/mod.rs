@@ -1,0 +1,6 @@
+//! OverlayService's methods.
+
+mod delete;
+mod get;
+mod list;
+mod put;
