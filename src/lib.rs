@@ -27,4 +27,5 @@ pub mod serve;
 pub mod sheet;
 pub mod source;
 pub mod store;
+pub mod tensor;
 pub mod timeline;

@@ -104,6 +104,11 @@ impl Memory {
         })
     }
 
+    /// Bytes that may be in flight.
+    pub fn in_flight_bytes(&self) -> u64 {
+        u64::from(self.units) * HOLD_UNIT
+    }
+
     /// Bytes kept now, about.
     pub fn kept_bytes(&self) -> u64 {
         self.kept.weighted_size()

@@ -12,4 +12,4 @@ mod span;
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
-pub use segments::{Segment, Task, segments, tasks};
+pub use segments::{Segment, Task, segments, start, tasks};

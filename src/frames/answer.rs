@@ -31,6 +31,17 @@ pub struct Answer<T> {
     pub result: Result<Option<T>>,
 }
 
+impl<T> Answer<T> {
+    /// The same answer with something else in it.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            index: self.index,
+            sequence: self.sequence,
+            result: self.result.map(|found| found.map(change)),
+        }
+    }
+}
+
 type Indexed = (u64, Asked);
 
 impl Serving {

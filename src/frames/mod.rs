@@ -7,6 +7,7 @@ mod collect;
 mod decode;
 mod extract;
 mod flights;
+mod footage;
 mod library;
 mod request;
 mod select;
@@ -21,17 +22,22 @@ use crate::cache::Cache;
 use crate::error::Result;
 use crate::extract::Engine;
 use crate::frames::flights::Flights;
+use crate::frames::footage::Lanes;
 use crate::metrics::Metrics;
 use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
 pub use decode::{Decoded, Take};
+pub use footage::{Footage, Shot};
 pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};
 pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
 pub use sources::SourceFinding;
+
+/// One for the pictures that are taken, one for those after them.
+const MIN_LANES: usize = 2;
 
 /// A cache, and the means to fill it. Made once a process; clones share everything.
 #[derive(Clone)]
@@ -43,6 +49,8 @@ pub struct Frames {
     /// Made at the first extraction: reading a cache needs no threads.
     engine: Arc<OnceLock<Arc<Engine>>>,
     flights: Arc<Flights>,
+    /// Decode for callers that want pictures; extraction does not wait for them.
+    lanes: Arc<Lanes>,
     metrics: Arc<Metrics>,
 }
 
@@ -58,6 +66,7 @@ impl Frames {
             engine: Arc::default(),
             // One more than are decoded, so that the next one's source is open when a worker is free.
             flights: Arc::new(Flights::new(workers + 1)),
+            lanes: Arc::new(Lanes::new(workers.max(MIN_LANES))),
             metrics: Arc::new(Metrics::new()),
         }
     }

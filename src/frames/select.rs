@@ -57,6 +57,40 @@ enum Piece {
     Time(Exact),
 }
 
+impl Selected {
+    /// All frames of a plan.
+    pub(super) fn all_of(plan: &Planned) -> Selected {
+        let ranges = plan.in_sequence().filter_map(ends);
+        Selected {
+            pieces: ranges
+                .map(|(first, last)| Piece::Range(first..=last))
+                .collect(),
+            step: 1,
+            limit: None,
+        }
+    }
+
+    /// These sequences.
+    pub(super) fn of(seqs: Vec<u64>, step: u64, limit: Option<u64>) -> Selected {
+        Selected {
+            pieces: merged(seqs.into_iter()),
+            step: step.max(1),
+            limit,
+        }
+    }
+
+    /// How many frames are asked for.
+    pub fn count(&self) -> u64 {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Range(range) => (range.end() - range.start()).saturating_add(1),
+            Piece::Time(_) => 1,
+        });
+        let all = pieces.fold(0, u64::saturating_add);
+        let each = all.div_ceil(self.step.max(1));
+        self.limit.map_or(each, |limit| each.min(limit))
+    }
+}
+
 impl IntoIterator for Selected {
     type Item = Asked;
     type IntoIter = Box<dyn Iterator<Item = Asked> + Send>;
@@ -183,14 +217,15 @@ fn ends(row: Row<'_>) -> Option<(u64, u64)> {
 }
 
 fn is_inside(facts: &FrameFacts, window: &Window) -> bool {
-    let Some(time) = facts.timestamp else {
-        return false;
-    };
+    facts.timestamp.is_some_and(|time| is_in(time, window))
+}
+
+pub(super) fn is_in(time: f64, window: &Window) -> bool {
     window.from.is_none_or(|from| from.to_f64() <= time)
         && window.to.is_none_or(|to| time < to.to_f64())
 }
 
-fn overlaps(row: Row<'_>, window: &Window) -> bool {
+pub(super) fn overlaps(row: Row<'_>, window: &Window) -> bool {
     // A chunk's first sample may be a frame that began before the chunk's stretch.
     let begins_early = row.row.span == 0;
     window.from.is_none_or(|from| row.row.end >= from)
@@ -200,7 +235,7 @@ fn overlaps(row: Row<'_>, window: &Window) -> bool {
 }
 
 /// Whether all its frames lie in the window, whatever their facts say.
-fn is_within(plan: &Planned, row: Row<'_>, window: &Window) -> bool {
+pub(super) fn is_within(plan: &Planned, row: Row<'_>, window: &Window) -> bool {
     let chunks = &plan.plan().chunks;
     let chunk = chunks.iter().find(|c| c.spec.chunk_id == row.row.chunk_id);
     let starts_inside = row.row.span > 0 || chunk.is_some_and(|c| c.spec.source_start.is_none());
@@ -245,6 +280,21 @@ mod tests {
         let expected: Vec<_> = seqs.map(Asked::Sequence).to_vec();
         assert_eq!(selected(&seqs, 1, None), expected);
         assert_eq!(merged(seqs.into_iter()).len(), 4);
+    }
+
+    #[test]
+    fn as_many_are_counted_as_come() {
+        for (step, limit) in [
+            (1, None),
+            (2, None),
+            (3, Some(2)),
+            (7, Some(9)),
+            (u64::MAX, None),
+        ] {
+            let selected = Selected::of(vec![5, 6, 7, 3, 3, 4, u64::MAX], step, limit);
+            assert_eq!(selected.count(), selected.into_iter().count() as u64);
+        }
+        assert_eq!(Selected::of(vec![], 2, None).count(), 0);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn shown_by_facts(known: &[(f64, Option<f64>, u64)], time: Exact) -> Result<u64>
     found.map(|(_, _, seq)| *seq).ok_or_else(|| not_yet(time))
 }
 
-fn not_yet(time: Exact) -> Error {
+pub(super) fn not_yet(time: Exact) -> Error {
     Error::new(
         Reason::FrameNotCached,
         format!("no planned frame is shown at that time yet: time={time}"),

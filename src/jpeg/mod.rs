@@ -146,23 +146,23 @@ pub fn dimensions(jpeg: &[u8]) -> Result<(usize, usize)> {
     Ok((header.width, header.height))
 }
 
-/// The picture as Pillow's `open(...).convert("RGB")` gives it, for YCbCr, RGB and gray JPEGs.
+/// The picture as Pillow's `open(...).convert("RGB")` gives it.
 ///
 /// # Errors
-/// MEDIA_CORRUPT where it is no JPEG, truncated or damaged; MEDIA_UNSUPPORTED
-/// for CMYK; LIMIT_EXCEEDED over 64 megapixels.
+/// MEDIA_CORRUPT where it is no JPEG, truncated or damaged; LIMIT_EXCEEDED over 64 megapixels.
 pub fn decode_rgb(jpeg: &[u8]) -> Result<RgbImage> {
+    let mut image = RgbImage::default();
+    decode_rgb_into(jpeg, &mut image)?;
+    Ok(image)
+}
+
+/// [`decode_rgb`] into a buffer that the caller keeps; what it holds after an error is nothing.
+pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
     let mut decompressor = Decompressor::new().map_err(|e| library("start a JPEG decoder", e))?;
     let header = decompressor
         .read_header(jpeg)
         .map_err(|e| corrupt("read a JPEG's header", jpeg, e))?;
     let (width, height) = (header.width, header.height);
-    if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
-        return Err(Error::new(
-            Reason::MediaUnsupported,
-            "decode JPEG: colour is CMYK",
-        ));
-    }
     if width.saturating_mul(height) > MAX_PIXELS {
         return Err(Error::new(
             Reason::MediaLimit,
@@ -171,22 +171,37 @@ pub fn decode_rgb(jpeg: &[u8]) -> Result<RgbImage> {
             ),
         ));
     }
-    let mut data = vec![0; 3 * width * height];
-    let image = Image {
-        pixels: &mut data[..],
-        width,
-        pitch: 3 * width,
-        height,
-        format: PixelFormat::RGB,
+    (out.width, out.height) = (width, height);
+    let mut decode = |format: PixelFormat, pixels: &mut [u8]| {
+        let image = Image {
+            pixels,
+            width,
+            pitch: format.size() * width,
+            height,
+            format,
+        };
+        let decoded = decompressor.decompress(jpeg, image);
+        decoded.map_err(|e| corrupt("decode JPEG", jpeg, e))
     };
-    decompressor
-        .decompress(jpeg, image)
-        .map_err(|e| corrupt("decode JPEG", jpeg, e))?;
-    Ok(RgbImage {
-        width,
-        height,
-        data,
-    })
+    let out = fit(&mut out.data, 3 * width * height);
+    if !matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+        return decode(PixelFormat::RGB, out);
+    }
+    let mut inks = vec![0; 4 * width * height];
+    decode(PixelFormat::CMYK, &mut inks)?;
+    let (inks, _) = inks.as_chunks::<4>();
+    let (out, _) = out.as_chunks_mut::<3>();
+    for (out, [cyan, magenta, yellow, black]) in out.iter_mut().zip(inks) {
+        *out = [cyan, magenta, yellow].map(|ink| of_ink(*ink, *black));
+    }
+    Ok(())
+}
+
+/// Pillow's CMYK to RGB, of inks as Adobe writes them: inverted, so that 255 is none.
+fn of_ink(ink: u8, black: u8) -> u8 {
+    let (covered, light) = (u32::from(255 - ink), u32::from(black));
+    let product = covered * light + 128;
+    (light - (((product >> 8) + product) >> 8)).min(255) as u8
 }
 
 fn corrupt(attempt: &str, jpeg: &[u8], error: turbojpeg::Error) -> Error {

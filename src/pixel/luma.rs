@@ -55,16 +55,17 @@ pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [u8]) -> Result
 
 /// Luma of an RGB image, as Pillow's `convert("L")`.
 pub fn of_rgb(image: &RgbImage) -> GrayImage {
+    let mut gray = GrayImage::default();
+    of_rgb_into(image, &mut gray);
+    gray
+}
+
+/// [`of_rgb`] into a buffer that the caller keeps.
+pub fn of_rgb_into(image: &RgbImage, out: &mut GrayImage) {
+    (out.width, out.height) = (image.width, image.height);
     let (pixels, _) = image.data.as_chunks::<3>();
-    GrayImage {
-        width: image.width,
-        height: image.height,
-        data: pixels
-            .iter()
-            .map(|&pixel| {
-                let [red, green, blue] = pixel.map(i32::from);
-                Luma::of(red, green, blue)
-            })
-            .collect(),
+    for (out, pixel) in fit(&mut out.data, pixels.len()).iter_mut().zip(pixels) {
+        let [red, green, blue] = pixel.map(i32::from);
+        *out = Luma::of(red, green, blue);
     }
 }

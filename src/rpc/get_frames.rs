@@ -53,9 +53,7 @@ impl Service {
         let selected = serving.select(selection, on_miss).await?;
         if payload == v1::Payload::None {
             let answers = serving.facts_of(selected, on_miss).await?;
-            return Ok(with_summary(
-                answers.map(|answer| map(answer, Ready::facts)),
-            ));
+            return Ok(with_summary(answers.map(|answer| answer.map(Ready::facts))));
         }
         let metrics = self.frames.metrics().clone();
         let answers = serving.frames_of(selected, on_miss).await?;
@@ -136,14 +134,6 @@ async fn ready(
         index,
         sequence,
         result,
-    }
-}
-
-fn map<T>(answer: Answer<T>, change: impl FnOnce(T) -> Ready) -> Answer<Ready> {
-    Answer {
-        index: answer.index,
-        sequence: answer.sequence,
-        result: answer.result.map(|found| found.map(change)),
     }
 }
 

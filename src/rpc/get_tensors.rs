@@ -1,14 +1,61 @@
-//! GetTensors.
+//! GetTensors: frames as arrays, from the cache or from their sources.
 
-use crate::error::{Error, Result};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+use crate::frames::Answer;
+use crate::rpc::convert::{check_names, profile_name};
 use crate::rpc::frame_service::Answers;
+use crate::rpc::tensors::{Call, Picture, Wanted, batch_of, recipe_of, wanted_of};
 use crate::rpc::{Service, v1};
 
 impl Service {
     pub(super) async fn get_tensors(
         &self,
-        _: v1::GetTensorsRequest,
+        request: v1::GetTensorsRequest,
     ) -> Result<Answers<v1::GetTensorsResponse>> {
-        Err(Error::internal("not written"))
+        check_names(&request.timeline, &request.profile)?;
+        let recipe = Arc::new(recipe_of(&request)?);
+        let batch = batch_of(&request)?;
+        let wanted = wanted_of(&request)?;
+        let (frames, pictures) = self.pictures(&request, wanted).await?;
+        let call = Call {
+            recipe,
+            batch,
+            frames,
+            workshop: self.workshop.clone(),
+            metrics: self.frames.metrics().clone(),
+        };
+        call.answers(pictures)
+    }
+
+    /// How many frames are asked for, and their pictures.
+    async fn pictures(
+        &self,
+        request: &v1::GetTensorsRequest,
+        wanted: Wanted,
+    ) -> Result<(u64, BoxStream<'static, Answer<Picture>>)> {
+        let serving = self.serving(&request.timeline, profile_name(&request.profile))?;
+        let footage = match &wanted {
+            Wanted::Cached(selection, on_miss) => {
+                let selected = serving.select(selection.clone(), *on_miss).await?;
+                let count = selected.count();
+                let frames = serving.frames_of(selected, *on_miss).await?;
+                let pictures = frames.map(|answer| answer.map(Picture::Jpeg));
+                return Ok((count, pictures.boxed()));
+            }
+            Wanted::Source(_) => serving.footage().await?,
+            Wanted::Sampled(sampling, window) => serving.sampled(sampling.clone(), *window).await?,
+        };
+        let selected = match wanted {
+            Wanted::Source(selection) => footage.select(&serving, selection).await?,
+            Wanted::Sampled(..) | Wanted::Cached(..) => footage.all(),
+        };
+        let count = selected.count();
+        let shots = Arc::new(footage).pictures(selected);
+        Ok((count, shots.map(|answer| answer.map(Picture::Rgb)).boxed()))
     }
 }

@@ -19,9 +19,11 @@ mod put_frames;
 mod reshape;
 mod selection;
 pub mod status;
+mod tensors;
 mod tokens;
 
 use crate::frames::Frames;
+use crate::rpc::tensors::Workshop;
 
 /// Generated from `proto/framecache/v1`.
 #[allow(clippy::all, clippy::pedantic, rustdoc::all, missing_docs)]
@@ -39,10 +41,14 @@ pub const PART_BYTES: usize = 3 << 20;
 #[derive(Clone)]
 pub struct Service {
     frames: Frames,
+    workshop: Workshop,
 }
 
 impl Service {
     pub fn new(frames: Frames) -> Self {
-        Service { frames }
+        // Batches take as much as stored frames on their way, beside them.
+        let room = frames.cache().memory().in_flight_bytes();
+        let workshop = Workshop::new(frames.workers(), room);
+        Service { frames, workshop }
     }
 }

@@ -1,7 +1,7 @@
 //! The timeline's arithmetic: pure code from indexes of sources to spans,
 //! numbers and plans. No I/O, no FFmpeg, no store.
 
-mod clock;
+pub(crate) mod clock;
 pub mod compare;
 mod differences;
 pub mod digest;

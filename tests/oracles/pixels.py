@@ -307,11 +307,14 @@ def encode_case(index):
 
 def decode_case(index):
     w, h, seed = RNG.randint(1, 40), RNG.randint(1, 30), RNG.randint(0, 2**20)
-    kind = ["420", "422", "444", "gray", "progressive"][index % 5]
+    kind = ["420", "422", "444", "gray", "progressive", "cmyk"][index % 6]
     pixels = (noise(w * h * 3, seed) & 127).reshape(h, w, 3).astype(np.uint8)
     image = Image.fromarray(pixels)
     if kind == "gray":
         image = image.convert("L")
+    if kind == "cmyk":
+        inks = (noise(w * h * 4, seed) & 255).reshape(h, w, 4).astype(np.uint8)
+        image = Image.frombytes("CMYK", (w, h), inks.tobytes())
     options = {"420": {"subsampling": 2}, "422": {"subsampling": 1}, "444": {"subsampling": 0}, "progressive": {"progressive": True}}
     data = save(image, quality=RNG.choice([5, 30]), **options.get(kind, {}))
     rgb = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -65,7 +65,8 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// FIELD_INVALID where a side is 0 or over 65,535, or the area is empty or outside the source.
+    /// FIELD_INVALID where a side is 0 or over 65,535, or the area lies outside the source. It may be
+    /// empty, as in Pillow: a line between pixels.
     pub fn new(geometry: &Geometry) -> Result<Resampler> {
         let Geometry {
             source,
@@ -79,8 +80,8 @@ impl Resampler {
             && area[1] >= 0.0
             && area[2] <= source.0 as f32
             && area[3] <= source.1 as f32
-            && area[2] > area[0]
-            && area[3] > area[1];
+            && area[2] >= area[0]
+            && area[3] >= area[1];
         if !inside || sides.iter().any(|side| !(1..=65_535).contains(side)) {
             return Err(Error::field(format!(
                 "resize a picture: size or area is impossible source={source:?} area={:?} target={target:?}",

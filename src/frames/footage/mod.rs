@@ -1,0 +1,291 @@
+//! Frames as pictures, decoded from their sources again, in the order asked and without JPEG
+//! loss. Nothing is stored.
+//!
+//! What is asked for is cut into groups (`groups`): whole GOPs while the numbers ascend, so that
+//! nothing is decoded twice. A group is decoded on a lane (`lanes`), an engine of one thread, so
+//! that its pictures come in order; a caller who is slow to take them holds up that lane alone,
+//! and no extraction. The next groups are begun on other lanes meanwhile.
+
+mod groups;
+mod lanes;
+mod rows;
+mod taking;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, stream};
+use tokio::sync::mpsc::{self, Receiver};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use crate::cache::planned::Planned;
+use crate::cache::read::View;
+use crate::error::{Error, Reason, Result};
+use crate::frames::library::blocking;
+use crate::frames::select::{self, Selected, Selection, Which};
+use crate::frames::serve::{OnMiss, Serving};
+use crate::frames::{Answer, Frames};
+use crate::media::facts::FrameFacts;
+use crate::pixel::RgbImage;
+use crate::timeline::plan::{Parameters, Plan, PlannedChunk, Sampling, Window};
+use crate::timeline::planner::Planner;
+use crate::timeline::samples::check_source;
+
+use groups::{Groups, Piece};
+pub(super) use lanes::Lanes;
+use rows::Rows;
+use taking::Taking;
+
+/// Groups that wait, begun, behind the one that is taken.
+const GROUPS_AHEAD: usize = 1;
+/// A group that is not begun by then is refused.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+
+/// A picture as decoded: upright, full size, 8 bits.
+#[derive(Debug, Clone)]
+pub struct Shot {
+    pub facts: FrameFacts,
+    pub rgb: Arc<RgbImage>,
+}
+
+/// A plan whose frames are decoded from their sources.
+pub struct Footage {
+    frames: Frames,
+    plan: Arc<Planned>,
+    /// Repeats are decoded like any other frame.
+    parameters: Parameters,
+}
+
+impl Serving {
+    /// The profile's own frames.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; FIELD_INVALID for frames that have no source.
+    pub async fn footage(&self) -> Result<Footage> {
+        let plan = self.extracted().await?;
+        let parameters = Parameters {
+            dedup: None,
+            ..parameters_of(&plan)?
+        };
+        Ok(Footage {
+            frames: self.frames().clone(),
+            plan,
+            parameters,
+        })
+    }
+
+    /// The timeline's chunks under another sampling, which is planned here and not stored.
+    ///
+    /// # Errors
+    /// As [`Serving::footage`]; FIELD_INVALID and LIMIT_EXCEEDED for a bad sampling;
+    /// SOURCE_CHANGED where a source is not what was planned; the source's own.
+    pub async fn sampled(&self, sampling: Sampling, window: Window) -> Result<Footage> {
+        let known = self.extracted().await?;
+        let parameters = Parameters {
+            sampling,
+            window,
+            dedup: None,
+            ..parameters_of(&known)?
+        };
+        let parameters = parameters.checked(self.frames().limits())?;
+        let mut planner = Planner::new(parameters, *self.frames().limits())?;
+        for chunk in &known.plan().chunks {
+            self.push(&mut planner, &known, chunk).await?;
+        }
+        let plan = planner.finish()?;
+        // Under `count` an open window is filled with the footage's ends.
+        let parameters = plan_parameters(&plan)?;
+        Ok(Footage {
+            frames: self.frames().clone(),
+            plan: Arc::new(Planned::new(plan)?),
+            parameters,
+        })
+    }
+
+    async fn push(
+        &self,
+        planner: &mut Planner,
+        known: &Planned,
+        chunk: &PlannedChunk,
+    ) -> Result<()> {
+        let spec = chunk.spec.clone();
+        if let Some(error) = &chunk.error {
+            return planner.push(spec, Err(error.clone()));
+        }
+        let (library, asked) = (self.frames().library().clone(), spec.clone());
+        let media = blocking(move || library.track(&asked)).await?;
+        let mut rows = known.rows().iter();
+        if let Some(row) = rows.find(|row| row.chunk_id == spec.chunk_id) {
+            check_source(row, &media.track.index)?;
+        }
+        planner.push(spec, Ok(&media.track.index))
+    }
+
+    async fn extracted(&self) -> Result<Arc<Planned>> {
+        match self.view().await? {
+            View::Extracted(plan) => Ok(plan),
+            View::Put(_) | View::Legacy | View::Absent => Err(Error::field(
+                "these frames were not extracted from a source that is known",
+            )
+            .hint("take them from the cache")
+            .in_field("origin")),
+        }
+    }
+}
+
+impl Footage {
+    /// All its frames.
+    pub fn all(&self) -> Selected {
+        Selected::all_of(&self.plan)
+    }
+
+    /// Looks a selection of the profile's frames up; no record is asked for.
+    ///
+    /// # Errors
+    /// TIMELINE_NOT_FOUND; the source's own, for a window that cuts a span in two.
+    pub async fn select(&self, serving: &Serving, selection: Selection) -> Result<Selected> {
+        let Which::Window(window) = selection.which else {
+            return serving.select(selection, OnMiss::Fail).await;
+        };
+        let mut seqs: Vec<u64> = Vec::new();
+        let mut rows = Rows::default();
+        for row in self.plan.in_sequence() {
+            if !select::overlaps(row, &window) {
+                continue;
+            }
+            if select::is_within(&self.plan, row, &window) {
+                seqs.extend(row.sequences());
+            } else if let Some(place) = crate::frames::place_of(&self.plan, row.row.first) {
+                let row = rows.open(self, place).await?;
+                let inside = row
+                    .samples
+                    .iter()
+                    .filter(|sample| select::is_in(sample.timestamp.to_f64(), &window));
+                seqs.extend(inside.map(|sample| sample.seq));
+            }
+        }
+        Ok(Selected::of(seqs, selection.step, selection.limit))
+    }
+
+    /// The pictures, in the order asked.
+    pub fn pictures(
+        self: Arc<Self>,
+        selected: Selected,
+    ) -> impl Stream<Item = Answer<Shot>> + Send + 'static {
+        let (begun, receiver) = mpsc::channel(GROUPS_AHEAD);
+        let mut producer = JoinSet::new();
+        let work = async move {
+            let mut groups = Groups::new(self.clone(), selected);
+            while let Some(piece) = groups.next().await {
+                let taking = match piece {
+                    Piece::Failed(answer) => Begun::Failed(answer),
+                    Piece::Group(group) => match Taking::begin(group, &self).await {
+                        Ok(taking) => Begun::Taking(taking),
+                        Err(answers) => Begun::Refused(answers),
+                    },
+                };
+                if begun.send(taking).await.is_err() {
+                    return;
+                }
+            }
+        };
+        producer.spawn(work.in_current_span());
+        let pictures = Pictures {
+            begun: receiver,
+            producer,
+            current: None,
+            index: 0,
+        };
+        stream::unfold(pictures, |mut pictures| async move {
+            Some((pictures.next().await?, pictures))
+        })
+    }
+}
+
+/// A group on its lane, or why there is none.
+enum Begun {
+    Taking(Taking),
+    Refused(std::vec::IntoIter<Answer<Shot>>),
+    Failed(Answer<Shot>),
+}
+
+/// Pictures as they are taken.
+struct Pictures {
+    begun: Receiver<Begun>,
+    /// Stops with this.
+    producer: JoinSet<()>,
+    current: Option<Begun>,
+    /// Answers given.
+    index: u64,
+}
+
+impl Pictures {
+    async fn next(&mut self) -> Option<Answer<Shot>> {
+        let answer = self.find().await?;
+        self.index += 1;
+        Some(answer)
+    }
+
+    async fn find(&mut self) -> Option<Answer<Shot>> {
+        loop {
+            match self.current.take() {
+                Some(Begun::Failed(answer)) => return Some(answer),
+                Some(Begun::Refused(mut answers)) => {
+                    if let Some(answer) = answers.next() {
+                        self.current = Some(Begun::Refused(answers));
+                        return Some(answer);
+                    }
+                }
+                Some(Begun::Taking(mut taking)) => {
+                    if let Some(answer) = taking.next().await {
+                        self.current = Some(Begun::Taking(taking));
+                        return Some(answer);
+                    }
+                }
+                None => {}
+            }
+            match tokio::time::timeout(MAX_WAIT, self.begun.recv()).await {
+                Ok(Some(begun)) => self.current = Some(begun),
+                Ok(None) => return self.ended().await,
+                Err(_) => return Some(self.failed(busy())),
+            }
+        }
+    }
+
+    /// An end that came too early is no end.
+    async fn ended(&mut self) -> Option<Answer<Shot>> {
+        match self.producer.join_next().await? {
+            Ok(()) => None,
+            Err(failed) => {
+                let error = Error::internal("a task that decodes failed").caused_by(failed);
+                Some(self.failed(error))
+            }
+        }
+    }
+
+    fn failed(&self, error: Error) -> Answer<Shot> {
+        Answer {
+            index: self.index,
+            sequence: None,
+            result: Err(error),
+        }
+    }
+}
+
+fn busy() -> Error {
+    Error::new(
+        Reason::QueueFull,
+        "all decoders were busy with other calls for too long",
+    )
+    .hint("ask again later")
+}
+
+fn parameters_of(plan: &Planned) -> Result<Parameters> {
+    plan_parameters(plan.plan())
+}
+
+fn plan_parameters(plan: &Plan) -> Result<Parameters> {
+    let parameters = plan.parameters.clone();
+    parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))
+}
