@@ -40,11 +40,8 @@ class Settings:
 
 def address(target: str) -> Tuple[str, bool]:
     """gRPC's address of a target, and whether it is behind TLS."""
-    if target.startswith("unix:") and len(target) > len("unix:"):
-        return target, False
-    if "://" not in target:
-        if ":" not in target:
-            raise invalid(f"a server is host:port, unix:/path or https://host:port: target={target}", "target")
+    unix = target.startswith("unix:") and len(target) > len("unix:")
+    if unix or ("://" not in target and target.rpartition(":")[2].isdecimal()):
         return target, False
     url = urlsplit(target)
     if url.scheme not in ("http", "https") or not url.netloc or url.path not in ("", "/"):
