@@ -1,6 +1,11 @@
 """A server that answers as a test says: for what a real one does not do on demand."""
 
+import subprocess
+import sys
+import time
 from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -87,3 +92,43 @@ def frame(index, data=b"jpeg", **named):
     named = {"total": len(data), "last": True, **named}
     item = v1.FrameItem(index=index, sequence=index, data=v1.FrameData(jpeg=data, **named))
     return v1.GetFramesResponse(frame=item)
+
+
+@contextmanager
+def stalling_server():
+    """Another process with a server that answers about the timeline `quick`, and of any other never ends."""
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen([sys.executable, "-m", "tests.fake"], cwd=root, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _stall():
+    v1 = frame_service_pb2
+
+    def timeline(request, context):
+        while request.timeline != "quick" and context.is_active():
+            time.sleep(0.05)
+        return v1.GetTimelineResponse(state=v1.PROFILE_STATE_ABSENT)
+
+    def frames(request, context):
+        yield frame(0)
+        index = 1
+        while context.is_active():
+            if request.timeline == "busy":
+                yield frame(index, bytes(100_000))
+                index += 1
+            else:
+                time.sleep(0.05)
+
+    with FakeServer() as server:
+        server.answers.update(GetTimeline=timeline, GetFrames=frames)
+        print(server.target, flush=True)
+        time.sleep(600)
+
+
+if __name__ == "__main__":
+    _stall()

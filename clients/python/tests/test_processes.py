@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import framecache
-from framecache.v1 import frame_service_pb2 as v1
 
-from .fake import frame
+from .fake import stalling_server
 
 METHODS = ["fork", "spawn"]
 
@@ -61,64 +60,57 @@ def test_workers_are_forked_while_the_parent_is_in_the_middle_of_a_stream(extrac
     assert [frame.sequence for frame in frames] == list(range(1, 8))
 
 
-def test_workers_are_forked_while_another_thread_streams(extracted, fake):
-    done = threading.Event()
+def endless(client, timeline, began):
+    with pytest.raises(framecache.Error):
+        for _ in client.frames(timeline):
+            began.set()
 
-    def busy(request, context):
-        index = 0
-        while not done.is_set() and context.is_active():
-            yield frame(index, bytes(100_000))
-            index += 1
 
-    fake.answers["GetFrames"] = busy
-    other = framecache.Client(fake.target)
-    reader = threading.Thread(target=lambda: sum(1 for _ in other.frames("t")))
-    reader.start()
-    try:
+def unanswered(client, timeline, began):
+    began.set()
+    with pytest.raises(framecache.Error):
+        client.timeline(timeline)
+
+
+@pytest.mark.parametrize("call, timeline", [(endless, "busy"), (endless, "stalled"), (unanswered, "never")])
+def test_workers_are_forked_while_another_thread_is_in_a_call(extracted, call, timeline):
+    began = threading.Event()
+    with stalling_server() as target:
+        caller = threading.Thread(target=call, args=(framecache.Client(target), timeline, began))
+        caller.start()
+        began.wait(30)
         for _ in range(3):
             found = run_workers("fork", extracted, "clip")
             assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
-    finally:
-        done.set()
-        reader.join(30)
-    assert not reader.is_alive()
+        assert caller.is_alive()
+    caller.join(30)
+    assert not caller.is_alive()
 
 
 def once(client, timeline, worker, queue):
-    try:
-        queue.put(client.timeline(timeline).state)
-    except framecache.Error as error:
-        queue.put(type(error).__name__)
+    queue.put(client.timeline(timeline).state)
 
 
-def test_a_fork_within_a_call_is_refused_instead_of_hanging(fake, monkeypatch):
-    from framecache import _fork
-
-    monkeypatch.setattr(_fork, "WAIT_SECONDS", 0.2)
-    release = threading.Event()
-    fake.answers["GetTimeline"] = lambda request, context: release.wait(20) and v1.GetTimelineResponse(
-        state=v1.PROFILE_STATE_ABSENT
-    )
-    client = framecache.Client(fake.target)
-    waiting = threading.Thread(target=lambda: client.timeline("t"))
-    waiting.start()
-    while not fake.calls.get("GetTimeline"):
-        time.sleep(0.01)
-    try:
-        assert run_workers("fork", client, "t", 1, once) == ["Refused"]
-    finally:
-        release.set()
-        waiting.join(20)
-    assert client.timeline("t").state == "absent", "the parent goes on"
+def test_a_child_uses_its_own_connection_while_the_parents_waits():
+    with stalling_server() as target:
+        client = framecache.Client(target)
+        began = threading.Event()
+        caller = threading.Thread(target=unanswered, args=(client, "never", began))
+        caller.start()
+        began.wait(30)
+        time.sleep(0.2)
+        assert run_workers("fork", client, "quick", 4, once) == ["absent"] * 4
+        assert client.timeline("quick").state == "absent"
+    caller.join(30)
 
 
 IMPORTED_FIRST = """
 import grpc, multiprocessing, sys
 import framecache
 client = framecache.Client(sys.argv[1])
-assert client.timeline("t").state == "absent"
+assert client.timeline("quick").state == "absent"
 def work(queue):
-    queue.put(client.timeline("t").state)
+    queue.put(client.timeline("quick").state)
 queue = multiprocessing.get_context("fork").Queue()
 workers = [multiprocessing.get_context("fork").Process(target=work, args=(queue,)) for _ in range(2)]
 [worker.start() for worker in workers]
@@ -126,9 +118,9 @@ print([queue.get(timeout=30) for _ in workers])
 """
 
 
-def test_forks_work_though_grpc_was_imported_first(fake, script):
-    fake.answers["GetTimeline"] = lambda request, context: v1.GetTimelineResponse(state=v1.PROFILE_STATE_ABSENT)
-    assert script(IMPORTED_FIRST, fake.target) == "['absent', 'absent']\n"
+def test_forks_work_though_grpc_was_imported_first(script):
+    with stalling_server() as target:
+        assert script(IMPORTED_FIRST, target) == "['absent', 'absent']\n"
 
 
 def test_one_client_serves_many_threads(extracted):
@@ -197,7 +189,7 @@ OWNER = """
 import framecache, os, sys, threading, time
 client = framecache.Client()
 # The thread that makes the first call may end long before the process does.
-first = threading.Thread(target=client.timelines().__next__ if False else lambda: list(client.timelines()))
+first = threading.Thread(target=lambda: list(client.timelines()))
 first.start(); first.join()
 time.sleep(0.3)
 assert list(client.timelines()) == []

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from . import _retry
-from ._errors import Error, from_rpc
+from ._errors import Cancelled, Error, from_rpc
 from ._fork import GATE, Inheritable, register
 from ._methods import Method
 from ._settings import Settings, address, channel_options, credentials, metadata
@@ -28,7 +28,7 @@ class Connection(Inheritable):
         self._target = target
         self._lock = threading.Lock()
         self._channel: Optional[grpc.Channel] = None
-        self._streams: Set[Any] = set()
+        self._calls: Set[Any] = set()
         register(self)
 
     def unary(self, method: Method, request: Message) -> Any:
@@ -60,18 +60,18 @@ class Connection(Inheritable):
             channel.close()
 
     def close_idle(self) -> None:
-        if not self._streams:
+        if not self._calls:
             self.close()
 
     def forget(self) -> Any:
-        inherited = (self._channel, self._streams)
+        inherited = (self._channel, self._calls)
         self._lock = threading.Lock()
         self._channel = None
-        self._streams = set()
+        self._calls = set()
         return inherited
 
     def _unary(self, method: Method, request: Message) -> Any:
-        return self._checked(lambda: self._callable(method, "unary_unary")(request, **self._options()))
+        return self._waited(method, "unary_unary", request)
 
     def _upload(self, method: Method, requests: Requests) -> Any:
         failures: List[BaseException] = []
@@ -85,16 +85,37 @@ class Connection(Inheritable):
                 raise
 
         try:
-            return self._checked(lambda: self._callable(method, "stream_unary")(guarded(), **self._options()))
+            return self._waited(method, "stream_unary", guarded())
         except Error:
             if failures:
                 raise failures[0] from None
             raise
 
+    def _waited(self, method: Method, shape: str, request: Any) -> Any:
+        # As a future, because gRPC waits for a blocking call in a way that no fork survives.
+        owner = os.getpid()
+        call = self._checked(lambda: self._callable(method, shape).future(request, **self._options()))
+        self._calls.add(call)
+        try:
+            return call.result()
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+        except grpc.FutureCancelledError:
+            raise Cancelled("the call was cancelled", code="CANCELLED") from None
+        finally:
+            self._end(call, owner)
+
+    def _end(self, call: Any, owner: int) -> None:
+        # A forked child has its own copy of the generators that wait for calls, and no say about the calls.
+        if os.getpid() == owner:
+            self._calls.discard(call)
+            with GATE.passing():
+                call.cancel()
+
     def _stream(self, method: Method, request: Message) -> Iterator[Any]:
         owner = os.getpid()
         call = self._checked(lambda: self._callable(method, "unary_stream")(request, **self._options()))
-        self._streams.add(call)
+        self._calls.add(call)
         try:
             while True:
                 message = self._checked(lambda: next(call, None))
@@ -102,11 +123,7 @@ class Connection(Inheritable):
                     return
                 yield message
         finally:
-            # A forked child has its own copy of this generator, and no say about the call.
-            if os.getpid() == owner:
-                self._streams.discard(call)
-                with GATE.passing():
-                    call.cancel()
+            self._end(call, owner)
 
     def _retried(self, attempt: Callable[[], T]) -> T:
         for factor in _retry.waits():

@@ -1,9 +1,9 @@
 """Keeps gRPC whole when the process forks.
 
-gRPC's core cannot be forked while a thread is inside it: its locks stay taken in the child for ever. So
-every step into the core passes a gate; before a fork the gate shuts and those inside are waited for, which
-takes as long as one message takes. If that does not end soon the fork goes on, and the child refuses calls
-instead of hanging.
+gRPC's own fork support halts its own threads. It cannot halt ours: its locks stay taken for ever in a child
+that is forked while one of our threads is starting an operation. So every step into gRPC passes a gate, which
+is shut before a fork until those inside have come out. Who stays inside longer waits for an answer, which
+holds no lock; so the gate need not wait for him.
 
 The child never touches what it inherited: connections register here, forget their channels in the child, and
 what they forgot is kept alive, because even its finalizers would speak on the parent's sockets.
@@ -17,9 +17,8 @@ import weakref
 from contextlib import contextmanager
 from typing import Any, Iterator, List
 
-from ._errors import Refused
-
-WAIT_SECONDS = 5.0
+#: Far longer than starting an operation takes.
+WAIT_SECONDS = 0.5
 
 
 class _Gate:
@@ -27,16 +26,9 @@ class _Gate:
         self._changed = threading.Condition()
         self._inside = 0
         self._shut = False
-        self.unsafe = False
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        if self.unsafe:
-            raise Refused(
-                "this process was forked while another thread was in the middle of a call",
-                code="FAILED_PRECONDITION",
-                hint="fork when no thread waits for a server, or use multiprocessing's spawn",
-            )
         with self._changed:
             self._changed.wait_for(lambda: not self._shut)
             self._inside += 1
@@ -47,19 +39,19 @@ class _Gate:
                 self._inside -= 1
                 self._changed.notify_all()
 
-    def shut(self) -> None:
+    def shut(self) -> bool:
+        """Whether nobody is inside any more."""
         with self._changed:
             self._shut = True
-            self.unsafe = not self._changed.wait_for(lambda: self._inside == 0, WAIT_SECONDS)
+            return self._changed.wait_for(lambda: self._inside == 0, WAIT_SECONDS)
 
     def open(self) -> None:
         with self._changed:
             self._shut = False
-            self.unsafe = False
             self._changed.notify_all()
 
     def reset(self) -> None:
-        """In the child: nobody else is there. `unsafe` stays as it was found."""
+        """In the child: nobody else is there."""
         self._changed = threading.Condition()
         self._inside = 0
         self._shut = False
@@ -86,8 +78,7 @@ def register(holder: Inheritable) -> None:
 
 
 def _before() -> None:
-    GATE.shut()
-    if not GATE.unsafe:
+    if GATE.shut():
         for holder in list(_holders):
             holder.close_idle()
 
