@@ -93,7 +93,7 @@ def test_selections_are_answered_in_the_order_asked(extracted):
     assert sequences(sequences=[5, 1, 5]) == [5, 1, 5]
     assert sequences(range=(2, 4)) == [2, 3, 4]
     assert sequences(times=[1.6, "0", Fraction(1, 3)]) == [3, 0, 0]
-    assert sequences(window=(1, "5/2")) == [2, 3, 4]
+    assert sequences(window=(1, "5/2")) == [2, 3, 4, 5]
     assert sequences(window=(None, 1)) == [0, 1]
     assert sequences(step=3, limit=2) == [0, 3]
     assert sequences(sequences=[]) == []

@@ -72,7 +72,7 @@ def unanswered(client, timeline, began):
         client.timeline(timeline)
 
 
-@pytest.mark.parametrize("call, timeline", [(endless, "busy"), (endless, "stalled"), (unanswered, "never")])
+@pytest.mark.parametrize("call, timeline", [(endless, "stalled"), (unanswered, "never")])
 def test_workers_are_forked_while_another_thread_is_in_a_call(extracted, call, timeline):
     began = threading.Event()
     with stalling_server() as target:
@@ -110,17 +110,23 @@ import framecache
 client = framecache.Client(sys.argv[1])
 assert client.timeline("quick").state == "absent"
 def work(queue):
-    queue.put(client.timeline("quick").state)
+    try:
+        queue.put(client.timeline("quick").state)
+    except framecache.Refused as error:
+        queue.put(error.hint)
 queue = multiprocessing.get_context("fork").Queue()
-workers = [multiprocessing.get_context("fork").Process(target=work, args=(queue,)) for _ in range(2)]
-[worker.start() for worker in workers]
-print([queue.get(timeout=30) for _ in workers])
+worker = multiprocessing.get_context("fork").Process(target=work, args=(queue,))
+worker.start()
+print(queue.get(timeout=30))
 """
 
 
-def test_forks_work_though_grpc_was_imported_first(script):
+def test_without_grpcs_fork_support_a_forked_child_is_told_what_to_do(script, monkeypatch):
+    monkeypatch.delenv("GRPC_ENABLE_FORK_SUPPORT")
     with stalling_server() as target:
-        assert script(IMPORTED_FIRST, target) == "['absent', 'absent']\n"
+        assert "import framecache before grpc" in script(IMPORTED_FIRST, target)
+        monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+        assert script(IMPORTED_FIRST, target) == "absent\n"
 
 
 def test_one_client_serves_many_threads(extracted):

@@ -9,14 +9,10 @@
             client.overlays.put("match", "job-1", "boxes", draw(batch, boxes))
 """
 
-import os as _os
-
-# gRPC reads this once, when it is imported; without it a forked process inherits connections it must not touch.
-_os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
-
-from ._async_client import AsyncClient  # noqa: E402
-from ._client import Client  # noqa: E402
-from ._errors import (  # noqa: E402
+from . import _environment  # noqa: F401, I001 (before anything that imports gRPC)
+from ._async_client import AsyncClient
+from ._client import Client
+from ._errors import (
     Busy,
     Cancelled,
     Damaged,
@@ -30,11 +26,11 @@ from ._errors import (  # noqa: E402
     Unauthenticated,
     Unavailable,
 )
-from ._overlays import Overlay, OverlayEntry  # noqa: E402
-from ._requests import Chunk  # noqa: E402
-from ._upload import PutFrame, PutResult  # noqa: E402
-from .frames import Frame  # noqa: E402
-from .results import (  # noqa: E402
+from ._overlays import Overlay, OverlayEntry
+from ._requests import Chunk
+from ._upload import PutFrame, PutResult
+from .frames import Frame
+from .results import (
     ChunkResult,
     ChunkStatus,
     Cleared,
@@ -46,7 +42,7 @@ from .results import (  # noqa: E402
     Tally,
     Timeline,
 )
-from .tensors import Batch, Transform  # noqa: E402
+from .tensors import Batch, Transform
 
 __version__ = "0.1.0"
 

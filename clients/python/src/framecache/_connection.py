@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from . import _retry
 from ._errors import Cancelled, Error, from_rpc
-from ._fork import GATE, Inheritable, register
+from ._fork import GATE, Inheritable, register, usable
 from ._methods import Method
 from ._settings import Settings, address, channel_options, credentials, metadata
 
@@ -59,12 +59,8 @@ class Connection(Inheritable):
         if channel is not None:
             channel.close()
 
-    def close_idle(self) -> None:
-        if not self._calls:
-            self.close()
-
     def forget(self) -> Any:
-        inherited = (self._channel, self._calls)
+        inherited = (self._channel, self._calls) if self._channel is not None else None
         self._lock = threading.Lock()
         self._channel = None
         self._calls = set()
@@ -154,6 +150,7 @@ class Connection(Inheritable):
         return {"metadata": metadata(self._settings), "timeout": self._settings.timeout}
 
     def _open(self) -> grpc.Channel:
+        usable()
         with self._lock:
             if self._channel is None:
                 self._channel = open_channel(self._settings, self._target(), grpc)
