@@ -1,14 +1,23 @@
 //! The composition root: builds every component from settings.
 
+use std::sync::Arc;
+
+use crate::av;
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
 use crate::cache::memory::Memory;
 use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
+use crate::decode::CODECS;
 use crate::error::{Error, Result};
+use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::frames::Frames;
+use crate::metrics::Metrics;
+use crate::rpc::{self, ServerInfo, v1};
+use crate::serve::Server;
 use crate::source::SourcePolicy;
-use crate::store::{self, Location, StoreSpec};
+use crate::store::metered::metered;
+use crate::store::{self, Location, Store, StoreSpec};
 
 /// What a command keeps in memory: it reads each frame once, and some records again.
 const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
@@ -21,6 +30,15 @@ const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
 /// # Errors
 /// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
 fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
+    cache_over(settings, memory_bytes, |store| store)
+}
+
+/// As [`cache`], with something put around the store.
+fn cache_over(
+    settings: &Settings,
+    memory_bytes: u64,
+    around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+) -> Result<Cache> {
     let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
     let within = match &mut spec.location {
         Location::S3 { prefix, .. } => std::mem::take(prefix),
@@ -37,12 +55,9 @@ fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
             .hint("give it behind the bucket or as --prefix"));
         }
     };
+    let store = around(store::open(&spec)?);
     let memory = Memory::new(memory_bytes);
-    Ok(Cache::new(
-        store::open(&spec)?,
-        Layout::new(prefix)?,
-        memory,
-    ))
+    Ok(Cache::new(store, Layout::new(prefix)?, memory))
 }
 
 /// The service over that cache; sources are any that the user can read.
@@ -57,20 +72,74 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
     ))
 }
 
-/// The service of a server: sources only where it allows them.
+/// A server, with its store's requests counted, and sources only where it allows them.
 ///
 /// # Errors
 /// FIELD_INVALID as [`cache`], and for a source root that is no folder.
-pub fn served_frames(settings: &Settings, serve: &ServeSettings) -> Result<Frames> {
-    let cache = cache(settings, serve.memory_bytes)?;
+pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
+    let metrics = Arc::new(Metrics::new());
+    let around = |store| metered(store, metrics.clone());
+    let cache = cache_over(settings, serve.memory_bytes, around)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
-    Ok(Frames::new(
-        cache,
-        sources,
-        settings.limits,
-        settings.workers,
-    ))
+    let frames = Frames::new(cache, sources, settings.limits, settings.workers);
+    let info = ServerInfo {
+        answer: server_info(settings, &serve)?,
+        ..ServerInfo::default()
+    };
+    Ok(Server {
+        settings: serve,
+        frames: frames.with_metrics(metrics.clone()),
+        metrics,
+        info: Arc::new(info),
+    })
+}
+
+fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServerInfoResponse> {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let there = |codec: &&str| av::decoder_for(codec).is_some();
+    let cpu = v1::Device {
+        name: "cpu".to_owned(),
+        backend: "cpu".to_owned(),
+        engines: count(settings.workers),
+        codecs: CODECS
+            .into_iter()
+            .filter(there)
+            .map(str::to_owned)
+            .collect(),
+    };
+    Ok(v1::GetServerInfoResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        libavcodec: av::version(),
+        devices: vec![cpu],
+        devices_reason: "this build has no GPU backend; the CPU makes the same frames".to_owned(),
+        limits: Some(v1::Limits {
+            pixels_per_frame: MAX_PIXELS,
+            side: MAX_SIDE,
+            chunks_per_timeline: settings.limits.chunks,
+            frames_per_profile: settings.limits.frames,
+            part_bytes: rpc::PART_BYTES as u64,
+            concurrent_calls: count(serve.max_calls),
+            memory_bytes: serve.memory_bytes,
+        }),
+        store: Some(store_info(settings)?),
+        workers: count(settings.workers),
+        source_roots: count(serve.source_roots.len()),
+        source_buckets: serve.source_buckets.clone(),
+    })
+}
+
+fn store_info(settings: &Settings) -> Result<v1::Store> {
+    let spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
+    let (kind, bucket) = match spec.location {
+        Location::Dir(_) => ("directory", None),
+        Location::S3 { bucket, .. } => ("s3", Some(bucket)),
+    };
+    Ok(v1::Store {
+        kind: kind.to_owned(),
+        bucket,
+        conditional_put: None,
+    })
 }
 
 #[cfg(test)]

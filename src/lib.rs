@@ -5,6 +5,7 @@ pub mod av;
 pub mod aws;
 pub mod cache;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod decode;
 pub mod demux;

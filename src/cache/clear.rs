@@ -1,6 +1,8 @@
 //! Clearing: records, frames, plan last, so that a crash anywhere in between
 //! leaves a plan, and nothing half-cleared is taken for a legacy cache.
 
+use std::time::UNIX_EPOCH;
+
 use crate::cache::inventory::ListedFrames;
 use crate::cache::objects::{self, Tally};
 use crate::cache::plans::Stored;
@@ -29,6 +31,13 @@ pub struct Cleared {
     pub plans: Tally,
     /// Not old enough: nothing was touched.
     pub kept_as_newer: bool,
+}
+
+/// The moment so many seconds ago, in seconds since the Unix epoch.
+pub fn seconds_ago(seconds: u64) -> i64 {
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    signed(now).saturating_sub(signed(seconds))
 }
 
 impl Cache {

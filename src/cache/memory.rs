@@ -18,6 +18,7 @@ use crate::cache::read::{Miss, View};
 use crate::cache::record::Record;
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
+use crate::store::ETag;
 
 const MAX_PLAN_AGE: Duration = Duration::from_secs(5);
 /// After this a record is asked for again: others may have cleared it.
@@ -49,10 +50,13 @@ enum Key {
     /// By its profile's place and its digest, which covers parameters and row.
     Record(Arc<str>, String),
     View(Arc<str>),
+    /// By its key and the store's version of it.
+    Overlay(String, String),
 }
 
 #[derive(Clone)]
 enum Kept {
+    /// A frame's bytes, or an overlay's.
     Frame(Bytes),
     Record(Arc<Record>),
     View(View),
@@ -80,7 +84,7 @@ struct Ages;
 impl Expiry<Key, Kept> for Ages {
     fn expire_after_create(&self, key: &Key, _: &Kept, _: Instant) -> Option<Duration> {
         match key {
-            Key::Frame(_) => None,
+            Key::Frame(_) | Key::Overlay(..) => None,
             Key::Record(..) => Some(MAX_RECORD_AGE),
             Key::View(_) => Some(MAX_PLAN_AGE),
         }
@@ -168,6 +172,19 @@ impl Memory {
         }
     }
 
+    /// An overlay of this key and version, if it is known.
+    pub(super) async fn known_overlay(&self, key: &str, version: &ETag) -> Option<Bytes> {
+        match self.kept.get(&overlay_key(key, version)).await {
+            Some(Kept::Frame(png)) => Some(png),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn keep_overlay(&self, key: &str, version: &ETag, png: &Bytes) {
+        let kept = Kept::Frame(png.clone());
+        self.kept.insert(overlay_key(key, version), kept).await;
+    }
+
     pub(super) async fn known_record(
         &self,
         profile: &Profile,
@@ -232,7 +249,7 @@ impl Memory {
     pub fn forget(&self, profile: &Profile) {
         let place = profile.keys.place();
         let of_profile = move |key: &Key, _: &Kept| match key {
-            Key::Frame(_) => false,
+            Key::Frame(_) | Key::Overlay(..) => false,
             Key::Record(of, _) | Key::View(of) => *of == place,
         };
         // Fails only where closures are not supported, and they are.
@@ -255,6 +272,10 @@ fn mixed_up() -> NotRead {
 
 fn record_key(profile: &Profile, row: Row<'_>) -> Key {
     Key::Record(profile.keys.place(), row.digest.to_owned())
+}
+
+fn overlay_key(key: &str, version: &ETag) -> Key {
+    Key::Overlay(key.to_owned(), version.0.clone())
 }
 
 fn view_key(profile: &Profile) -> Key {

@@ -6,10 +6,16 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::keys::{OverlayId, folder_name};
+use crate::cache::memory::Hold;
 use crate::cache::objects::{self, Tally};
+pub use crate::cache::overlay_name::file_name;
 use crate::cache::{CONCURRENCY, Profile, overlay_name};
 use crate::error::{Error, Result};
-use crate::store::PutOptions;
+use crate::store::{ETag, Entry, ListRequest, PutOptions};
+
+/// Frames for which a page of a whole stage's listing is asked for: pages have up to 1,000 rows,
+/// so that where it does not end in time little was lost.
+const FRAMES_A_PAGE: usize = 4;
 
 /// An overlay in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,7 @@ pub struct OverlayItem {
     pub id: OverlayId,
     pub bytes: u64,
     key: String,
+    version: Option<ETag>,
 }
 
 /// An overlay to put.
@@ -99,9 +106,77 @@ impl Profile {
         Ok(lists.into_iter().flatten().filter(wanted).collect())
     }
 
-    /// The bytes of a listed overlay; none where it was deleted since.
+    /// The bytes of a listed overlay; none where it was deleted since. What was read before, and is
+    /// listed in the same version, is remembered.
     pub async fn get_listed(&self, item: &OverlayItem) -> Result<Option<Bytes>> {
-        Ok(self.store.get(&item.key).await?.map(|object| object.data))
+        if let Some(version) = &item.version
+            && let Some(png) = self.memory.known_overlay(&item.key, version).await
+        {
+            return Ok(Some(png));
+        }
+        let Some(object) = self.store.get(&item.key).await? else {
+            return Ok(None);
+        };
+        if let Some(version) = item.version.as_ref().filter(|v| **v == object.etag()) {
+            self.memory
+                .keep_overlay(&item.key, version, &object.data)
+                .await;
+        }
+        Ok(Some(object.data))
+    }
+
+    /// All overlays of a stage, if listing them takes no more requests than `frames` listings of
+    /// one frame each would by far.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn small_stage(
+        &self,
+        (job, stage): (&str, &str),
+        frames: usize,
+    ) -> Result<Option<Vec<OverlayItem>>> {
+        let prefix = self.keys.stage_prefix(job, stage)?;
+        let mut request = ListRequest {
+            prefix: &prefix,
+            ..ListRequest::default()
+        };
+        let mut found = BTreeMap::new();
+        for _ in 0..frames / FRAMES_A_PAGE {
+            let page = self.store.list(request.clone()).await?;
+            page.entries
+                .into_iter()
+                .for_each(|entry| self.add_listed(&mut found, entry));
+            match page.next {
+                Some(next) => request.token = Some(next),
+                None => return Ok(Some(found.into_values().collect())),
+            }
+        }
+        Ok(None)
+    }
+
+    fn add_listed(&self, found: &mut BTreeMap<OverlayId, OverlayItem>, entry: Entry) {
+        let Some(id) = self.keys.overlay_of(&entry.key) else {
+            return;
+        };
+        // One name under two keys (the ancestor's and ours): ours is served.
+        if found.contains_key(&id) && self.keys.overlay(&id).ok().as_ref() != Some(&entry.key) {
+            return;
+        }
+        let item = OverlayItem {
+            id: id.clone(),
+            bytes: entry.bytes,
+            key: entry.key,
+            version: entry.version,
+        };
+        found.insert(id, item);
+    }
+
+    /// Waits until so many bytes of overlays may be in flight.
+    ///
+    /// # Errors
+    /// MEMORY_BUDGET.
+    pub async fn hold(&self, bytes: u64) -> Result<Hold> {
+        self.memory.hold(bytes).await
     }
 
     /// Jobs that have overlays.
@@ -157,22 +232,15 @@ impl Profile {
         let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
         let mut page: BTreeMap<OverlayId, OverlayItem> = BTreeMap::new();
         while let Some(entry) = entries.try_next().await? {
-            let Some(id) = self.keys.overlay_of(&entry.key) else {
-                continue;
+            let id = self.keys.overlay_of(&entry.key);
+            let is_behind = |(seq, name): &(u64, String)| {
+                id.as_ref()
+                    .is_some_and(|id| (id.seq, &id.name) > (*seq, name))
             };
-            if after.is_some_and(|(seq, name)| (id.seq, &id.name) <= (*seq, name)) {
+            if after.is_some_and(|after| !is_behind(after)) {
                 continue;
             }
-            // One name under two keys (the ancestor's and ours): ours is served.
-            if page.contains_key(&id) && self.keys.overlay(&id).ok().as_ref() != Some(&entry.key) {
-                continue;
-            }
-            let item = OverlayItem {
-                id: id.clone(),
-                bytes: entry.bytes,
-                key: entry.key,
-            };
-            page.insert(id, item);
+            self.add_listed(&mut page, entry);
             if page.len() > limit {
                 page.pop_last();
             }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::cache::clear::{ClearRequest, Cleared};
+use crate::cache::clear::Cleared;
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{counted, tally_json};
+use crate::client::Clear;
 use crate::error::{Error, Reason, Result};
 
 /// Clear a timeline's frames out of the cache
@@ -35,24 +36,23 @@ pub struct Args {
     dry_run: bool,
     /// Only profiles last planned (frames without a plan: last written) longer ago: 90s, 30m, 12h, 7d, 2w
     #[arg(long, value_name = "AGE", value_parser = age_seconds)]
-    older_than: Option<i64>,
+    older_than: Option<u64>,
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let frames = context.frames()?;
-    let cache = frames.cache();
-    let known = cache.list_profiles(&args.timeline).await?;
+    let client = context.client().await?;
+    let known = client.profiles(&args.timeline).await?;
     let profile = (!args.all_profiles).then_some(context.global.profile.as_str());
     if known.is_empty() || profile.is_some_and(|name| !known.iter().any(|k| k == name)) {
         return Err(unknown(&args.timeline, profile, &known));
     }
-    let request = ClearRequest {
+    let what = Clear {
         overlays: args.overlays,
         plan: args.plan,
         dry_run: args.dry_run,
-        older_than: args.older_than.map(|age| now().saturating_sub(age)),
+        older_than: args.older_than,
     };
-    let cleared = cache.clear(&args.timeline, profile, request).await?;
+    let cleared = client.clear(&args.timeline, profile, what).await?;
     if context.json() {
         let profiles: Vec<Value> = cleared
             .iter()
@@ -83,11 +83,6 @@ fn unknown(timeline: &str, profile: Option<&str>, known: &[String]) -> Error {
         format!("the timeline has no such profile, timeline={timeline} profile={name}"),
     )
     .hint(format!("it has {}", known.join(", ")))
-}
-
-fn now() -> i64 {
-    let elapsed = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn row(name: &str, counts: &Cleared) -> Value {
@@ -129,7 +124,7 @@ fn line(args: &Args, name: &str, counts: &Cleared) -> String {
 }
 
 /// `7d` and the like, in seconds.
-fn age_seconds(text: &str) -> Result<i64, String> {
+fn age_seconds(text: &str) -> Result<u64, String> {
     let wrong = || "write a number and s, m, h, d or w, such as 7d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
@@ -144,7 +139,7 @@ fn age_seconds(text: &str) -> Result<i64, String> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());
     }
-    let count: i64 = digits.parse().map_err(|_| wrong())?;
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
     count.checked_mul(seconds).ok_or_else(wrong)
 }
 
@@ -174,7 +169,7 @@ mod tests {
             "7D",
             "é",
             "99999999999999999999d",
-            "9223372036854775807w",
+            "18446744073709551615w",
         ] {
             assert!(age_seconds(text).is_err(), "{text}");
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::app;
 use crate::cache::Profile;
+use crate::client::{Client, Local, Of, Remote, ServerAddress};
 use crate::config::{Flags, Settings};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Frames;
@@ -38,6 +39,33 @@ pub struct Global {
     /// First part of every key in the store [default: cache]
     #[arg(long, global = true, env = "FRAMECACHE_PREFIX", help_heading = "Store")]
     pub prefix: Option<String>,
+    /// A framecache server to work on, instead of a store: HOST:PORT, https://HOST:PORT, unix:/path
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_SERVER",
+        value_name = "HOST:PORT",
+        help_heading = "Server"
+    )]
+    pub server: Option<String>,
+    /// The server's token
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_TOKEN",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    pub token: Option<String>,
+    /// PEM file of the authority that the server's certificate is from [default: the system's]
+    #[arg(
+        long,
+        global = true,
+        env = "FRAMECACHE_TLS_CA",
+        value_name = "FILE",
+        help_heading = "Server"
+    )]
+    pub tls_ca: Option<PathBuf>,
     /// A named set of extraction parameters; each keeps its own frames
     #[arg(
         long,
@@ -101,6 +129,8 @@ impl From<Exit> for ExitCode {
 pub struct Context {
     pub global: Global,
     pub settings: Settings,
+    /// The server to work on, if it is not a store.
+    pub server: Option<ServerAddress>,
 }
 
 impl Context {
@@ -113,7 +143,43 @@ impl Context {
             workers: global.workers,
         };
         let settings = Settings::resolve(flags, |name| std::env::var(name).ok())?;
-        Ok(Context { global, settings })
+        let server = chosen_server(&global)?;
+        Ok(Context {
+            global,
+            settings,
+            server,
+        })
+    }
+
+    /// Whoever does the work: the server, or this process on a store.
+    ///
+    /// # Errors
+    /// As [`Remote::connect`].
+    pub async fn client(&self) -> Result<Box<dyn Client>> {
+        Ok(match &self.server {
+            Some(address) => Box::new(Remote::connect(address.clone()).await?),
+            None => Box::new(Local::new(self.settings.clone())),
+        })
+    }
+
+    /// The chosen profile of a timeline.
+    pub fn of<'a>(&'a self, timeline: &'a str) -> Of<'a> {
+        Of {
+            timeline,
+            profile: &self.global.profile,
+        }
+    }
+
+    /// For commands that work on this machine and nowhere else.
+    ///
+    /// # Errors
+    /// FIELD_INVALID where `--server` was given. FRAMECACHE_SERVER means other commands.
+    pub fn refuse_server(&self, command: &str) -> Result<()> {
+        if self.server.is_none() || is_set("FRAMECACHE_SERVER", self.global.server.as_deref()) {
+            return Ok(());
+        }
+        let message = format!("`framecache {command}` works on this machine, not on a server");
+        Err(Error::field(message).hint("run it where the store is, without --server"))
     }
 
     pub fn frames(&self) -> Result<Frames> {
@@ -130,13 +196,44 @@ impl Context {
     }
 }
 
+/// The server, unless a store was chosen over it: a flag over a variable.
+fn chosen_server(global: &Global) -> Result<Option<ServerAddress>> {
+    let Some(target) = global.server.clone().filter(|server| !server.is_empty()) else {
+        return Ok(None);
+    };
+    let by_variable = is_set("FRAMECACHE_SERVER", Some(&target));
+    if let Some(store) = &global.store {
+        match (by_variable, is_set("FRAMECACHE_STORE", Some(store))) {
+            (true, false) => return Ok(None),
+            (false, true) => {}
+            _ => {
+                return Err(Error::field(format!(
+                    "a store and a server are given at once, store={store} server={target}"
+                ))
+                .hint("choose one: a server has its own store"));
+            }
+        }
+    }
+    Ok(Some(ServerAddress {
+        target,
+        token: global.token.clone(),
+        tls_ca: global.tls_ca.clone(),
+    }))
+}
+
+/// Whether the variable holds just this.
+fn is_set(variable: &str, value: Option<&str>) -> bool {
+    value.is_some() && std::env::var(variable).ok().as_deref() == value
+}
+
 /// Says which store an error is about: on the command line it is the user's own.
-pub fn naming_the_store(error: Error, settings: &Settings) -> Error {
+pub fn naming_the_store(error: Error, context: &Context) -> Error {
+    let settings = &context.settings;
     let of_store = matches!(
         error.reason(),
         Reason::StoreNotFound | Reason::StoreDenied | Reason::StoreUnavailable | Reason::DiskFull
     );
-    if !of_store || error.message().contains(&settings.store) {
+    if context.server.is_some() || !of_store || error.message().contains(&settings.store) {
         return error;
     }
     let endpoint = settings.endpoint.url.as_deref();

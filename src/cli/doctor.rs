@@ -7,22 +7,10 @@ use serde_json::{Value, json};
 use crate::app;
 use crate::av;
 use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::decode::CODECS;
 use crate::error::Result;
 use crate::pixel::simd::Level;
 use crate::store::{self, Location, StoreSpec};
-
-/// The codecs that are tested, by FFmpeg's names.
-const CODECS: [&str; 9] = [
-    "h264",
-    "hevc",
-    "vp8",
-    "vp9",
-    "av1",
-    "mpeg2video",
-    "mpeg4",
-    "mjpeg",
-    "prores",
-];
 
 /// Say what works here, and how to mend what does not
 ///

@@ -224,19 +224,16 @@ impl From<Colour> for ColourRule {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    args.backend.check()?;
     let extraction = args.extraction(context)?;
-    let frames = context.frames()?;
+    let client = context.client().await?;
     let bar = Bar::new(context.json());
-    let summary = frames.extract(&extraction, &|event| bar.hear(event)).await;
+    let hear = |progress: &Progress| bar.show(progress);
+    let summary = client
+        .extract(&extraction, args.backend.into(), &hear)
+        .await;
     bar.clear();
     let summary = summary?;
-    report(
-        context,
-        &summary,
-        &frames.cache().store().describe(),
-        args.plan_only,
-    )?;
+    report(context, &summary, &client.describe()?, args.plan_only)?;
     Ok(if summary.failed() {
         Exit::PartFailed
     } else {
@@ -244,7 +241,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     })
 }
 
-fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) -> Result<()> {
+fn report(context: &Context, summary: &Summary, place: &str, plan_only: bool) -> Result<()> {
     summary
         .chunks
         .iter()
@@ -265,12 +262,12 @@ fn report(context: &Context, summary: &Summary, store: &str, plan_only: bool) ->
     };
     if plan_only {
         return print_line(&format!(
-            "{name}: planned, {} frames cached already; store {store}",
+            "{name}: planned, {} frames cached already; {place}",
             summary.frames
         ));
     }
     print_line(&format!(
-        "{name}: {} frames ({} written, {} reused) in {:.1} s; store {store}",
+        "{name}: {} frames ({} written, {} reused) in {:.1} s; {place}",
         summary.frames, summary.written, summary.reused, summary.seconds
     ))
 }
@@ -492,7 +489,7 @@ impl Bar {
         }
     }
 
-    fn show(&self, progress: &Progress) {
+    pub fn show(&self, progress: &Progress) {
         if let Ok(mut stage) = self.stage.lock()
             && stage.replace(progress.stage) != Some(progress.stage)
         {

@@ -1,11 +1,9 @@
 //! `framecache frames`
 
-use futures::StreamExt;
+use futures::TryStreamExt;
 
-use crate::cache::facts::FactsBatch;
-use crate::cache::read::View;
 use crate::cli::common::{Context, Exit, print_json, print_line};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::media::facts::FrameFacts;
 
 /// List a timeline's frames and their facts
@@ -21,40 +19,18 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let frames = context.frames()?;
-    let profile = context.profile(&frames, &args.timeline)?;
-    let view = profile.view().await?;
-    if matches!(view, View::Absent) {
-        return Err(absent(context, &args.timeline));
-    }
-    let mut batches = profile.facts(&view).await?;
+    let client = context.client().await?;
+    let mut facts = client.facts(context.of(&args.timeline)).await?;
     let mut out = if context.json() {
         Output::Json(0)
     } else {
         Output::table()?
     };
-    while let Some(batch) = batches.next().await {
-        if let FactsBatch::Frames(frames) = batch? {
-            frames.iter().try_for_each(|frame| out.frame(frame))?;
-        }
+    while let Some(frames) = facts.try_next().await? {
+        frames.iter().try_for_each(|frame| out.frame(frame))?;
     }
     out.end()?;
     Ok(Exit::Done)
-}
-
-/// Nothing is there under this timeline and profile.
-pub fn absent(context: &Context, timeline: &str) -> Error {
-    Error::new(
-        Reason::TimelineNotFound,
-        format!(
-            "the store has no such timeline, timeline={timeline} profile={}",
-            context.global.profile
-        ),
-    )
-    .hint(format!(
-        "`framecache timelines` lists what {} holds",
-        context.settings.store
-    ))
 }
 
 enum Output {

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 
-use crate::cache::read::Frame;
 use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
 use crate::cli::extract::Bar;
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
 use crate::cli::select::Selection;
+use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
-use crate::frames::{Decoded, Serving};
+use crate::frames::Decoded;
 use crate::jpeg::decode_rgb;
 use crate::pixel::RgbImage;
 
-/// Frames read ahead.
-const READ_AHEAD: usize = 16;
+/// Who is asked, and of which profile.
+type From<'a> = (&'a dyn Client, Of<'a>);
+
 /// Decoded pictures that may be held for one array on stdout.
 const MAX_HELD_BYTES: usize = 4 << 30;
 
@@ -69,16 +70,14 @@ enum Origin {
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     args.check()?;
-    let frames = context.frames()?;
-    let profile = context.profile(&frames, &args.timeline)?;
-    let serving = frames.serve(&profile);
-    serving.view().await?;
-    let seqs = args.selection.resolve(context, &serving).await?;
+    let client = context.client().await?;
+    let from = (&*client, context.of(&args.timeline));
+    let seqs = args.selection.resolve(context, from).await?;
     args.check_count(seqs.len())?;
     let mut sink = args.sink(context.json(), seqs.len())?;
     let outcome = match args.origin {
-        Origin::Cache => from_cache(context, &serving, &seqs, &mut sink).await,
-        Origin::Source => from_source(&serving, &seqs, &mut sink).await,
+        Origin::Cache => from_cache(context, from, (&seqs, &mut sink)).await,
+        Origin::Source => from_source(from, &seqs, &mut sink).await,
     };
     let exit = outcome?;
     sink.finish()?;
@@ -168,7 +167,7 @@ impl Sink {
         !matches!(self.to, To::Folder(_))
     }
 
-    fn frame(&mut self, frame: &Frame) -> Result<()> {
+    fn frame(&mut self, frame: &client::Picture) -> Result<()> {
         if self.format == Format::Base64 {
             return print_line(&base64_line(&frame.facts, &frame.jpeg)?);
         }
@@ -244,15 +243,16 @@ impl Sink {
 
 async fn from_cache(
     context: &Context,
-    serving: &Serving,
-    seqs: &[u64],
-    sink: &mut Sink,
+    (client, of): From<'_>,
+    (seqs, sink): (&[u64], &mut Sink),
 ) -> Result<Exit> {
     let bar = Bar::new(context.json());
-    let prepared = serving.prepare(seqs, &|event| bar.hear(event)).await;
+    let prepared = client
+        .prepare(of, seqs, &|progress| bar.show(progress))
+        .await;
     bar.clear();
     prepared?;
-    let mut reads = stream::iter(seqs.iter().map(|seq| serving.frame(*seq))).buffered(READ_AHEAD);
+    let mut reads = client.frames(of, seqs).await?;
     let (mut done, mut failed) = (0usize, None);
     while let Some(read) = reads.next().await {
         let outcome = match read {
@@ -292,10 +292,10 @@ pub fn fails_alone(error: &Error) -> bool {
         )
 }
 
-async fn from_source(serving: &Serving, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
+async fn from_source((client, of): From<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
     if !sink.is_stack() {
         let mut take = |made: Decoded| sink.pixels(&made.facts, &made.rgb);
-        serving.decode(seqs, &mut take).await?;
+        client.decode(of, seqs, &mut take).await?;
         sink.settle(seqs);
         return Ok(Exit::Done);
     }
@@ -312,7 +312,7 @@ async fn from_source(serving: &Serving, seqs: &[u64], sink: &mut Sink) -> Result
         Err(Error::new(Reason::RequestLimit, message)
             .hint("give a folder, or ask for fewer frames"))
     };
-    serving.decode(seqs, &mut take).await?;
+    client.decode(of, seqs, &mut take).await?;
     for seq in seqs {
         let rgb = held
             .get(seq)

@@ -98,8 +98,9 @@ fn run(cli: Cli) -> Result<Exit> {
     let context = Context::new(cli.global)?;
     // Ends by draining, not by being dropped at a signal.
     if let Command::Serve(args) = cli.command {
+        context.refuse_server("serve")?;
         return serve::run(&context, *args)
-            .map_err(|error| common::naming_the_store(error, &context.settings));
+            .map_err(|error| common::naming_the_store(error, &context));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -114,7 +115,7 @@ fn run(cli: Cli) -> Result<Exit> {
     });
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();
-    outcome.map_err(|error| common::naming_the_store(error, &context.settings))
+    outcome.map_err(|error| common::naming_the_store(error, &context))
 }
 
 async fn command(context: &Context, command: Command) -> Result<Exit> {
@@ -128,9 +129,18 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Timelines(args) => timelines::run(context, args).await,
         Command::Clear(args) => clear::run(context, args).await,
         Command::Probe(args) => probe::run(context, args).await,
-        Command::Doctor(args) => doctor::run(context, args).await,
-        Command::Verify(args) => verify::run(context, args).await,
-        Command::Framemd5(args) => framemd5::run(context, args).await,
+        Command::Doctor(args) => {
+            context.refuse_server("doctor")?;
+            doctor::run(context, args).await
+        }
+        Command::Verify(args) => {
+            context.refuse_server("verify")?;
+            verify::run(context, args).await
+        }
+        Command::Framemd5(args) => {
+            context.refuse_server("framemd5")?;
+            framemd5::run(context, args).await
+        }
         Command::Serve(_) => Err(Error::internal("a server has its own runtime")),
     }
 }

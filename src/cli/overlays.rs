@@ -3,20 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Subcommand};
-use futures::{StreamExt, stream};
+use futures::TryStreamExt;
 use serde_json::json;
 
-use crate::cache::Profile;
 use crate::cache::keys::OverlayId;
-use crate::cache::overlays::{OverlayFrames, OverlayItem, OverlayScope, PutOverlay};
+use crate::cache::overlays::{OverlayScope, PutOverlay, file_name};
 use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
 use crate::cli::format::{counted, tally_json};
 use crate::cli::output::{Folder, read_file};
 use crate::cli::select::{SeqRange, sequences};
+use crate::client::{Client, OverlayQuery, OverlayRow};
 use crate::error::{Error, Reason, Result};
-
-/// Overlays read ahead.
-const READ_AHEAD: usize = 16;
 
 /// Keep pictures that a pipeline drew for frames
 ///
@@ -118,20 +115,16 @@ struct Delete {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let frames = context.frames()?;
+    let client = context.client().await?;
     match args.action {
-        Action::Put(args) => put(context, &context.profile(&frames, &args.timeline)?, &args).await,
-        Action::Get(args) => get(context, &context.profile(&frames, &args.timeline)?, &args).await,
-        Action::List(args) => {
-            list(context, &context.profile(&frames, &args.timeline)?, &args).await
-        }
-        Action::Delete(args) => {
-            delete(context, &context.profile(&frames, &args.timeline)?, &args).await
-        }
+        Action::Put(args) => put(context, &*client, &args).await,
+        Action::Get(args) => get(context, &*client, &args).await,
+        Action::List(args) => list(context, &*client, &args).await,
+        Action::Delete(args) => delete(context, &*client, &args).await,
     }
 }
 
-async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
+async fn put(context: &Context, client: &dyn Client, args: &Put) -> Result<Exit> {
     if args.name.is_some() && args.files.len() > 1 {
         return Err(Error::field("one name is given for several overlays")
             .hint("leave --name out: each file's stem is its name"));
@@ -141,7 +134,8 @@ async fn put(context: &Context, profile: &Profile, args: &Put) -> Result<Exit> {
         .iter()
         .map(|file| overlay_of(file, args))
         .collect::<Result<Vec<_>>>()?;
-    let results = profile.put_overlays(overlays).await?;
+    let of = context.of(&args.timeline);
+    let results = client.put_overlays(of, overlays).await?;
     let count = results.len();
     let mut failed = Vec::new();
     for (file, result) in args.files.iter().zip(results) {
@@ -197,84 +191,77 @@ fn overlay_of(file: &Path, args: &Put) -> Result<PutOverlay> {
     })
 }
 
-async fn get(context: &Context, profile: &Profile, args: &Get) -> Result<Exit> {
-    let items = found(context, profile, args).await?;
-    if items.is_empty() {
+async fn get(context: &Context, client: &dyn Client, args: &Get) -> Result<Exit> {
+    let of = context.of(&args.timeline);
+    let asked = OverlayQuery {
+        job: args.job.clone(),
+        stage: args.stage.clone(),
+        seqs: sequences(&args.seq, context.settings.limits.frames)?,
+        names: args.name.clone(),
+    };
+    let mut overlays = client.overlays(of, asked).await?;
+    let Some(first) = overlays.try_next().await? else {
         let message = format!(
             "there are no such overlays, {} job={} stage={}",
-            profile.keys().facts(),
+            of.facts(),
             args.job,
             args.stage
         );
         return Err(Error::new(Reason::FrameNotCached, message)
             .hint("`framecache overlays list` shows what there is"));
-    }
+    };
     if args.out == "-" {
-        let [item] = items.as_slice() else {
-            let message = format!("stdout takes one overlay, overlays={}", items.len());
+        if overlays.try_next().await?.is_some() {
+            let message = "stdout takes one overlay, and there are several";
             return Err(
                 Error::field(message).hint("name one by --seq and --name, or give a folder")
             );
-        };
-        write_out(&profile.get_listed(item).await?.unwrap_or_default())?;
+        }
+        write_out(&first.png)?;
         return Ok(Exit::Done);
     }
     let mut folder = Folder::new(&args.out);
     let mut rows = Vec::new();
-    let reads = items
-        .iter()
-        .map(|item| async move { (item, profile.get_listed(item).await) });
-    let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffered(READ_AHEAD);
-    while let Some((item, png)) = reads.next().await {
-        // Deleted between the listing and now: as if it had not been there.
-        let Some(png) = png? else { continue };
-        let key = profile.keys().overlay(&item.id)?;
-        let path = folder.write(key.rsplit('/').next().unwrap_or_default(), &png)?;
-        rows.push(json!({ "seq": item.id.seq, "name": item.id.name, "path": path }));
+    let mut next = Some(first);
+    while let Some(overlay) = next {
+        let path = folder.write(&file_name(overlay.seq, &overlay.name)?, &overlay.png)?;
+        rows.push(json!({ "seq": overlay.seq, "name": overlay.name, "path": path }));
+        next = overlays.try_next().await?;
     }
     if context.json() {
         print_json(&rows)?;
     } else {
-        print_line(&format!(
-            "{} {} in {}",
-            rows.len(),
-            plural(rows.len()),
-            args.out
-        ))?;
+        let count = rows.len();
+        print_line(&format!("{count} {} in {}", plural(count), args.out))?;
     }
     Ok(Exit::Done)
 }
 
-async fn found(context: &Context, profile: &Profile, args: &Get) -> Result<Vec<OverlayItem>> {
-    if args.seq.is_empty() {
-        let all = profile.list_overlays(&args.job, &args.stage, None).await?;
-        let wanted = |item: &OverlayItem| args.name.is_empty() || args.name.contains(&item.id.name);
-        return Ok(all.into_iter().filter(wanted).collect());
-    }
-    let frames = OverlayFrames {
-        job: args.job.clone(),
+async fn list(context: &Context, client: &dyn Client, args: &List) -> Result<Exit> {
+    let of = context.of(&args.timeline);
+    let job = match (&args.job, &args.stage) {
+        (None, _) => return names(context, "job", client.overlay_jobs(of).await?),
+        (Some(job), None) => {
+            return names(context, "stage", client.overlay_stages(of, job).await?);
+        }
+        (Some(job), Some(_)) => job.clone(),
+    };
+    let scope = OverlayScope {
+        job,
         stage: args.stage.clone(),
-        seqs: sequences(&args.seq, context.settings.limits.frames)?,
+        seq: args.seq,
     };
-    profile.find_overlays(&frames, &args.name).await
-}
-
-async fn list(context: &Context, profile: &Profile, args: &List) -> Result<Exit> {
-    let (job, stage) = match (&args.job, &args.stage) {
-        (None, _) => return names(context, "job", profile.overlay_jobs().await?),
-        (Some(job), None) => return names(context, "stage", profile.overlay_stages(job).await?),
-        (Some(job), Some(stage)) => (job, stage),
-    };
-    let items = profile.list_overlays(job, stage, args.seq).await?;
+    let items = client.list_overlays(of, &scope).await?;
     if context.json() {
-        let row = |item: &OverlayItem| json!({ "seq": item.id.seq, "name": item.id.name, "bytes": item.bytes });
+        let row =
+            |item: &OverlayRow| json!({ "seq": item.seq, "name": item.name, "bytes": item.bytes });
         print_json(&items.iter().map(row).collect::<Vec<_>>())?;
         return Ok(Exit::Done);
     }
     print_line("     seq       bytes  name")?;
     for item in &items {
-        let name: String = item.id.name.chars().flat_map(char::escape_debug).collect();
-        print_line(&format!("{:>8} {:>11}  {name}", item.id.seq, item.bytes))?;
+        let name: String = item.name.chars().flat_map(char::escape_debug).collect();
+        print_line(&format!("{:>8} {:>11}  {name}", item.seq, item.bytes))?;
     }
     Ok(Exit::Done)
 }
@@ -289,13 +276,14 @@ fn names(context: &Context, what: &str, names: Vec<String>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn delete(context: &Context, profile: &Profile, args: &Delete) -> Result<Exit> {
+async fn delete(context: &Context, client: &dyn Client, args: &Delete) -> Result<Exit> {
     let scope = OverlayScope {
         job: args.job.clone(),
         stage: args.stage.clone(),
         seq: args.seq,
     };
-    let tally = profile.delete_overlays(&scope, args.dry_run).await?;
+    let of = context.of(&args.timeline);
+    let tally = client.delete_overlays(of, &scope, args.dry_run).await?;
     if context.json() {
         print_json(&json!({ "dry_run": args.dry_run, "overlays": tally_json(tally) }))?;
     } else {

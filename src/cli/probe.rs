@@ -2,10 +2,8 @@
 
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{bytes, clock};
-use crate::error::{Error, Result};
-use crate::frames::Library;
-use crate::probe::{Probe, Video, probe};
-use crate::source::SourcePolicy;
+use crate::error::Result;
+use crate::probe::{Probe, Video};
 use crate::timeline::plan::ChunkSpec;
 
 /// Say what a video is, and what would decode it
@@ -28,15 +26,12 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let policy = SourcePolicy::anything(context.settings.endpoint.clone());
     let spec = ChunkSpec {
         init_uri: args.init,
         stream: args.stream,
         ..ChunkSpec::of(&args.source)
     };
-    let probed = tokio::task::spawn_blocking(move || probe(&Library::new(policy), &spec))
-        .await
-        .map_err(|e| Error::internal("probing ended unexpectedly").caused_by(e))??;
+    let probed = context.client().await?.probe(&spec).await?;
     if context.json() {
         print_json(&probed)?;
     } else {

@@ -54,11 +54,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         let facts = facts.remove(&seq).unwrap_or_default();
         let quality = is_png(file).then_some(QUALITY).or(facts.quality);
         let facts = FrameFacts { quality, ..facts };
-        puts.push(PutFrame {
-            seq,
-            jpeg: jpeg_of(file)?,
-            facts,
-        });
+        let jpeg = jpeg_of(file)?;
+        puts.push(PutFrame { seq, jpeg, facts }.ready()?);
     }
     if let Some(seq) = facts.keys().min() {
         return Err(Error::field(format!(
@@ -66,19 +63,16 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         ))
         .hint("leave that line out, or add its file"));
     }
-    let frames = context.frames()?;
-    let done = context
-        .profile(&frames, &args.timeline)?
-        .put_frames(puts)
-        .await?;
+    let client = context.client().await?;
+    let done = client.put_frames(context.of(&args.timeline), puts).await?;
     if context.json() {
         print_json(
             &json!({ "timeline": args.timeline, "record": done.record, "frames": done.frames }),
         )?;
     } else {
-        let store = frames.cache().store().describe();
+        let place = client.describe()?;
         print_line(&format!(
-            "{}: {} frames put; store {store}",
+            "{}: {} frames put; {place}",
             args.timeline,
             done.frames.len()
         ))?;

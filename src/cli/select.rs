@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use crate::cli::common::Context;
+use crate::client::{Client, Of};
 use crate::error::{Error, Reason, Result};
-use crate::frames::{OnMiss, Serving};
 use crate::media::time::Exact;
 
 /// `--seq` and `--at`.
@@ -77,18 +77,19 @@ impl Selection {
     /// The sequences, in the order asked.
     ///
     /// # Errors
-    /// FIELD_INVALID for times that are none; as [`sequences`] and [`Serving::shown_at`].
-    pub async fn resolve(&self, context: &Context, serving: &Serving) -> Result<Vec<u64>> {
+    /// FIELD_INVALID for times that are none; as [`sequences`] and [`Client::shown_at`].
+    pub async fn resolve(
+        &self,
+        context: &Context,
+        (client, of): (&dyn Client, Of<'_>),
+    ) -> Result<Vec<u64>> {
         if self.at.is_empty() {
             return sequences(&self.seq, context.settings.limits.frames);
         }
         let times = self.at.iter().map(|text| text.trim().parse::<Exact>());
-        let times = times.collect::<Result<Vec<_>>>()?;
-        let mut seqs = Vec::with_capacity(times.len());
-        for time in times {
-            seqs.push(serving.shown_at(time, OnMiss::Extract).await?);
-        }
-        Ok(seqs)
+        client
+            .shown_at(of, &times.collect::<Result<Vec<_>>>()?)
+            .await
     }
 }
 

@@ -1,13 +1,10 @@
 //! `framecache serve`
 
-use std::sync::Arc;
-
 use crate::app;
 use crate::cli::common::{Context, Exit, note};
 use crate::config::serve::{ServeOptions, ServeSettings};
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
-use crate::serve::{self, Server};
+use crate::serve;
 
 /// Serve frames, tensors and overlays over gRPC
 ///
@@ -52,12 +49,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
-    let metrics = Arc::new(Metrics::new());
-    let server = Server {
-        frames: app::served_frames(settings, &serve)?.with_metrics(metrics.clone()),
-        metrics,
-        settings: serve,
-    };
+    let server = app::server(settings, serve)?;
     let outcome = runtime.block_on(serve::run(server, &note));
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();

@@ -1,21 +1,17 @@
 //! `framecache sheet`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::cache::Profile;
-use crate::cache::facts::FactsBatch;
-use crate::cache::read::{Frame, View};
 use crate::cli::common::{Context, Exit, note, print_json, print_line};
 use crate::cli::extract::Bar;
 use crate::cli::format::clock;
 use crate::cli::get::fails_alone;
 use crate::cli::output::{jpeg_of_pixels, write_whole};
 use crate::cli::select::Selection;
+use crate::client::{Client, Of, OverlayQuery, Picture};
 use crate::error::{Error, Reason, Result};
-use crate::frames::Serving;
 use crate::jpeg::decode_rgb;
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
@@ -68,25 +64,16 @@ struct Chosen {
     timestamp: Option<f64>,
 }
 
-/// Whose overlays to draw.
-struct Overlays {
-    profile: Profile,
-    job: String,
-    stage: String,
-}
+/// Who is asked, and of which profile.
+type From<'a> = (&'a dyn Client, Of<'a>);
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let frames = context.frames()?;
-    let profile = context.profile(&frames, &args.timeline)?;
-    let serving = frames.serve(&profile);
-    let view = serving.view().await?;
     let png = is_png(&args)?;
-    let (chosen, total) = choose(context, &args, &serving, &view).await?;
+    let client = context.client().await?;
+    let of = context.of(&args.timeline);
+    let (chosen, total) = choose(context, &args, (&*client, of)).await?;
     if chosen.is_empty() {
-        let message = format!(
-            "there are no frames to show yet, {}",
-            profile.keys().facts()
-        );
+        let message = format!("there are no frames to show yet, {}", of.facts());
         return Err(
             Error::new(Reason::FrameNotCached, message).hint("`framecache extract` makes them")
         );
@@ -95,8 +82,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         .columns
         .map_or(Layout::columns_for(chosen.len()), usize::from);
     let layout = Layout::new(usize::from(args.width), columns)?;
-    let overlays = find_overlays(&profile, &args).await?.map(Arc::new);
-    let cells = cells(context, &serving, (&chosen, layout, overlays)).await?;
+    let job = find_job((&*client, of), &args).await?;
+    let overlays = job.zip(args.overlay.clone());
+    let cells = cells(context, (&*client, of), (&chosen, layout, overlays)).await?;
     let aside = aside(chosen.len(), total, args.overlay.as_deref());
     let drawn = sheet::draw(layout, (&args.timeline, &aside), &cells)?;
     let size = (drawn.width, drawn.height);
@@ -155,24 +143,23 @@ fn aside(shown: usize, total: usize, overlay: Option<&str>) -> String {
 async fn choose(
     context: &Context,
     args: &Args,
-    serving: &Serving,
-    view: &View,
+    (client, of): From<'_>,
 ) -> Result<(Vec<Chosen>, usize)> {
     let mut all = Vec::new();
     if args.selection.is_empty() {
-        let mut batches = serving.reader().profile().facts(view).await?;
-        while let Some(batch) = batches.try_next().await? {
-            if let FactsBatch::Frames(frames) = batch {
-                all.extend(frames.iter().map(|f| Chosen {
-                    seq: f.seq,
-                    timestamp: f.timestamp,
-                }));
-            }
+        let mut facts = client.facts(of).await?;
+        while let Some(frames) = facts.try_next().await? {
+            all.extend(frames.iter().map(|f| Chosen {
+                seq: f.seq,
+                timestamp: f.timestamp,
+            }));
         }
     } else {
-        let seqs = args.selection.resolve(context, serving).await?;
+        let seqs = args.selection.resolve(context, (client, of)).await?;
         let bar = Bar::new(context.json());
-        let prepared = serving.prepare(&seqs, &|event| bar.hear(event)).await;
+        let prepared = client
+            .prepare(of, &seqs, &|progress| bar.show(progress))
+            .await;
         bar.clear();
         prepared?;
         all.extend(seqs.into_iter().map(|seq| Chosen {
@@ -206,33 +193,27 @@ fn evenly<T>(all: Vec<T>, limit: usize) -> Vec<T> {
     chosen.map(|(_, item)| item).collect()
 }
 
-async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays>> {
-    let Some(stage) = args.overlay.clone() else {
+/// The job whose overlays are to be drawn; none where none are.
+async fn find_job((client, of): From<'_>, args: &Args) -> Result<Option<String>> {
+    let Some(stage) = &args.overlay else {
         return Ok(None);
     };
-    let found = |job: String| {
-        Ok(Some(Overlays {
-            profile: profile.clone(),
-            job,
-            stage: stage.clone(),
-        }))
-    };
-    if let Some(job) = &args.job {
-        return found(job.clone());
+    if args.job.is_some() {
+        return Ok(args.job.clone());
     }
     let mut jobs = Vec::new();
-    for job in profile.overlay_jobs().await? {
-        if profile.overlay_stages(&job).await?.contains(&stage) {
+    for job in client.overlay_jobs(of).await? {
+        if client.overlay_stages(of, &job).await?.contains(stage) {
             jobs.push(job);
         }
     }
     match jobs.as_slice() {
-        [job] => found(job.clone()),
+        [job] => Ok(Some(job.clone())),
         [] => Err(Error::new(
             Reason::FrameNotCached,
             format!(
                 "no job has overlays of this stage, {} stage={stage}",
-                profile.keys().facts()
+                of.facts()
             ),
         )
         .hint("`framecache overlays list` shows jobs and their stages")),
@@ -245,21 +226,24 @@ async fn find_overlays(profile: &Profile, args: &Args) -> Result<Option<Overlays
 
 async fn cells(
     context: &Context,
-    serving: &Serving,
-    (chosen, layout, overlays): (&[Chosen], Layout, Option<Arc<Overlays>>),
+    (client, of): From<'_>,
+    (chosen, layout, overlays): (&[Chosen], Layout, Option<(String, String)>),
 ) -> Result<Vec<Cell>> {
-    let reads = chosen.iter().map(|chosen| {
-        let overlays = overlays.clone();
-        async move {
-            let frame = serving.frame(chosen.seq).await;
-            let laid = match (&overlays, &frame) {
-                (Some(overlays), Ok(_)) => overlays.of(chosen.seq).await?,
+    let seqs: Vec<u64> = chosen.iter().map(|chosen| chosen.seq).collect();
+    let frames = client.frames(of, &seqs).await?;
+    let overlays = &overlays;
+    let reads = stream::iter(chosen)
+        .zip(frames)
+        .map(|(chosen, frame)| async move {
+            let laid = match (overlays, &frame) {
+                (Some((job, stage)), Ok(_)) => {
+                    overlays_of((client, of), (job, stage), chosen.seq).await?
+                }
                 _ => Vec::new(),
             };
             Ok((chosen, frame, laid))
-        }
-    });
-    stream::iter(reads.collect::<Vec<_>>())
+        });
+    reads
         .buffered(READ_AHEAD)
         .map(|read: Result<_>| async move {
             let (chosen, frame, laid) = read?;
@@ -270,24 +254,25 @@ async fn cells(
         .await
 }
 
-impl Overlays {
-    /// A frame's overlays, by name.
-    async fn of(&self, seq: u64) -> Result<Vec<bytes::Bytes>> {
-        let mut pngs = Vec::new();
-        for item in self
-            .profile
-            .list_overlays(&self.job, &self.stage, Some(seq))
-            .await?
-        {
-            pngs.extend(self.profile.get_listed(&item).await?);
-        }
-        Ok(pngs)
-    }
+/// A frame's overlays, by name.
+async fn overlays_of(
+    (client, of): From<'_>,
+    (job, stage): (&str, &str),
+    seq: u64,
+) -> Result<Vec<bytes::Bytes>> {
+    let asked = OverlayQuery {
+        job: job.to_owned(),
+        stage: stage.to_owned(),
+        seqs: vec![seq],
+        names: Vec::new(),
+    };
+    let overlays = client.overlays(of, asked).await?;
+    overlays.map_ok(|overlay| overlay.png).try_collect().await
 }
 
 async fn cell(
     chosen: &Chosen,
-    frame: Result<Frame>,
+    frame: Result<Picture>,
     (laid, layout): (Vec<bytes::Bytes>, Layout),
 ) -> Result<Cell> {
     let empty = |mark| Cell {
@@ -323,7 +308,7 @@ async fn cell(
     })
 }
 
-fn picture_of(frame: &Frame, laid: &[bytes::Bytes], layout: Layout) -> Result<RgbImage> {
+fn picture_of(frame: &Picture, laid: &[bytes::Bytes], layout: Layout) -> Result<RgbImage> {
     let rgb = decode_rgb(&frame.jpeg)?;
     let (width, height) = shown_shape(&frame.facts, &rgb);
     let mut picture = sheet::thumbnail(&rgb, layout.fitted(width, height))?;

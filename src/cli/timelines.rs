@@ -3,14 +3,13 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::cache::planned::Planned;
-use crate::cache::read::View;
-use crate::cache::status::{State, Status};
+use crate::cache::status::State;
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{bytes, clock};
+use crate::client::{ChunkReport, Client, Of, PlanReport, ProfileKind, Report};
 use crate::error::{Error, Reason, Result};
-use crate::frames::{Frames, SourceFinding};
-use crate::timeline::plan::{Parameters, PlannedChunk, Sampling};
+use crate::frames::SourceFinding;
+use crate::timeline::plan::{Kind, Parameters, Sampling};
 
 /// Timelines looked at ahead.
 const READ_AHEAD: usize = 16;
@@ -35,21 +34,21 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let frames = context.frames()?;
+    let client = context.client().await?;
     match &args.timeline {
-        None => list(context, &frames).await?,
-        Some(timeline) => show(context, &frames, (timeline, args.check_sources)).await?,
+        None => list(context, &*client).await?,
+        Some(timeline) => show(context, &*client, (timeline, args.check_sources)).await?,
     }
     Ok(Exit::Done)
 }
 
-async fn list(context: &Context, frames: &Frames) -> Result<()> {
+async fn list(context: &Context, client: &dyn Client) -> Result<()> {
     let mut token = None;
     let mut rows: Vec<Value> = Vec::new();
     loop {
-        let page = frames.cache().list_timelines(token, None).await?;
+        let page = client.timelines(token).await?;
         let looked = page.ids.into_iter().map(|id| async move {
-            let profiles = profiles_of(frames, &id).await?;
+            let profiles = profiles_of(client, &id).await?;
             Ok::<_, Error>((id, profiles))
         });
         let mut looked = stream::iter(looked.collect::<Vec<_>>()).buffered(READ_AHEAD);
@@ -82,14 +81,15 @@ async fn list(context: &Context, frames: &Frames) -> Result<()> {
 }
 
 /// Names and kinds of a timeline's profiles. One that cannot be understood does not hide the others.
-async fn profiles_of(frames: &Frames, timeline: &str) -> Result<Vec<(String, &'static str)>> {
+async fn profiles_of(client: &dyn Client, timeline: &str) -> Result<Vec<(String, &'static str)>> {
     let mut found = Vec::new();
-    for name in frames.cache().list_profiles(timeline).await? {
-        let kind = match frames.cache().profile(timeline, &name)?.view().await {
-            Ok(View::Extracted(_)) => "extracted",
-            Ok(View::Put(_)) => "put",
-            Ok(View::Legacy) => "legacy",
-            Ok(View::Absent) => "no frames",
+    for name in client.profiles(timeline).await? {
+        let profile = &name;
+        let kind = match client.kind(Of { timeline, profile }).await {
+            Ok(ProfileKind::Extracted) => "extracted",
+            Ok(ProfileKind::Put) => "put",
+            Ok(ProfileKind::Legacy) => "legacy",
+            Ok(ProfileKind::Empty) => "no frames",
             Err(error) if error.reason() == Reason::ObjectCorrupt => "damaged plan",
             Err(error) if error.reason() == Reason::PlanDiffers => "of a newer release",
             Err(error) => return Err(error),
@@ -99,26 +99,23 @@ async fn profiles_of(frames: &Frames, timeline: &str) -> Result<Vec<(String, &'s
     Ok(found)
 }
 
-async fn show(context: &Context, frames: &Frames, (timeline, check): (&str, bool)) -> Result<()> {
-    let mut names = frames.cache().list_profiles(timeline).await?;
+async fn show(
+    context: &Context,
+    client: &dyn Client,
+    (timeline, check): (&str, bool),
+) -> Result<()> {
+    let mut names = client.profiles(timeline).await?;
     if names.is_empty() {
         names.push(context.global.profile.clone());
     }
     let mut rows = Vec::new();
     for name in names {
-        let status = frames.cache().profile(timeline, &name)?.status().await?;
-        let stale = match &status.plan {
-            Some(plan) if check => Some(
-                frames
-                    .check_sources(plan, 0..plan.plan().chunks.len())
-                    .await?,
-            ),
-            _ => None,
-        };
+        let profile = &name;
+        let report = client.report(Of { timeline, profile }, check).await?;
         if context.json() {
-            rows.push(profile_json(&name, &status, stale.as_deref()));
+            rows.push(profile_json(&name, &report));
         } else {
-            print_profile((timeline, &name), &status, stale.as_deref())?;
+            print_profile((timeline, &name), &report)?;
         }
     }
     if context.json() {
@@ -137,7 +134,7 @@ fn state_name(state: State) -> &'static str {
     }
 }
 
-fn profile_json(name: &str, status: &Status, stale: Option<&[SourceFinding]>) -> Value {
+fn profile_json(name: &str, status: &Report) -> Value {
     let failed = status.failed.iter().map(|f| {
         json!({ "chunk_id": f.id.chunk_id, "span": f.id.span, "reason": f.error.reason, "message": f.error.message })
     });
@@ -152,30 +149,16 @@ fn profile_json(name: &str, status: &Status, stale: Option<&[SourceFinding]>) ->
         });
     }
     if let Some(plan) = &status.plan {
-        row["plan"] = plan_json(plan);
+        row["plan"] = json!(plan);
     }
-    if let Some(stale) = stale {
+    if let Some(stale) = &status.findings {
         let finding = |f: &SourceFinding| json!({ "chunk_id": f.chunk_id, "reason": f.error.reason().name(), "message": f.error.message() });
         row["stale"] = stale.iter().map(finding).collect();
     }
     row
 }
 
-fn plan_json(plan: &Planned) -> Value {
-    let plan = plan.plan();
-    json!({
-        "kind": plan.kind,
-        "parameters": plan.parameters,
-        "chunks": plan.chunks,
-        "spans": plan.spans.len(),
-    })
-}
-
-fn print_profile(
-    (timeline, name): (&str, &str),
-    status: &Status,
-    stale: Option<&[SourceFinding]>,
-) -> Result<()> {
+fn print_profile((timeline, name): (&str, &str), status: &Report) -> Result<()> {
     let counts = status.counts;
     let amount = match status.state {
         State::Absent => "no frames".to_owned(),
@@ -215,7 +198,7 @@ fn print_profile(
             failed.id.chunk_id, failed.id.span, failed.error.message, failed.error.reason
         ))?;
     }
-    match stale {
+    match status.findings.as_deref() {
         Some([]) => print_line("  sources      as they were planned")?,
         Some(stale) => stale.iter().try_for_each(|f| {
             print_line(&format!(
@@ -230,9 +213,9 @@ fn print_profile(
     Ok(())
 }
 
-fn print_plan(plan: &Planned) -> Result<()> {
-    let plan = plan.plan();
+fn print_plan(plan: &PlanReport) -> Result<()> {
     match &plan.parameters {
+        None if plan.kind == Kind::Extract => print_line("  plan         very many timestamps")?,
         None => print_line("  plan         frames that were put")?,
         Some(parameters) => print_line(&format!("  plan         {}", parameters_text(parameters)))?,
     }
@@ -262,8 +245,8 @@ fn parameters_text(parameters: &Parameters) -> String {
     parts.join(", ")
 }
 
-fn chunk_text(chunk: &PlannedChunk) -> String {
-    let (begin, end) = (clock(chunk.begin.to_f64()), clock(chunk.end.to_f64()));
+fn chunk_text(chunk: &ChunkReport) -> String {
+    let (begin, end) = (clock(chunk.begin), clock(chunk.end));
     let error = chunk
         .error
         .as_ref()

@@ -1,5 +1,6 @@
 //! Settings of `framecache serve`: flags over environment over the file's `[serve]` over defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub drain_timeout: Option<Period>,
-    /// A client that takes or sends nothing for so long loses its call [default: 30s]
+    /// A client that takes nothing of its answer for so long loses it [default: 30s]
     #[arg(
         long,
         env = "FRAMECACHE_STALL_TIMEOUT",
@@ -162,6 +163,15 @@ pub enum Listen {
     /// `HOST:PORT`, not yet looked up.
     Tcp(String),
     Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => f.write_str(address),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// A server's certificate, and whose clients it lets in.

@@ -15,6 +15,19 @@ pub use crate::av::Purpose;
 use crate::av::{Frame, Packet};
 use crate::error::Result;
 
+/// The codecs that are tested, by FFmpeg's names.
+pub const CODECS: [&str; 9] = [
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "mpeg2video",
+    "mpeg4",
+    "mjpeg",
+    "prores",
+];
+
 /// What a decoder has to say.
 pub enum Event {
     /// A picture; `unit` is the ordinal of the unit that began it.

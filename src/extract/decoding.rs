@@ -22,7 +22,7 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    /// Forgets a decoder that failed.
+    /// Forgets a decoder that failed, or that nobody needs now.
     pub fn close(&mut self) {
         self.open = None;
     }

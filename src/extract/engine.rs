@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
@@ -20,6 +21,9 @@ use crate::extract::span::{DecodeTask, PictureTask, SpanRun};
 
 /// Pictures that may wait for each helping worker.
 const QUEUED_PER_HELPER: usize = 2;
+
+/// A worker that has nothing to do keeps its source open this long.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 pub struct Engine {
     shared: Arc<Shared>,
@@ -130,7 +134,10 @@ impl Shared {
         None
     }
 
-    fn next(&self) -> Option<Work> {
+    /// The next piece of work; none when the engine closes. `rest` is called once the worker has had
+    /// none for [`REST_AFTER`].
+    fn next(&self, rest: impl FnOnce()) -> Option<Work> {
+        let mut rest = Some(rest);
         let mut state = self.lock();
         loop {
             if let Some(picture) = state.pictures.pop_front() {
@@ -143,10 +150,21 @@ impl Shared {
             if state.closing {
                 return None;
             }
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = match rest.take() {
+                None => self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(first) => {
+                    let waited = self.work.wait_timeout(state, REST_AFTER);
+                    let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                    match waited.timed_out() {
+                        true => first(),
+                        false => rest = Some(first),
+                    }
+                    state
+                }
+            };
         }
     }
 
@@ -158,7 +176,7 @@ impl Shared {
 fn work(shared: &Shared) {
     let mut developer = Developer::default();
     let mut decoders = Decoders::default();
-    while let Some(work) = shared.next() {
+    while let Some(work) = shared.next(|| decoders.close()) {
         match work {
             Work::Picture(picture) => {
                 let span = picture.span.clone();

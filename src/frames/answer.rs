@@ -10,6 +10,7 @@ use crate::cache::read::{Frame, View};
 use crate::error::Result;
 use crate::frames::select::{Asked, Selected};
 use crate::frames::serve::{OnMiss, Serving, place_of};
+use crate::frames::task::Task;
 use crate::media::facts::FrameFacts;
 use crate::timeline::select::rows_shown_at;
 
@@ -121,11 +122,15 @@ impl Serving {
             plan: plan.clone(),
         };
         let ensured = move |(place, group): (Option<usize>, Vec<Indexed>)| {
-            let (serving, plan) = (self.clone(), plan.clone());
+            // A task: it goes on while the group before it is read.
+            let ensuring = plan.clone().zip(place).map(|(plan, place)| {
+                let serving = self.clone();
+                Task::spawn(async move { serving.ensure(&plan, place).await })
+            });
             async move {
-                if let (Some(plan), Some(place)) = (plan, place) {
+                if let Some(ensuring) = ensuring {
                     // Its frames are answered with why it failed.
-                    let _ = serving.ensure(&plan, place).await;
+                    let _ = ensuring.ended().await;
                 }
                 stream::iter(group)
             }

@@ -282,7 +282,8 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
                 return Err(Error::field(format!(
                     "the timeline has no such chunk, chunk_id={unknown}"
                 ))
-                .hint("`framecache timelines ID` lists its chunks"));
+                .hint("`framecache timelines ID` lists its chunks")
+                .in_field("only_chunk_ids"));
             }
             all.filter(|place| ids.contains(&plan.rows()[*place].chunk_id))
                 .collect()

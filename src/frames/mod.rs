@@ -15,6 +15,7 @@ mod serve;
 mod shown;
 mod sources;
 mod span;
+mod task;
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,9 +36,10 @@ pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, S
 pub use select::{Asked, Selected, Selection, Which};
 pub use serve::{OnMiss, Serving, absent, again, place_of, recorded};
 pub use sources::SourceFinding;
+pub use task::Task;
 
-/// One for the pictures that are taken, one for those after them.
-const MIN_LANES: usize = 2;
+/// Lanes beside one for each worker: a caller who is slow to take pictures may hold up to three.
+const MORE_LANES: usize = 2;
 
 /// A cache, and the means to fill it. Made once a process; clones share everything.
 #[derive(Clone)]
@@ -66,7 +68,7 @@ impl Frames {
             engine: Arc::default(),
             // One more than are decoded, so that the next one's source is open when a worker is free.
             flights: Arc::new(Flights::new(workers + 1)),
-            lanes: Arc::new(Lanes::new(workers.max(MIN_LANES))),
+            lanes: Arc::new(Lanes::new(workers + MORE_LANES)),
             metrics: Arc::new(Metrics::new()),
         }
     }

@@ -144,7 +144,7 @@ impl Serving {
             .map_err(|error| unmended(seq, &miss, error))?;
         match self.reader.read_frame(seq).await? {
             Ok(frame) => Ok(frame),
-            Err(miss) => Err(self.given_up(seq, &miss)),
+            Err(miss) => Err(self.refusal(seq, &miss).await),
         }
     }
 
@@ -159,7 +159,7 @@ impl Serving {
         match self.reader.read_frame(seq).await? {
             Ok(frame) => Ok(Some(frame)),
             Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
-            Err(miss) => Err(self.given_up(seq, &miss)),
+            Err(miss) => Err(self.refusal(seq, &miss).await),
         }
     }
 
@@ -178,7 +178,7 @@ impl Serving {
         match found {
             Ok(facts) => Ok(Some(facts)),
             Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
-            Err(miss) => Err(self.given_up(seq, &miss)),
+            Err(miss) => Err(self.refusal(seq, &miss).await),
         }
     }
 
@@ -205,7 +205,7 @@ impl Serving {
                 (false, plan)
             }
             (Miss::NoObject | Miss::WrongSha256, View::Extracted(plan)) => (true, plan),
-            _ => return Err(self.given_up(seq, miss)),
+            _ => return Err(self.refusal(seq, miss).await),
         };
         let place = place_of(&plan, seq).ok_or_else(|| not_planned(self.profile(), seq))?;
         self.extract_row(&plan, place, again).await
@@ -260,6 +260,14 @@ impl Serving {
             .collect();
         let error = |place: usize| errors.get(&plan.rows().get(place)?.chunk_id)?.clone();
         Ok(places.into_iter().map(error).collect())
+    }
+
+    /// As [`Serving::given_up`]; where there is no such number, saying which there are.
+    async fn refusal(&self, seq: u64, miss: &Miss) -> Error {
+        match (miss, self.reader.view().await) {
+            (Miss::NotPlanned, Ok(View::Extracted(plan))) => self.unplanned(&plan, seq),
+            _ => self.given_up(seq, miss),
+        }
     }
 
     pub(super) fn given_up(&self, seq: u64, miss: &Miss) -> Error {

@@ -23,6 +23,15 @@ pub struct SourceFinding {
 }
 
 impl SourceFinding {
+    /// The source is there, and another one.
+    pub fn changed(chunk_id: &str) -> Self {
+        let message = "the source is not what it was when it was planned";
+        SourceFinding {
+            chunk_id: chunk_id.to_owned(),
+            error: Error::new(Reason::SourceChanged, message),
+        }
+    }
+
     /// Whether the source is there and another one.
     pub fn is_stale(&self) -> bool {
         self.error.reason() == Reason::SourceChanged
@@ -62,20 +71,12 @@ impl Frames {
 }
 
 fn look(library: &Arc<Library>, spec: ChunkSpec, row: &SpanRow) -> Option<SourceFinding> {
-    let error = match library.identities(&spec) {
-        Ok(now) if (&now.0, &now.1) == (&row.source, &row.init) => return None,
-        Ok(_) => changed(),
-        Err(error) => error,
-    };
-    Some(SourceFinding {
-        chunk_id: spec.chunk_id,
-        error,
-    })
-}
-
-fn changed() -> Error {
-    Error::new(
-        Reason::SourceChanged,
-        "the source is not what it was when it was planned",
-    )
+    match library.identities(&spec) {
+        Ok(now) if (&now.0, &now.1) == (&row.source, &row.init) => None,
+        Ok(_) => Some(SourceFinding::changed(&spec.chunk_id)),
+        Err(error) => Some(SourceFinding {
+            chunk_id: spec.chunk_id,
+            error,
+        }),
+    }
 }

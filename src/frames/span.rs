@@ -143,7 +143,9 @@ impl Span {
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         frames.engine()?.submit(job, media, events);
-        let progress = |frames: u64| drop(made.send_replace(frames));
+        let progress = |frames: u64| {
+            made.send_replace(frames);
+        };
         Collector::new(&self.profile, dedup, &progress)
             .collect(receiver)
             .await

@@ -15,7 +15,7 @@ use crate::pixel::{RgbImage, fit};
 pub use self::raw::RawPicture;
 
 /// The most pixels [`decode_rgb`] decodes.
-const MAX_PIXELS: usize = 64_000_000;
+const MAX_PIXELS: usize = 64 << 20;
 
 /// Encodes pictures at one quality; keep one for each thread.
 #[derive(Debug)]

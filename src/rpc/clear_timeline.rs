@@ -1,9 +1,7 @@
 //! ClearTimeline.
 
-use std::time::UNIX_EPOCH;
-
 use crate::cache::Tally;
-use crate::cache::clear::{ClearRequest, Cleared};
+use crate::cache::clear::{ClearRequest, Cleared, seconds_ago};
 use crate::error::Result;
 use crate::rpc::convert::{check_names, profile_name, tally_message};
 use crate::rpc::{Service, v1};
@@ -19,7 +17,7 @@ impl Service {
             overlays: asked.overlays,
             plan: asked.plan,
             dry_run: asked.dry_run,
-            older_than: asked.older_than_seconds.map(before),
+            older_than: asked.older_than_seconds.map(seconds_ago),
         };
         let cache = self.frames.cache();
         let cleared = cache.clear(&asked.timeline, profile, request).await?;
@@ -30,13 +28,6 @@ impl Service {
             profiles: profiles.collect(),
         })
     }
-}
-
-/// So many seconds ago, since the Unix epoch.
-fn before(seconds: u64) -> i64 {
-    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-    let signed = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
-    signed(now).saturating_sub(signed(seconds))
 }
 
 fn message(profile: String, counts: Cleared) -> v1::ClearedProfile {

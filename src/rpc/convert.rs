@@ -362,6 +362,24 @@ pub fn unshown_message(unshown: Unshown) -> v1::Unshown {
     }
 }
 
+pub fn unshown(message: Option<&v1::Unshown>) -> Unshown {
+    let message = message.copied().unwrap_or_default();
+    Unshown {
+        discarded: message.discarded,
+        invisible: message.invisible,
+        before_first_cut: message.before_first_cut,
+        undecodable_leading: message.undecodable_leading,
+    }
+}
+
+pub fn tally(message: Option<v1::Tally>) -> Tally {
+    let message = message.unwrap_or_default();
+    Tally {
+        objects: message.objects,
+        bytes: message.bytes,
+    }
+}
+
 pub fn tally_message(tally: Tally) -> v1::Tally {
     v1::Tally {
         objects: tally.objects,

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 
 use futures::stream;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tonic::Status;
-use tracing::Instrument;
 
 use crate::cache::plans::{Claimed, OverlayPolicy, Replace};
 use crate::cache::read::View;
 use crate::decode::Backend;
 use crate::error::{Error, Result};
-use crate::frames::{Event, Extraction, Frames, Only, Progress, Serving, Stage, Summary};
+use crate::frames::{Event, Extraction, Frames, Only, Progress, Serving, Stage, Summary, Task};
 use crate::rpc::convert::{
     check_names, choice, chunk_result_message, chunks, colour_rule, facts_message, hashes,
     profile_name, sampling, window,
@@ -47,15 +45,14 @@ impl Service {
         let extraction = extraction(&request)?;
         let serving = self.serving(&extraction.timeline, &extraction.profile)?;
         let board = Arc::new(Board::default());
-        let task =
-            tokio::spawn(run(self.frames.clone(), extraction, board.clone()).in_current_span());
+        let task = Task::spawn(run(self.frames.clone(), extraction, board.clone()));
         let telling = Telling {
             board,
             serving,
             facts: VecDeque::new(),
             last_told: Instant::now(),
             done: false,
-            _task: Ends(task.abort_handle()),
+            _task: task,
         };
         let messages = stream::unfold(telling, |mut telling| async {
             telling.next().await.map(|message| (message, telling))
@@ -68,15 +65,6 @@ async fn run(frames: Frames, extraction: Extraction, board: Arc<Board>) {
     let hear = |event: Event<'_>| board.hear(&event);
     let outcome = frames.extract(&extraction, &hear).await;
     board.change(|state| state.ended = Some(outcome));
-}
-
-/// Stops the extraction when the call is gone.
-struct Ends(AbortHandle);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What is to be told.
@@ -130,7 +118,7 @@ struct Telling {
     facts: VecDeque<Told>,
     last_told: Instant,
     done: bool,
-    _task: Ends,
+    _task: Task<()>,
 }
 
 /// What the board has for the client next.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use prost::Message;
+
 use crate::cache::planned::Planned;
 use crate::cache::status::{FrameCounts, SpanState, State, Status};
 use crate::error::Result;
@@ -16,6 +18,9 @@ use crate::rpc::{Service, tokens, v1};
 use crate::timeline::plan::{Kind, Plan, PlannedChunk};
 
 const TOKEN: &str = "chunk";
+/// Of a sampling and of a page's chunks, as messages: together they fit one.
+const MAX_SAMPLING_BYTES: usize = 1 << 20;
+const MAX_CHUNKS_BYTES: usize = 2 << 20;
 
 impl Service {
     pub(super) async fn get_timeline(
@@ -69,7 +74,15 @@ fn page_of(plan: &Plan, after: Option<&str>, size: usize) -> Result<Range<usize>
             place.ok_or_else(tokens::wrong)? + 1
         }
     };
-    Ok(start..start.saturating_add(size).min(plan.chunks.len()))
+    let mut bytes = 0;
+    let rest = plan.chunks.iter().skip(start).take(size);
+    let fitting = rest.take_while(|chunk| {
+        // What else is told of a chunk has less than 200 bytes, but for its error.
+        bytes += chunk_message(&chunk.spec).encoded_len() + 1024;
+        bytes <= MAX_CHUNKS_BYTES
+    });
+    let count = fitting.count().max(1);
+    Ok(start..start.saturating_add(count).min(plan.chunks.len()))
 }
 
 fn state(state: State) -> v1::ProfileState {
@@ -117,7 +130,8 @@ fn plan_message(planned: &Planned) -> v1::PlanInfo {
         ..v1::PlanInfo::default()
     };
     if let Some(parameters) = &plan.parameters {
-        message.sampling = Some(sampling_message(&parameters.sampling));
+        let sampling = sampling_message(&parameters.sampling);
+        message.sampling = Some(sampling).filter(|s| s.encoded_len() <= MAX_SAMPLING_BYTES);
         message.window = Some(window_message(&parameters.window));
         message.quality = Some(parameters.quality.into());
         message.encoder.clone_from(&parameters.encoder);
@@ -195,6 +209,7 @@ fn add_chunks(
             spans_complete: sum.complete,
             error,
             unshown: Some(unshown_message(chunk.unshown)),
+            frames: chunk.frames,
         });
     }
 }

@@ -1,11 +1,14 @@
 //! MediaService.
 
+use std::sync::OnceLock;
+
 use tonic::{Request, Response, Status};
 
 use crate::error::{Error, Result};
+use crate::probe::{self, ColourTags, Probe, Video, probe};
 use crate::rpc::status::status;
 use crate::rpc::v1::media_service_server::MediaService;
-use crate::rpc::{Service, v1};
+use crate::rpc::{Service, convert, v1};
 
 #[tonic::async_trait]
 impl MediaService for Service {
@@ -26,15 +29,92 @@ impl MediaService for Service {
     }
 }
 
+/// What a server is, as its settings have it.
+#[derive(Default)]
+pub struct ServerInfo {
+    pub answer: v1::GetServerInfoResponse,
+    /// Whether the store keeps create-only puts; set once it was tried.
+    pub conditional_put: OnceLock<bool>,
+}
+
 impl Service {
-    async fn probe_media(&self, _: v1::ProbeMediaRequest) -> Result<v1::ProbeMediaResponse> {
-        Err(Error::internal("not written"))
+    async fn probe_media(&self, asked: v1::ProbeMediaRequest) -> Result<v1::ProbeMediaResponse> {
+        let spec = convert::chunk(&v1::Chunk {
+            uri: asked.uri,
+            init_uri: asked.init_uri,
+            stream: asked.stream,
+            ..v1::Chunk::default()
+        })?;
+        let library = self.frames.library().clone();
+        let probed = tokio::task::spawn_blocking(move || probe(&library, &spec)).await;
+        let probed = probed
+            .map_err(|e| Error::internal("probing ended unexpectedly").caused_by(e))?
+            .map_err(|e| e.in_field("uri"))?;
+        Ok(probe_message(probed))
     }
 
     async fn get_server_info(
         &self,
         _: v1::GetServerInfoRequest,
     ) -> Result<v1::GetServerInfoResponse> {
-        Err(Error::internal("not written"))
+        let mut answer = self.info.answer.clone();
+        if let Some(store) = &mut answer.store {
+            store.conditional_put = self.info.conditional_put.get().copied();
+        }
+        Ok(answer)
+    }
+}
+
+fn probe_message(probe: Probe) -> v1::ProbeMediaResponse {
+    let stream = |stream: probe::Stream| v1::Stream {
+        index: stream.index,
+        kind: stream.kind.to_owned(),
+        codec: stream.codec,
+    };
+    v1::ProbeMediaResponse {
+        container: probe.container,
+        bytes: probe.bytes,
+        streams: probe.streams.into_iter().map(stream).collect(),
+        video: Some(video_message(probe.video)),
+    }
+}
+
+fn video_message(video: Video) -> v1::Video {
+    v1::Video {
+        stream: video.stream,
+        codec: video.codec,
+        codec_profile: video.codec_profile,
+        pixel_format: video.pixel_format,
+        depth: video.depth.map(u32::from),
+        chroma: video.chroma.map(str::to_owned),
+        width: video.width,
+        height: video.height,
+        sample_aspect_ratio: video.sample_aspect_ratio,
+        mirrored: video.mirrored,
+        rotation: video.rotation.into(),
+        colour: Some(tags_message(video.colour)),
+        frame_rate: video.frame_rate,
+        stated_frame_rate: video.stated_frame_rate,
+        variable_frame_rate: video.variable_frame_rate,
+        interlaced: video.interlaced,
+        time_base: video.time_base,
+        start: video.start,
+        duration: video.duration,
+        frames: video.frames,
+        frames_exact: video.frames_exact,
+        keyframes: video.keyframes,
+        has_timestamps: video.has_timestamps,
+        unshown: Some(convert::unshown_message(video.unshown)),
+        backend: video.backend.map(str::to_owned),
+        backend_reason: video.backend_reason,
+    }
+}
+
+fn tags_message(tags: ColourTags) -> v1::ColourTags {
+    v1::ColourTags {
+        matrix: tags.matrix,
+        range: tags.range.map(str::to_owned),
+        primaries: tags.primaries,
+        transfer: tags.transfer,
     }
 }

@@ -22,6 +22,10 @@ pub mod status;
 mod tensors;
 mod tokens;
 
+pub use media_service::ServerInfo;
+
+use std::sync::Arc;
+
 use crate::frames::Frames;
 use crate::rpc::tensors::Workshop;
 
@@ -42,6 +46,7 @@ pub const PART_BYTES: usize = 3 << 20;
 pub struct Service {
     frames: Frames,
     workshop: Workshop,
+    info: Arc<ServerInfo>,
 }
 
 impl Service {
@@ -49,6 +54,15 @@ impl Service {
         // Batches take as much as stored frames on their way, beside them.
         let room = frames.cache().memory().in_flight_bytes();
         let workshop = Workshop::new(frames.workers(), room);
-        Service { frames, workshop }
+        Service {
+            frames,
+            workshop,
+            info: Arc::default(),
+        }
+    }
+
+    /// The same, with what GetServerInfo answers.
+    pub fn with_info(self, info: Arc<ServerInfo>) -> Self {
+        Service { info, ..self }
     }
 }

@@ -205,6 +205,7 @@ fn list(objects: &BTreeMap<String, Bytes>, request: &ListRequest<'_>) -> Page {
                 key: last.clone(),
                 bytes: data.len() as u64,
                 modified: None,
+                version: None,
             }),
         }
     }

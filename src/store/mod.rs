@@ -12,6 +12,7 @@ use crate::hex::hex;
 pub mod dir;
 mod key;
 pub mod memory;
+pub mod metered;
 pub mod s3;
 mod spec;
 
@@ -73,6 +74,8 @@ pub struct Entry {
     pub bytes: u64,
     /// Seconds since the Unix epoch.
     pub modified: Option<i64>,
+    /// As `get` would answer it; none where the store's listing has no versions.
+    pub version: Option<ETag>,
 }
 
 /// When a write may happen.

@@ -15,8 +15,6 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image
 
-COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 160
-RNG = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 TYPES = {"uint8": np.uint8, "fp16": np.float16, "fp32": np.float32}
 # scale, mean, std. The last but two put FP16 values halfway between neighbours, and below its smallest normal number.
@@ -105,18 +103,19 @@ def numbers(values):
     return ",".join(repr(float(value)) for value in values)
 
 
-def main():
-    for n in range(COUNT):
-        side = lambda: RNG.choice([1, 2, 3, RNG.randint(4, 40), RNG.randint(4, 40), RNG.randint(40, 200)])
-        w, h, seed = side(), side(), RNG.randint(0, 2**20)
+def main(count=160, seed=1):
+    rng = random.Random(int(seed))
+    for n in range(int(count)):
+        side = lambda: rng.choice([1, 2, 3, rng.randint(4, 40), rng.randint(4, 40), rng.randint(40, 200)])
+        w, h, seed = side(), side(), rng.randint(0, 2**20)
         case = {
             "datatype": list(TYPES)[n % 3],
-            "layout": RNG.choice(["nhwc", "nchw"]),
-            "channels": RNG.choice(["rgb", "rgb", "bgr", "gray"]),
-            "size": RNG.choice([None, (w, h), (side(), side()), (side(), side()), (side(), side())]),
-            "fit": RNG.choice(["stretch", "letterbox", "crop"]),
-            "filter": RNG.choice(list(FILTERS)),
-            "pad": RNG.choice([114, 0, 255, RNG.randint(0, 255)]),
+            "layout": rng.choice(["nhwc", "nchw"]),
+            "channels": rng.choice(["rgb", "rgb", "bgr", "gray"]),
+            "size": rng.choice([None, (w, h), (side(), side()), (side(), side()), (side(), side())]),
+            "fit": rng.choice(["stretch", "letterbox", "crop"]),
+            "filter": rng.choice(list(FILTERS)),
+            "pad": rng.choice([114, 0, 255, rng.randint(0, 255)]),
             "normalize": NORMALIZE[n // 3 % len(NORMALIZE)] if n % 3 else None,
         }
         if case["normalize"] and case["channels"] == "gray":
@@ -135,4 +134,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

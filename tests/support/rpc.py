@@ -104,7 +104,8 @@ class Server:
     def channel(self, credentials=None, **options):
         """A channel without TLS, unless credentials are given; options as grpc.<name>."""
         # Over a socket grpcio calls the server by its percent-encoded path, which HTTP/2 libraries in Rust reject.
-        options = {"enable_http_proxy": 0, "default_authority": "localhost", **options}
+        named = {"default_authority": "localhost"} if self.target.startswith("unix:") else {}
+        options = {"enable_http_proxy": 0, **named, **options}
         arguments = [(f"grpc.{k}", v) for k, v in options.items()]
         if credentials is not None:
             return grpc.secure_channel(self.target, credentials, options=arguments)

@@ -207,7 +207,7 @@ impl Footage {
 enum Begun {
     Taking(Taking),
     Refused(std::vec::IntoIter<Answer<Shot>>),
-    Failed(Answer<Shot>),
+    Failed(Box<Answer<Shot>>),
 }
 
 /// Pictures as they are taken.
@@ -230,7 +230,7 @@ impl Pictures {
     async fn find(&mut self) -> Option<Answer<Shot>> {
         loop {
             match self.current.take() {
-                Some(Begun::Failed(answer)) => return Some(answer),
+                Some(Begun::Failed(answer)) => return Some(*answer),
                 Some(Begun::Refused(mut answers)) => {
                     if let Some(answer) = answers.next() {
                         self.current = Some(Begun::Refused(answers));

@@ -1,11 +1,15 @@
 //! GetOverlays.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
 use crate::cache::Profile;
+use crate::cache::memory::Hold;
 use crate::cache::overlays::OverlayItem;
 use crate::error::{Error, Result};
 use crate::rpc::convert::{choice, profile_name};
@@ -61,6 +65,34 @@ fn items(
         names,
         ..
     } = asked;
+    let lists = stream::once(lists(profile, (job, stage), sequences)).try_flatten();
+    lists
+        .map_ok(|list| stream::iter(list.into_iter().map(Ok)))
+        .try_flatten()
+        .try_filter(move |item| {
+            std::future::ready(names.is_empty() || names.contains(&item.id.name))
+        })
+        .boxed()
+}
+
+type Lists = BoxStream<'static, Result<Vec<OverlayItem>>>;
+
+/// A list for each frame asked for, or one of the whole stage where none is named. A small stage is
+/// listed once for many frames.
+async fn lists(
+    profile: Profile,
+    (job, stage): (String, String),
+    sequences: Vec<u64>,
+) -> Result<Lists> {
+    let whole = profile.small_stage((&job, &stage), sequences.len()).await?;
+    if let Some(items) = whole {
+        let mut by_seq: HashMap<u64, Vec<OverlayItem>> = HashMap::new();
+        for item in items {
+            by_seq.entry(item.id.seq).or_default().push(item);
+        }
+        let of_frame = move |seq| Ok(by_seq.get(&seq).cloned().unwrap_or_default());
+        return Ok(stream::iter(sequences).map(of_frame).boxed());
+    }
     let folders = match sequences.is_empty() {
         true => vec![None],
         false => sequences.into_iter().map(Some).collect(),
@@ -69,14 +101,7 @@ fn items(
         let (profile, job, stage) = (profile.clone(), job.clone(), stage.clone());
         async move { profile.list_overlays(&job, &stage, seq).await }
     });
-    lists
-        .buffered(LISTS_AHEAD)
-        .map_ok(|list| stream::iter(list.into_iter().map(Ok)))
-        .try_flatten()
-        .try_filter(move |item| {
-            std::future::ready(names.is_empty() || names.contains(&item.id.name))
-        })
-        .boxed()
+    Ok(lists.buffered(LISTS_AHEAD).boxed())
 }
 
 /// Overlays that are read together.
@@ -106,10 +131,13 @@ fn groups(
     .boxed()
 }
 
-type Read = (OverlayItem, Result<Bytes>);
+/// With its group's share of the memory in flight.
+type Read = (OverlayItem, Result<Bytes>, Arc<Hold>);
 
 /// What was deleted since it was listed is left out.
 async fn read(profile: Profile, group: Vec<OverlayItem>) -> Result<Vec<Read>> {
+    let bytes = group.iter().map(|item| item.bytes);
+    let hold = Arc::new(profile.hold(bytes.fold(0, u64::saturating_add)).await?);
     let reads = group.into_iter().map(|item| {
         let profile = profile.clone();
         async move {
@@ -118,7 +146,9 @@ async fn read(profile: Profile, group: Vec<OverlayItem>) -> Result<Vec<Read>> {
         }
     });
     let read = futures::future::join_all(reads).await;
-    let there = |(item, png): (OverlayItem, Result<Option<Bytes>>)| Some((item, png.transpose()?));
+    let there = |(item, png): (OverlayItem, Result<Option<Bytes>>)| {
+        Some((item, png.transpose()?, hold.clone()))
+    };
     Ok(read.into_iter().filter_map(there).collect())
 }
 
@@ -132,7 +162,7 @@ fn answers(
         let Some((mut reads, mut summary, index)) = state else {
             return Ok::<_, Error>(None);
         };
-        let Some((item, png)) = reads.try_next().await? else {
+        let Some((item, png, hold)) = reads.try_next().await? else {
             let end = stream::iter(vec![Event::Summary(summary)]).boxed();
             return Ok(Some((end, None)));
         };
@@ -140,7 +170,7 @@ fn answers(
         let events = match png {
             Ok(png) => {
                 summary.overlays += 1;
-                overlay_events(place, png, base64)
+                overlay_events(place, (png, hold), base64)
             }
             Err(error) => {
                 summary.failed += 1;
@@ -161,12 +191,23 @@ fn answers(
 /// Place in the answer, sequence, name.
 type Place = (u64, u64, String);
 
-fn overlay_events(place: Place, png: Bytes, base64: bool) -> BoxStream<'static, Event> {
+/// The overlay is held until its last part is taken.
+fn overlay_events(
+    place: Place,
+    (png, hold): (Bytes, Arc<Hold>),
+    base64: bool,
+) -> BoxStream<'static, Event> {
     if base64 {
-        let part = move |part: Part<String>| event(place.clone(), data(part, Payload::Base64));
+        let part = move |part: Part<String>| {
+            let _held = &hold;
+            event(place.clone(), data(part, Payload::Base64))
+        };
         stream::iter(base64_parts(png).map(part)).boxed()
     } else {
-        let part = move |part: Part<Bytes>| event(place.clone(), data(part, Payload::Png));
+        let part = move |part: Part<Bytes>| {
+            let _held = &hold;
+            event(place.clone(), data(part, Payload::Png))
+        };
         stream::iter(parts(png).map(part)).boxed()
     }
 }

@@ -148,6 +148,7 @@ impl<'a> Walk<'a> {
             key,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
             modified: Some(stat.st_mtime),
+            version: None,
         }));
         Ok(())
     }

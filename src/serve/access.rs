@@ -1,0 +1,92 @@
+//! Who may be listened to: TLS files, and the rule that nothing open to other machines is unprotected.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+use crate::config::serve::{ServeSettings, TlsFiles};
+use crate::error::{Error, Result};
+use crate::serve::listen::is_local;
+
+/// A client that does not say what it wants keeps nothing open for longer.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A larger file is no chain of certificates.
+const MAX_PEM_BYTES: u64 = 1 << 20;
+
+/// # Errors
+/// FIELD_INVALID for a listener that other machines reach, with neither TLS nor tokens.
+pub fn check_exposure(settings: &ServeSettings) -> Result<()> {
+    let protected = settings.tls.is_some() || settings.tokens.is_some();
+    if protected || settings.insecure_listen || is_local(&settings.listen)? {
+        return Ok(());
+    }
+    Err(Error::field(format!(
+        "other machines could reach this server, and nothing protects it: listen={}",
+        settings.listen
+    ))
+    .hint(
+        "give --tls-cert and --tls-key, or --tokens, or both; or listen on 127.0.0.1; or say \
+         --insecure-listen where the network itself keeps others out",
+    ))
+}
+
+/// # Errors
+/// FIELD_INVALID for files that cannot be read or are no PEM.
+pub fn tls(files: &TlsFiles) -> Result<ServerTlsConfig> {
+    let (cert, key) = (
+        pem(&files.cert, "CERTIFICATE")?,
+        pem(&files.key, "PRIVATE KEY")?,
+    );
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(cert, key))
+        .timeout(HANDSHAKE);
+    match &files.client_ca {
+        Some(ca) => Ok(tls.client_ca_root(Certificate::from_pem(pem(ca, "CERTIFICATE")?))),
+        None => Ok(tls),
+    }
+}
+
+fn pem(path: &Path, holds: &str) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let wrong = |why: &str| {
+        Error::field(format!("a file of TLS cannot be used: {why}, path={shown}"))
+            .hint("give certificates and keys as PEM files that the server may read")
+    };
+    let size = std::fs::metadata(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
+    if size.len() > MAX_PEM_BYTES {
+        return Err(wrong("it is too large"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
+    let end = format!("{holds}-----");
+    if !String::from_utf8_lossy(&bytes).contains(&end) {
+        return Err(wrong(&format!("it holds no {}", holds.to_lowercase())));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Endpoint;
+    use crate::config::serve::ServeOptions;
+
+    fn exposed(file: &str) -> bool {
+        let file: ServeOptions = toml::from_str(file).unwrap();
+        let nothing = ServeOptions::default();
+        let settings = ServeSettings::resolve(nothing, file, &Endpoint::default()).unwrap();
+        check_exposure(&settings).is_err()
+    }
+
+    #[test]
+    fn a_listener_for_other_machines_needs_tls_or_tokens_or_the_word() {
+        assert!(exposed("listen = '0.0.0.0:1'") && exposed("listen = '[::]:1'"));
+        assert!(exposed("listen = '192.0.2.1:1'"));
+        assert!(!exposed("") && !exposed("listen = 'unix:/s'"));
+        assert!(!exposed("listen = '0.0.0.0:1'\ntokens = 't'"));
+        assert!(!exposed(
+            "listen = '0.0.0.0:1'\ntls_cert = 'c'\ntls_key = 'k'"
+        ));
+        assert!(!exposed("listen = '0.0.0.0:1'\ninsecure_listen = true"));
+    }
+}

@@ -1,0 +1,194 @@
+//! The body of an answer, followed to its end: it carries the call's record and its place among
+//! the calls served at once, and can be ended from outside.
+//!
+//! hyper asks a body for its next piece only once the client's flow control lets the one before
+//! go, so a client that stops reading is one whose body is not asked. Nothing within the body can
+//! notice that: `Gate::watch` looks at all of them, and drops what they hold.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tracing::Span;
+
+use crate::serve::clock::Clock;
+use crate::serve::methods::Kind;
+use crate::serve::record::Record;
+use crate::serve::refusal;
+
+/// Answers go on in pieces of this size: a slow client is one that takes less in the time allowed.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What a call has until it ends.
+pub struct Held {
+    pub record: Record,
+    /// None: not counted.
+    pub _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// An answer under way.
+pub struct Running {
+    inner: Body,
+    /// Of what the method answered, not handed on yet.
+    rest: Bytes,
+    /// When the client was given a piece that it has not taken.
+    given: Option<Instant>,
+    /// None: it ended.
+    held: Option<Held>,
+    /// Said in trailers when the client comes back.
+    last_words: Option<Status>,
+}
+
+pub struct CallBody {
+    running: Arc<Mutex<Running>>,
+    clock: Clock,
+    span: Span,
+}
+
+impl CallBody {
+    pub fn new(inner: Body, held: Held, clock: Clock) -> CallBody {
+        let running = Running {
+            inner,
+            rest: Bytes::new(),
+            given: None,
+            held: Some(held),
+            last_words: None,
+        };
+        CallBody {
+            running: Arc::new(Mutex::new(running)),
+            clock,
+            span: Span::current(),
+        }
+    }
+
+    pub fn running(&self) -> &Arc<Mutex<Running>> {
+        &self.running
+    }
+}
+
+fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    pub fn is_over(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// Ends it if by `now` the client has not taken a piece for `limit`, or its deadline is past.
+    pub fn end_if_stalled(&mut self, now: Instant, limit: Duration) {
+        let Some(held) = &self.held else { return };
+        if held.record.deadline.is_some_and(|at| now > at) && self.given.is_some() {
+            self.end_with(refusal::past_deadline());
+        } else if self.given.is_some_and(|at| now.duration_since(at) > limit) {
+            self.end_with(refusal::client_stalled(limit));
+        }
+    }
+
+    /// Drops the method's stream with all it holds.
+    fn end_with(&mut self, status: Status) {
+        self.over(status.code());
+        self.rest = Bytes::new();
+        self.last_words = Some(status);
+    }
+
+    fn over(&mut self, code: Code) {
+        self.inner = Body::empty();
+        self.given = None;
+        if let Some(mut held) = self.held.take() {
+            held.record.code = Some(code);
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        if let Some(status) = self.last_words.take() {
+            return Poll::Ready(Some(Frame::trailers(refusal::trailers(&status))));
+        }
+        if self.is_over() {
+            return Poll::Ready(None);
+        }
+        while self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                None => {
+                    self.over(Code::Ok);
+                    return Poll::Ready(None);
+                }
+                Some(Err(status)) => {
+                    self.over(status.code());
+                    return Poll::Ready(Some(Frame::trailers(refusal::trailers(&status))));
+                }
+                Some(Ok(frame)) => frame,
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(frame) => return Poll::Ready(self.trailers(frame)),
+            }
+        }
+        let piece = self.rest.split_to(PIECE_BYTES.min(self.rest.len()));
+        self.given = Some(Instant::now());
+        Poll::Ready(Some(Frame::data(piece)))
+    }
+
+    fn trailers(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let mut trailers = frame.into_trailers().ok()?;
+        let own = |held: &Held| held.record.method.kind == Kind::Own;
+        if self.held.as_ref().is_some_and(own) {
+            refusal::in_own_words(&mut trailers);
+        }
+        self.over(refusal::code_of(&trailers).unwrap_or(Code::Unknown));
+        Some(Frame::trailers(trailers))
+    }
+}
+
+impl http_body::Body for CallBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let CallBody {
+            running,
+            clock,
+            span,
+        } = self.get_mut();
+        let _entered = span.enter();
+        let mut running = lock(running);
+        running.given = None;
+        // Only between messages, so that the client can read the trailers.
+        if running.rest.is_empty()
+            && !running.is_over()
+            && let Poll::Ready(status) = clock.poll(cx)
+        {
+            running.end_with(status);
+        }
+        running.poll_next(cx).map(|frame| frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let running = lock(&self.running);
+        running.is_over() && running.last_words.is_none()
+    }
+}
+
+impl Drop for CallBody {
+    fn drop(&mut self) {
+        let _entered = self.span.enter();
+        // The method's stream goes with the call's span, and now: the watch may hold this for a moment.
+        let mut running = lock(&self.running);
+        running.inner = Body::empty();
+        running.rest = Bytes::new();
+        running.held = None;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Who is let in, and who is still inside.
+
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::serve::body::Running;
+use crate::serve::methods::{Kind, Methods};
+use crate::serve::refusal;
+use crate::serve::stage::{Stage, Stages};
+use crate::serve::tokens::Tokens;
+
+/// Of one server; shared by its calls.
+pub struct Gate {
+    pub methods: Methods,
+    pub metrics: Arc<Metrics>,
+    pub stages: Arc<Stages>,
+    stall_timeout: Duration,
+    tokens: Option<Arc<Tokens>>,
+    max_calls: usize,
+    slots: Arc<Semaphore>,
+    answers: Mutex<Vec<Weak<Mutex<Running>>>>,
+}
+
+/// How a gate is kept.
+pub struct Rules {
+    /// None: everybody is let in.
+    pub tokens: Option<Arc<Tokens>>,
+    pub max_calls: usize,
+    pub stall_timeout: Duration,
+}
+
+impl Gate {
+    /// # Errors
+    /// As [`Methods::new`].
+    pub fn new(rules: Rules, metrics: Arc<Metrics>) -> Result<Gate> {
+        Ok(Gate {
+            methods: Methods::new()?,
+            metrics,
+            stages: Arc::new(Stages::new()),
+            stall_timeout: rules.stall_timeout,
+            tokens: rules.tokens,
+            max_calls: rules.max_calls,
+            slots: Arc::new(Semaphore::new(rules.max_calls)),
+            answers: Mutex::default(),
+        })
+    }
+
+    /// A place for the call, which it keeps until its answer ended; none for calls that take none.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
+    pub fn admit(
+        &self,
+        kind: Kind,
+        headers: &HeaderMap,
+    ) -> Result<Option<OwnedSemaphorePermit>, Box<Status>> {
+        if kind == Kind::Health {
+            return Ok(None);
+        }
+        if self.tokens.as_ref().is_some_and(|t| !t.let_in(headers)) {
+            return Err(Box::new(refusal::token_invalid()));
+        }
+        if self.stages.now() >= Stage::Draining {
+            return Err(Box::new(refusal::draining()));
+        }
+        if kind == Kind::Reflection {
+            return Ok(None);
+        }
+        let place = self.slots.clone().try_acquire_owned();
+        let place = place.map_err(|_| Box::new(refusal::queue_full(self.max_calls)))?;
+        Ok(Some(place))
+    }
+
+    /// Has `watch` look at this answer until it ends.
+    pub fn follow(&self, answer: &Arc<Mutex<Running>>) {
+        self.answers().push(Arc::downgrade(answer));
+    }
+
+    fn answers(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Mutex<Running>>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the answers that their clients do not take. Never ends itself.
+    pub async fn watch(&self) {
+        let every =
+            (self.stall_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        loop {
+            tokio::time::sleep(every).await;
+            self.end_stalled();
+        }
+    }
+
+    fn end_stalled(&self) {
+        let followed = std::mem::take(&mut *self.answers());
+        let mut going_on: Vec<_> = followed
+            .into_iter()
+            .filter(|answer| self.goes_on(answer))
+            .collect();
+        self.answers().append(&mut going_on);
+    }
+
+    fn goes_on(&self, answer: &Weak<Mutex<Running>>) -> bool {
+        let Some(answer) = answer.upgrade() else {
+            return false;
+        };
+        let mut running = match answer.try_lock() {
+            Ok(running) => running,
+            // It is being asked for more: nobody stalls there.
+            Err(TryLockError::WouldBlock) => return true,
+            Err(TryLockError::Poisoned(broken)) => broken.into_inner(),
+        };
+        running.end_if_stalled(Instant::now(), self.stall_timeout);
+        !running.is_over()
+    }
+
+    /// Calls that have a place now.
+    pub fn inside(&self) -> usize {
+        self.max_calls
+            .saturating_sub(self.slots.available_permits())
+    }
+
+    /// Ends once no call is inside.
+    pub async fn empty(&self) {
+        let all = u32::try_from(self.max_calls).unwrap_or(u32::MAX);
+        // Fails only if the semaphore were closed, which nobody does.
+        let _ = self.slots.acquire_many(all).await;
+    }
+}

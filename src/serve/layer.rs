@@ -1,0 +1,167 @@
+//! Around every call: its id and span, who may come in, its deadline, its end.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt;
+use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use crate::serve::body::{CallBody, Held};
+use crate::serve::clock::Clock;
+use crate::serve::gate::Gate;
+use crate::serve::head;
+use crate::serve::methods::Kind;
+use crate::serve::record::Record;
+use crate::serve::refusal;
+use crate::serve::upload::Upload;
+
+/// How long a method waits for a client that sends nothing.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// Puts [`Calls`] around the services.
+#[derive(Clone)]
+pub struct CallLayer(pub Arc<Gate>);
+
+#[derive(Clone)]
+pub struct Calls {
+    gate: Arc<Gate>,
+    routes: Routes,
+}
+
+impl Layer<Routes> for CallLayer {
+    type Service = Calls;
+
+    fn layer(&self, routes: Routes) -> Calls {
+        Calls {
+            gate: self.0.clone(),
+            routes,
+        }
+    }
+}
+
+impl Service<Request<Body>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<Body>>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let record = record(&self.gate, &request);
+        // At the level of errors, so that the plainest log has the ids too.
+        let span = tracing::error_span!(
+            "call",
+            method = record.method.name,
+            request_id = record.request_id,
+            trace_id = record.trace_id
+        );
+        let answer = answer(self.gate.clone(), self.routes.clone(), request, record);
+        Box::pin(answer.instrument(span).map(Ok))
+    }
+}
+
+fn record(gate: &Gate, request: &Request<Body>) -> Record {
+    let (headers, started) = (request.headers(), Instant::now());
+    Record {
+        metrics: gate.metrics.clone(),
+        method: gate.methods.at(request.uri().path()),
+        request_id: head::request_id(headers),
+        trace_id: head::trace_id(headers).map(str::to_owned),
+        started,
+        deadline: Clock::deadline(started, head::timeout(headers)),
+        code: None,
+    }
+}
+
+async fn answer(
+    gate: Arc<Gate>,
+    routes: Routes,
+    request: Request<Body>,
+    record: Record,
+) -> Response<Body> {
+    let request_id = HeaderValue::from_str(&record.request_id);
+    let mut response = match gate.admit(record.method.kind, request.headers()) {
+        Ok(permit) => {
+            served(
+                &gate,
+                routes,
+                request,
+                Held {
+                    record,
+                    _permit: permit,
+                },
+            )
+            .await
+        }
+        Err(status) => ended(record, *status),
+    };
+    if let Ok(request_id) = request_id {
+        response.headers_mut().insert(head::REQUEST_ID, request_id);
+    }
+    response
+}
+
+async fn served(
+    gate: &Gate,
+    mut routes: Routes,
+    request: Request<Body>,
+    held: Held,
+) -> Response<Body> {
+    let mut clock = Clock::new(held.record.deadline, &gate.stages);
+    let request = match held.record.method.kind {
+        Kind::Own => request.map(|body| Body::new(Upload::new(body, SILENCE))),
+        // These wait for their clients by design.
+        _ => request,
+    };
+    let method = AssertUnwindSafe(async { routes.call(request).await }).catch_unwind();
+    let outcome = tokio::select! {
+        biased;
+        outcome = method => outcome,
+        status = clock.strikes() => return ended(held.record, status),
+    };
+    match outcome {
+        Ok(Ok(response)) => followed(gate, response, held, clock),
+        Ok(Err(never)) => match never {},
+        Err(_) => ended(held.record, refusal::crashed()),
+    }
+}
+
+/// The answer as far as it is there, and the rest with the call's record.
+fn followed(
+    gate: &Gate,
+    mut response: Response<Body>,
+    mut held: Held,
+    clock: Clock,
+) -> Response<Body> {
+    if matches!(held.record.method.kind, Kind::Own | Kind::Unknown) {
+        refusal::in_own_words(response.headers_mut());
+    }
+    held.record.code = refusal::code_of(response.headers());
+    if response.body().is_end_stream() {
+        held.record.code.get_or_insert(Code::Unknown);
+        return response;
+    }
+    response.map(|body| {
+        let body = CallBody::new(body, held, clock);
+        gate.follow(body.running());
+        Body::new(body)
+    })
+}
+
+fn ended(mut record: Record, status: tonic::Status) -> Response<Body> {
+    record.code = Some(status.code());
+    refusal::answer(status)
+}

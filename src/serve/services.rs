@@ -1,0 +1,65 @@
+//! Everything that answers on the listener: our services, health, reflection.
+
+use std::sync::Arc;
+
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server::Builder;
+
+use crate::error::{Error, Result};
+use crate::rpc::v1::frame_service_server::FrameServiceServer;
+use crate::rpc::v1::media_service_server::MediaServiceServer;
+use crate::rpc::v1::overlay_service_server::OverlayServiceServer;
+use crate::rpc::{self, Service};
+use crate::serve::stage::{Stage, Stages};
+
+/// Those whose health is told: the server's own, and each service's.
+const NAMES: [&str; 4] = [
+    "",
+    FrameServiceServer::<Service>::NAME,
+    OverlayServiceServer::<Service>::NAME,
+    MediaServiceServer::<Service>::NAME,
+];
+
+/// # Errors
+/// INTERNAL where the descriptors built in cannot be read.
+pub fn routes(service: Service, health: &HealthReporter) -> Result<Routes> {
+    let health = HealthService::from_health_reporter(health.clone());
+    let v1 = reflection().build_v1().map_err(unreadable)?;
+    // Older clients ask by this name still, Python's among them.
+    let v1alpha = reflection().build_v1alpha().map_err(unreadable)?;
+    Ok(Routes::new(FrameServiceServer::new(service.clone()))
+        .add_service(OverlayServiceServer::new(service.clone()))
+        .add_service(MediaServiceServer::new(service))
+        .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+        .add_service(v1)
+        .add_service(v1alpha))
+}
+
+fn reflection() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(rpc::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn unreadable(e: tonic_reflection::server::Error) -> Error {
+    Error::internal("could not read the descriptors").caused_by(e)
+}
+
+/// Serving while the server is ready, for all names alike. Ends when the server drains.
+pub async fn tell_health(health: HealthReporter, stages: Arc<Stages>) {
+    let say = async |status| {
+        for name in NAMES {
+            health.set_service_status(name, status).await;
+        }
+    };
+    say(ServingStatus::NotServing).await;
+    stages.reaches(Stage::Ready).await;
+    if stages.now() == Stage::Ready {
+        say(ServingStatus::Serving).await;
+    }
+    stages.reaches(Stage::Draining).await;
+    say(ServingStatus::NotServing).await;
+}
