@@ -9,6 +9,8 @@ cd "$(dirname "$0")"
 out=${1:-src}
 tools=${GENERATOR_VENV:-.generator}
 if ! "$tools/bin/python" -c 'import grpc_tools' 2>/dev/null; then
+  # The newest Python for which that generator was built.
+  command -v python3.11 > /dev/null || { echo "python3.11 is not installed" >&2; exit 3; }
   python3.11 -m venv "$tools"
   "$tools/bin/pip" install --quiet --disable-pip-version-check \
     grpcio-tools==1.51.3 protobuf==4.21.12 googleapis-common-protos==1.59.0 'setuptools<81'

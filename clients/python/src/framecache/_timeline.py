@@ -31,7 +31,7 @@ def _head(page: Any) -> Timeline:
         state=_word(pb.ProfileState.Name(page.state), "PROFILE_STATE_"),
         kind=_word(pb.PlanInfo.Kind.Name(page.plan.kind), "KIND_") if planned else None,
         plan=plain(page.plan) if planned else None,
-        counts={name: getattr(page.counts, name) for name in _COUNTS},
+        counts={name: getattr(page.counts, name) for name in _COUNTS} if page.HasField("counts") else None,
         profiles=list(page.profiles),
     )
 
@@ -43,5 +43,5 @@ def _word(name: str, prefix: str) -> str:
 def _chunk(message: Any) -> ChunkStatus:
     return ChunkStatus(
         message.chunk.chunk_id, message.chunk.uri, message.begin, message.end, message.planned, message.cached,
-        message.spans, message.spans_complete, error_of(message),
+        message.spans, message.spans_complete, message.frames, error_of(message),
     )

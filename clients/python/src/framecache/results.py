@@ -234,6 +234,8 @@ class ChunkStatus:
     cached: int
     spans: int
     spans_complete: int
+    #: Frames that are its own, sampled or not.
+    frames: int
     error: Optional[Error] = None
 
 
@@ -249,8 +251,9 @@ class Timeline:
     kind: Optional[str]
     #: The profile's parameters, by the contract's names; None without a plan.
     plan: Optional[Dict[str, Any]]
-    #: planned, frames (with facts), stored (with an object), repeats, missing, damaged, bytes.
-    counts: Dict[str, int]
+    #: planned, frames (with facts), stored (with an object), repeats, missing, damaged, bytes; None for "legacy",
+    #: whose frames only a listing could count.
+    counts: Optional[Dict[str, int]]
     #: All profiles of the timeline that have anything.
     profiles: List[str]
     chunks: List[ChunkStatus] = field(default_factory=list)

@@ -65,7 +65,7 @@ def use(client: Client) -> None:
 def cache_exists(timeline_id: str) -> bool:
     """Whether there are frames of a timeline."""
     found = _server().timeline(timeline_id)
-    return found.state == "legacy" or found.counts["frames"] > 0
+    return found.state == "legacy" or (found.counts is not None and found.counts["frames"] > 0)
 
 
 def cache_frames(timeline_id: str, frames: List[Any], quality: int = 85) -> int:

@@ -39,12 +39,13 @@ PROFILE_STATE_PARTIAL: ProfileState
 PROFILE_STATE_UNSPECIFIED: ProfileState
 
 class ChunkStatus(_message.Message):
-    __slots__ = ["begin", "cached", "chunk", "end", "error", "planned", "spans", "spans_complete", "unshown"]
+    __slots__ = ["begin", "cached", "chunk", "end", "error", "frames", "planned", "spans", "spans_complete", "unshown"]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     PLANNED_FIELD_NUMBER: _ClassVar[int]
     SPANS_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
@@ -54,11 +55,12 @@ class ChunkStatus(_message.Message):
     chunk: _frames_pb2.Chunk
     end: float
     error: _status_pb2.Status
+    frames: int
     planned: int
     spans: int
     spans_complete: int
     unshown: _frames_pb2.Unshown
-    def __init__(self, chunk: _Optional[_Union[_frames_pb2.Chunk, _Mapping]] = ..., begin: _Optional[float] = ..., end: _Optional[float] = ..., planned: _Optional[int] = ..., cached: _Optional[int] = ..., spans: _Optional[int] = ..., spans_complete: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ...) -> None: ...
+    def __init__(self, chunk: _Optional[_Union[_frames_pb2.Chunk, _Mapping]] = ..., begin: _Optional[float] = ..., end: _Optional[float] = ..., planned: _Optional[int] = ..., cached: _Optional[int] = ..., spans: _Optional[int] = ..., spans_complete: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ..., frames: _Optional[int] = ...) -> None: ...
 
 class ClearTimelineRequest(_message.Message):
     __slots__ = ["all_profiles", "dry_run", "older_than_seconds", "overlays", "plan", "profile", "timeline"]
