@@ -1,0 +1,54 @@
+"""framecache: frames of videos, extracted once, served as JPEGs, arrays and tensors.
+
+    import framecache
+
+    with framecache.Client() as client:
+        client.extract("match", "match.mp4", fps=2)
+        for batch in client.tensors("match", width=640, height=640, fit="letterbox"):
+            boxes = detect(batch.array)
+            client.overlays.put("match", "job-1", "boxes", draw(batch, boxes))
+"""
+
+from . import _environment  # noqa: F401, I001 (before anything that imports gRPC)
+from ._async_client import AsyncClient
+from ._client import Client
+from ._errors import (
+    Busy,
+    Cancelled,
+    Damaged,
+    Denied,
+    Error,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    Refused,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from ._overlays import Overlay, OverlayEntry
+from ._requests import Chunk
+from ._upload import PutFrame, PutResult
+from .frames import Frame
+from .results import (
+    ChunkResult,
+    ChunkStatus,
+    Cleared,
+    Colour,
+    Extraction,
+    Facts,
+    Progress,
+    Put,
+    Tally,
+    Timeline,
+)
+from .tensors import Batch, Transform
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncClient", "Batch", "Busy", "Cancelled", "Chunk", "ChunkResult", "ChunkStatus", "Cleared", "Client", "Colour",
+    "Damaged", "Denied", "Error", "Extraction", "Facts", "Frame", "Invalid", "NotFound", "OutOfRange", "Overlay",
+    "OverlayEntry", "Progress", "Put", "PutFrame", "PutResult", "Refused", "Tally", "TimedOut", "Timeline",
+    "Transform", "Unauthenticated", "Unavailable",
+]

@@ -1,0 +1,218 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterable, List, Literal, Optional, Sequence, Union
+
+from . import _base, _methods, _requests, _upload
+from ._async_connection import AsyncConnection, pages, run_ahead
+from ._async_overlays import AsyncOverlays
+from ._client import _check_errors
+from ._decode import Recipe
+from ._errors import invalid
+from ._extract import Callback, Collector
+from ._plain import plain
+from ._timeline import timeline as read_timeline
+from .frames import Frame, Joiner, decoded
+from .options import Errors
+from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
+from .tensors import Assembler, Batch, first_error
+from .v1 import frame_service_pb2 as pb
+from .v1 import media_service_pb2 as media
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .options import ExtractOptions, FramesOptions, TensorOptions
+
+#: Pictures that are decoded at once.
+AHEAD = 16
+
+
+class AsyncClient(_base.Base):
+    """`Client` for asyncio: the same methods and arguments, awaited or iterated with `async for`.
+
+    It pickles. gRPC's asyncio side cannot be forked: start processes with multiprocessing's spawn.
+    """
+
+    def _begin(self, *args: Any, **named: Any) -> None:
+        super()._begin(*args, **named)
+        self._connection = AsyncConnection(self._settings, self._target)
+        #: What pipeline stages drew for frames.
+        self.overlays = AsyncOverlays(self._connection)
+
+    async def extract(
+        self,
+        timeline: str,
+        sources: Optional[_requests.Sources] = None,
+        *,
+        progress: Union[None, bool, Callback] = None,
+        **options: Unpack[ExtractOptions],
+    ) -> Extraction:
+        """See `Client.extract`."""
+        request = _requests.extract(timeline, sources, self._local, options)
+        collector = Collector(timeline, options.get("profile"), progress)
+        try:
+            async for event in self._connection.stream(_methods.EXTRACT, request):
+                collector.add(event)
+        finally:
+            collector.close()
+        return collector.finished()
+
+    async def frames(
+        self,
+        timeline: str,
+        *,
+        decode: bool = False,
+        errors: Errors = "raise",
+        **options: Unpack[FramesOptions],
+    ) -> AsyncIterator[Frame]:
+        """See `Client.frames`."""
+        if decode and options.get("payload", "jpeg") != "jpeg":
+            raise invalid(f"only JPEGs are decoded: payload={options.get('payload')}", "decode")
+        _check_errors(errors, ("raise", "yield"))
+        found = self._frames(_requests.frames(timeline, options))
+        async for frame in _decoded(found) if decode else found:
+            if frame.error is not None and errors == "raise":
+                raise frame.error
+            yield frame
+
+    async def tensors(
+        self,
+        timeline: str,
+        *,
+        transfer: Literal["raw", "jpeg"] = "raw",
+        errors: Literal["raise", "mask"] = "raise",
+        **options: Unpack[TensorOptions],
+    ) -> AsyncIterator[Batch]:
+        """See `Client.tensors`."""
+        _check_errors(errors, ("raise", "mask"))
+        if transfer == "jpeg":
+            recipe = Recipe(options)
+            found = _batches(recipe, self._frames(_requests.frames(timeline, recipe.frames)))
+        elif transfer == "raw":
+            found = self._batches(_requests.tensors(timeline, options))
+        else:
+            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
+        async for batch in found:
+            error = first_error(batch) if errors == "raise" else None
+            if error is not None:
+                raise error
+            yield batch
+
+    async def facts(self, timeline: str, profile: Optional[str] = None) -> AsyncIterator[Facts]:
+        """Facts of the frames that are there, by sequence."""
+        async for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
+            for message in page.frames:
+                yield facts(message)
+
+    async def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
+        """See `Client.timeline`."""
+        request = _base.timeline_request(timeline, profile, check_sources)
+        return read_timeline([page async for page in pages(self._call(_methods.GET_TIMELINE), request)])
+
+    async def timelines(self) -> AsyncIterator[str]:
+        """Ids of the store's timelines, in order."""
+        async for page in pages(self._call(_methods.LIST_TIMELINES), pb.ListTimelinesRequest()):
+            for timeline in page.timelines:
+                yield timeline
+
+    async def clear(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        all_profiles: bool = False,
+        overlays: bool = False,
+        plan: bool = False,
+        dry_run: bool = False,
+        older_than: Optional[int] = None,
+    ) -> List[Cleared]:
+        """See `Client.clear`."""
+        options: Dict[str, Any] = {
+            "all_profiles": all_profiles, "overlays": overlays, "plan": plan, "dry_run": dry_run,
+            "older_than": older_than,
+        }
+        response = await self._connection.unary(_methods.CLEAR, _base.clear_request(timeline, profile, options))
+        return [cleared(message) for message in response.profiles]
+
+    async def put(
+        self,
+        timeline: str,
+        frames: Iterable[_upload.PutFrame],
+        profile: Optional[str] = None,
+        *,
+        quality: Optional[int] = None,
+    ) -> Put:
+        """See `Client.put`."""
+        response = await self._connection.upload(
+            _methods.PUT_FRAMES,
+            lambda: _upload.frame_messages(timeline, profile, quality, frames),
+            repeatable=isinstance(frames, Sequence),
+        )
+        return Put(response.frames, response.bytes, response.record)
+
+    async def probe(self, source: _requests.Source) -> Dict[str, Any]:
+        """See `Client.probe`."""
+        return plain(await self._connection.unary(_methods.PROBE, _base.probe_request(source, self._local)))
+
+    async def server_info(self) -> Dict[str, Any]:
+        """See `Client.server_info`."""
+        return plain(await self._connection.unary(_methods.SERVER_INFO, media.GetServerInfoRequest()))
+
+    async def close(self) -> None:
+        """Closes this loop's connection, and ends the server that was started for this client. Idempotent."""
+        await self._connection.close()
+        if self._server is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._server.stop)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _call(self, method: _methods.Method) -> Any:
+        return lambda request: self._connection.unary(method, request)
+
+    async def _frames(self, request: Optional[Any]) -> AsyncIterator[Frame]:
+        if request is None:
+            return
+        joiner = Joiner()
+        async for response in self._connection.stream(_methods.GET_FRAMES, request):
+            frame = joiner.add(response)
+            if frame is not None:
+                yield frame
+        joiner.finish()
+
+    async def _batches(self, request: Optional[Any]) -> AsyncIterator[Batch]:
+        if request is None:
+            return
+        assembler = Assembler()
+        async for response in self._connection.stream(_methods.GET_TENSORS, request):
+            for batch in assembler.add(response):
+                yield batch
+        assembler.finish()
+
+
+async def _groups(frames: AsyncIterator[Frame], size: int) -> AsyncIterator[List[Frame]]:
+    group: List[Frame] = []
+    async for frame in frames:
+        group.append(frame)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+async def _decoded(frames: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    async for group in _groups(frames, AHEAD):
+        for frame in await run_ahead(asyncio.get_running_loop(), decoded, group):
+            yield frame
+
+
+async def _batches(recipe: Recipe, frames: AsyncIterator[Frame]) -> AsyncIterator[Batch]:
+    async for group in _groups(frames, recipe.batch):
+        yield recipe.assemble(await run_ahead(asyncio.get_running_loop(), recipe.decode, group))

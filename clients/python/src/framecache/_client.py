@@ -1,0 +1,233 @@
+"""The client for threads and processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Union
+
+from . import _base, _jpeg, _methods, _requests, _upload
+from ._connection import Connection, pages
+from ._decode import Recipe
+from ._errors import invalid
+from ._extract import Callback, Collector
+from ._overlays import Overlays
+from ._plain import plain
+from ._timeline import timeline as read_timeline
+from .frames import Frame, Joiner, decoded
+from .options import Errors
+from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
+from .tensors import Assembler, Batch, first_error
+from .v1 import frame_service_pb2 as pb
+from .v1 import media_service_pb2 as media
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .options import ExtractOptions, FramesOptions, TensorOptions
+
+
+class Client(_base.Base):
+    """A framecache server, from Python.
+
+    Safe to use from several threads. It pickles, and works in forked and spawned processes: it takes its
+    settings along, and opens a connection of its own at first use. Errors are `framecache.Error`.
+    """
+
+    def _begin(self, *args: Any, **named: Any) -> None:
+        super()._begin(*args, **named)
+        self._connection = Connection(self._settings, self._target)
+        #: What pipeline stages drew for frames.
+        self.overlays = Overlays(self._connection)
+
+    def extract(
+        self,
+        timeline: str,
+        sources: Optional[_requests.Sources] = None,
+        *,
+        progress: Union[None, bool, Callback] = None,
+        **options: Unpack[ExtractOptions],
+    ) -> Extraction:
+        """Plans a timeline and extracts what of it is not cached yet; what is there costs nothing.
+
+        sources: paths or uris as the server sees them, or `Chunk`s, in order; may be left out, with the
+            sampling, when the timeline is known. Relative paths only with a server of one's own.
+        options: one of fps, every, all, keyframes, timestamps and count, and any of window, profile, quality,
+            hashes, colour, max_side, dedup, backend, replace, overlays, only, shard, skip_bad, retry_failed,
+            plan_only (see `framecache.options.ExtractOptions`).
+        progress: True for a bar (where tqdm is installed), or a function that takes `Progress`.
+
+        Chunks that fail do not raise: `Extraction.ok` and `.chunks` say so. Interrupting it stops the decoder;
+        what is committed stays, and calling again goes on from there.
+        """
+        request = _requests.extract(timeline, sources, self._local, options)
+        collector = Collector(timeline, options.get("profile"), progress)
+        try:
+            for event in self._connection.stream(_methods.EXTRACT, request):
+                collector.add(event)
+        finally:
+            collector.close()
+        return collector.finished()
+
+    def frames(
+        self,
+        timeline: str,
+        *,
+        decode: bool = False,
+        errors: Errors = "raise",
+        **options: Unpack[FramesOptions],
+    ) -> Iterator[Frame]:
+        """Frames of a profile in the order asked; what is planned and not cached is extracted first.
+
+        options: one of sequences, range, times, window and all (default), and any of step, limit, profile,
+            payload ("jpeg", "base64", "none"), on_miss ("extract", "skip", "fail"), width, height, quality.
+        decode: fill `Frame.image` with (height, width, 3) uint8 RGB; needs Pillow.
+        errors: "raise" a frame's error, or "yield" the frame with its `error`.
+        """
+        if decode and options.get("payload", "jpeg") != "jpeg":
+            raise invalid(f"only JPEGs are decoded: payload={options.get('payload')}", "decode")
+        _check_errors(errors, ("raise", "yield"))
+        found = self._frames(_requests.frames(timeline, options))
+        return _raising(_jpeg.ahead(found, decoded) if decode else found, errors)
+
+    def tensors(
+        self,
+        timeline: str,
+        *,
+        transfer: Literal["raw", "jpeg"] = "raw",
+        errors: Literal["raise", "mask"] = "raise",
+        **options: Unpack[TensorOptions],
+    ) -> Iterator[Batch]:
+        """Frames as arrays: batches of (N, H, W, C) or (N, C, H, W).
+
+        options: one of sequences, range, times, window, all (default) and, with origin="source", sampling; and
+            any of step, limit, profile, datatype, layout, channels, width, height, fit, filter, pad_value,
+            normalize, origin, on_miss, batch (see `framecache.options.TensorOptions`).
+        transfer: "raw" sends arrays; "jpeg" sends the stored JPEGs and makes the same arrays here, of frames at
+            their stored size (needs Pillow): fewer bytes over a slow network, more work for this machine.
+        errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in `Batch.errors`.
+        """
+        _check_errors(errors, ("raise", "mask"))
+        if transfer == "jpeg":
+            recipe = Recipe(options)
+            found = recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
+        elif transfer == "raw":
+            found = self._batches(_requests.tensors(timeline, options))
+        else:
+            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
+        return _unmasked(found) if errors == "raise" else found
+
+    def facts(self, timeline: str, profile: Optional[str] = None) -> Iterator[Facts]:
+        """Facts of the frames that are there, by sequence."""
+        for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
+            yield from map(facts, page.frames)
+
+    def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
+        """How much of a profile is there; `state` is "absent" where nothing is.
+
+        check_sources: read the sources' identities, and list the chunks whose source changed.
+        """
+        request = _base.timeline_request(timeline, profile, check_sources)
+        return read_timeline(pages(self._call(_methods.GET_TIMELINE), request))
+
+    def timelines(self) -> Iterator[str]:
+        """Ids of the store's timelines, in order."""
+        for page in pages(self._call(_methods.LIST_TIMELINES), pb.ListTimelinesRequest()):
+            yield from page.timelines
+
+    def clear(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        all_profiles: bool = False,
+        overlays: bool = False,
+        plan: bool = False,
+        dry_run: bool = False,
+        older_than: Optional[int] = None,
+    ) -> List[Cleared]:
+        """Removes frames and records; overlays and the plan only when asked. older_than: seconds."""
+        options: Dict[str, Any] = {
+            "all_profiles": all_profiles, "overlays": overlays, "plan": plan, "dry_run": dry_run,
+            "older_than": older_than,
+        }
+        response = self._connection.unary(_methods.CLEAR, _base.clear_request(timeline, profile, options))
+        return [cleared(message) for message in response.profiles]
+
+    def put(
+        self,
+        timeline: str,
+        frames: Iterable[_upload.PutFrame],
+        profile: Optional[str] = None,
+        *,
+        quality: Optional[int] = None,
+    ) -> Put:
+        """Stores pictures made elsewhere, in one commit; the latest that names a sequence wins.
+
+        quality: of the JPEGs that the server makes of arrays; default 85. Refused on an extracted profile.
+        """
+        response = self._connection.upload(
+            _methods.PUT_FRAMES,
+            lambda: _upload.frame_messages(timeline, profile, quality, frames),
+            repeatable=isinstance(frames, Sequence),
+        )
+        return Put(response.frames, response.bytes, response.record)
+
+    def probe(self, source: _requests.Source) -> Dict[str, Any]:
+        """What a video is, by the contract's names (`ProbeMediaResponse`). Reads its packets, decodes nothing."""
+        return plain(self._connection.unary(_methods.PROBE, _base.probe_request(source, self._local)))
+
+    def server_info(self) -> Dict[str, Any]:
+        """What the server is and can do, by the contract's names (`GetServerInfoResponse`)."""
+        return plain(self._connection.unary(_methods.SERVER_INFO, media.GetServerInfoRequest()))
+
+    def close(self) -> None:
+        """Closes the connection, and ends the server that was started for this client. Idempotent."""
+        self._connection.close()
+        if self._server is not None:
+            self._server.stop()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, method: _methods.Method) -> Any:
+        return lambda request: self._connection.unary(method, request)
+
+    def _frames(self, request: Optional[Any]) -> Iterator[Frame]:
+        if request is None:
+            return
+        joiner = Joiner()
+        for response in self._connection.stream(_methods.GET_FRAMES, request):
+            frame = joiner.add(response)
+            if frame is not None:
+                yield frame
+        joiner.finish()
+
+    def _batches(self, request: Optional[Any]) -> Iterator[Batch]:
+        if request is None:
+            return
+        assembler = Assembler()
+        for response in self._connection.stream(_methods.GET_TENSORS, request):
+            yield from assembler.add(response)
+        assembler.finish()
+
+
+def _raising(frames: Iterable[Frame], errors: str) -> Iterator[Frame]:
+    for frame in frames:
+        if frame.error is not None and errors == "raise":
+            raise frame.error
+        yield frame
+
+
+def _unmasked(batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        error = first_error(batch)
+        if error is not None:
+            raise error
+        yield batch
+
+
+def _check_errors(errors: str, names: Sequence[str]) -> None:
+    if errors not in names:
+        raise invalid(f"errors is {' or '.join(names)}: errors={errors!r}", "errors")

@@ -1,0 +1,180 @@
+"""One process's connection to a server, for any number of threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Set, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from . import _retry
+from ._errors import Cancelled, Error, from_rpc
+from ._fork import GATE, Inheritable, register, usable
+from ._methods import Method
+from ._settings import Settings, address, channel_options, credentials, metadata
+
+Requests = Callable[[], Iterable[Message]]
+T = TypeVar("T")
+
+
+class Connection(Inheritable):
+    """Opens its channel at first use, and again in each process that inherits it by a fork."""
+
+    def __init__(self, settings: Settings, target: Callable[[], str]) -> None:
+        self._settings = settings
+        self._target = target
+        self._lock = threading.Lock()
+        self._channel: Optional[grpc.Channel] = None
+        self._calls: Set[Any] = set()
+        register(self)
+
+    def unary(self, method: Method, request: Message) -> Any:
+        return self._retried(lambda: self._unary(method, request))
+
+    def upload(self, method: Method, requests: Requests, repeatable: bool) -> Any:
+        """A client stream; `requests` makes the messages, anew for each attempt where it is repeatable."""
+        return self._retried(lambda: self._upload(method, requests)) if repeatable else self._upload(method, requests)
+
+    def stream(self, method: Method, request: Message) -> Iterator[Any]:
+        """A server stream; tried again only while nothing of it has come."""
+        for factor in [*_retry.waits(), None]:
+            began = False
+            try:
+                for message in self._stream(method, request):
+                    began = True
+                    yield message
+                return
+            except Error as error:
+                wait = None if began else _retry.delay(error, factor)
+                if wait is None:
+                    raise
+            time.sleep(wait)
+
+    def close(self) -> None:
+        with self._lock:
+            channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def forget(self) -> Any:
+        inherited = (self._channel, self._calls) if self._channel is not None else None
+        self._lock = threading.Lock()
+        self._channel = None
+        self._calls = set()
+        return inherited
+
+    def _unary(self, method: Method, request: Message) -> Any:
+        return self._waited(method, "unary_unary", request)
+
+    def _upload(self, method: Method, requests: Requests) -> Any:
+        failures: List[BaseException] = []
+
+        def guarded() -> Iterator[Message]:
+            # gRPC swallows what its request iterator raises.
+            try:
+                yield from requests()
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        try:
+            return self._waited(method, "stream_unary", guarded())
+        except Error:
+            if failures:
+                raise failures[0] from None
+            raise
+
+    def _waited(self, method: Method, shape: str, request: Any) -> Any:
+        # As a future, because gRPC waits for a blocking call in a way that no fork survives.
+        owner = os.getpid()
+        call = self._checked(lambda: self._callable(method, shape).future(request, **self._options()))
+        self._calls.add(call)
+        try:
+            return call.result()
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+        except grpc.FutureCancelledError:
+            raise Cancelled("the call was cancelled", code="CANCELLED") from None
+        finally:
+            self._end(call, owner)
+
+    def _end(self, call: Any, owner: int) -> None:
+        # A forked child has its own copy of the generators that wait for calls, and no say about the calls.
+        if os.getpid() == owner:
+            self._calls.discard(call)
+            with GATE.passing():
+                call.cancel()
+
+    def _stream(self, method: Method, request: Message) -> Iterator[Any]:
+        owner = os.getpid()
+        call = self._checked(lambda: self._callable(method, "unary_stream")(request, **self._options()))
+        self._calls.add(call)
+        try:
+            while True:
+                message = self._checked(lambda: next(call, None))
+                if message is None:
+                    return
+                yield message
+        finally:
+            self._end(call, owner)
+
+    def _retried(self, attempt: Callable[[], T]) -> T:
+        for factor in _retry.waits():
+            try:
+                return attempt()
+            except Error as error:
+                wait = _retry.delay(error, factor)
+                if wait is None:
+                    raise
+            time.sleep(wait)
+        return attempt()
+
+    def _checked(self, step: Callable[[], T]) -> T:
+        try:
+            with GATE.passing():
+                return step()
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+
+    def _callable(self, method: Method, shape: str) -> Any:
+        return getattr(self._open(), shape)(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {"metadata": metadata(self._settings), "timeout": self._settings.timeout}
+
+    def _open(self) -> grpc.Channel:
+        usable()
+        with self._lock:
+            if self._channel is None:
+                self._channel = open_channel(self._settings, self._target(), grpc)
+            return self._channel
+
+
+def open_channel(settings: Settings, target: str, grpc_or_aio: Any) -> Any:
+    where, secure = address(target)
+    options = channel_options(where)
+    proof = credentials(settings, secure)
+    if proof is None:
+        return grpc_or_aio.insecure_channel(where, options=options)
+    return grpc_or_aio.secure_channel(where, proof, options=options)
+
+
+def pages(call: Callable[[Message], Any], request: Any) -> Iterator[Any]:
+    """All pages of a List… call."""
+    while True:
+        response = call(request)
+        yield response
+        if not response.next_page_token:
+            return
+        request.page_token = response.next_page_token
+
+
+def collected(responses: Iterable[Any], field: str) -> List[Any]:
+    return [item for response in responses for item in getattr(response, field)]

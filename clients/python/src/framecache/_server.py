@@ -1,0 +1,182 @@
+"""A server of this process's own, behind a private Unix socket."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from ._errors import Error, Unavailable, invalid
+from ._fork import Inheritable, register
+
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+# A socket's path has at most 107 bytes.
+LONGEST_FOLDER = 90
+
+# The server is told to end when the thread that started it ends: with the process, however that dies.
+# It runs before the server in the server's own process, because code between fork and exec can deadlock.
+_WRAPPER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class PrivateServer(Inheritable):
+    """`framecache serve`, started at first use and ended with this process, `stop()` or the client."""
+
+    def __init__(self, store: Optional[str], source_roots: Sequence[str]) -> None:
+        self._store = store
+        self._source_roots = list(source_roots)
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._folder: Optional[str] = None
+        self._stopped = False
+        register(self)
+
+    def target(self) -> str:
+        """Where it listens; starts it if it is not there yet."""
+        with self._lock:
+            if self._folder is None:
+                if os.getpid() != self._owner:
+                    # Only its maker can end it, so a child starts none for others.
+                    self._owner = os.getpid()
+                if self._stopped:
+                    raise Error("the client is closed", code="FAILED_PRECONDITION")
+                self._start()
+            return f"unix:{self._folder}/socket"
+
+    def stop(self) -> None:
+        """Ends the server, and waits for it. In a forked child: nothing."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            process, folder = self._process, self._folder
+            self._process = self._folder = None
+            self._stopped = True
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        atexit.unregister(self.stop)
+
+    def forget(self) -> None:
+        self._lock = threading.Lock()
+
+    def _start(self) -> None:
+        binary = shutil.which("framecache")
+        if binary is None:
+            raise Unavailable(
+                "there is no server: FRAMECACHE_SERVER is not set, and no framecache is on PATH to start one",
+                code="UNAVAILABLE",
+                hint="set FRAMECACHE_SERVER=host:port, or install the framecache binary",
+            )
+        self._folder = _private_folder()
+        atexit.register(self.stop)
+        started = threading.Event()
+        # Its own thread, because the signal at the parent's death follows the thread that started the child.
+        threading.Thread(target=self._run, args=(binary, started), name="framecache-server", daemon=True).start()
+        try:
+            started.wait(START_SECONDS)
+            self._wait_until_ready()
+        except Error:
+            self._abandon()
+            raise
+
+    def _run(self, binary: str, started: threading.Event) -> None:
+        folder = Path(self._folder or "")
+        command = _tied_to_this_process([binary, *self._arguments(folder)])
+        try:
+            with open(folder / "log", "wb") as log:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment()
+                )
+        except OSError:
+            started.set()
+            return
+        self._process = process
+        started.set()
+        process.wait()
+
+    def _arguments(self, folder: Path) -> List[str]:
+        arguments = ["serve", "--listen", f"unix:{folder}/socket", "--metrics", "none"]
+        if self._store:
+            arguments += ["--store", self._store]
+        for root in self._source_roots:
+            arguments += ["--source-root", root]
+        return arguments
+
+    def _wait_until_ready(self) -> None:
+        folder = Path(self._folder or "")
+        give_up = time.monotonic() + START_SECONDS
+        while not (folder / "socket").exists():
+            ended = self._process is None or self._process.poll() is not None
+            if ended or time.monotonic() > give_up:
+                said = _tail(folder / "log")
+                raise Unavailable(f"framecache serve did not start: {said}", code="UNAVAILABLE")
+            time.sleep(0.01)
+
+    def _abandon(self) -> None:
+        process, folder = self._process, self._folder
+        self._process = self._folder = None
+        if process is not None:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder or "", ignore_errors=True)
+
+
+def _tied_to_this_process(command: List[str]) -> List[str]:
+    if not sys.executable or not sys.platform.startswith("linux"):
+        return command
+    return [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *command]
+
+
+def _environment() -> Dict[str, str]:
+    """What configures a store is passed on; what configures a listener is not."""
+    kept = dict(os.environ)
+    for name in ("LISTEN", "METRICS", "TOKENS", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "SERVER"):
+        kept.pop(f"FRAMECACHE_{name}", None)
+    return kept
+
+
+def _private_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="framecache-")
+    if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+        return folder
+    os.rmdir(folder)
+    return tempfile.mkdtemp(prefix="framecache-", dir="/tmp")
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return " / ".join(lines[-3:]) or "it said nothing"
+
+
+def roots(source_roots: Optional[object]) -> List[str]:
+    """source_roots as a list of paths."""
+    if source_roots is None:
+        return []
+    if isinstance(source_roots, (str, os.PathLike)):
+        return [os.fspath(source_roots)]
+    if isinstance(source_roots, (list, tuple)):
+        return [os.fspath(root) for root in source_roots]
+    raise invalid("source_roots is a folder or a list of them", "source_roots")

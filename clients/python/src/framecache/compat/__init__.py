@@ -1,0 +1,1 @@
+"""Old interfaces on top of a framecache server."""

@@ -1,0 +1,101 @@
+"""The real server over a fresh store, a scripted one, and a clip."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import framecache
+
+from .fake import FakeServer
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target/release/framecache"))
+
+
+def pytest_report_header():
+    import google.protobuf
+    import grpc
+
+    where = Path(framecache.__file__).parent
+    return [f"grpcio {grpc.__version__}, protobuf {google.protobuf.__version__}, client: {where}, server: {BINARY}"]
+
+
+def pytest_configure():
+    if not BINARY.exists():
+        pytest.exit(f"{BINARY} is not there: run `cargo build --release` or set FRAMECACHE_BIN", returncode=2)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """No server of the surroundings, a store of the test's own, and the binary on PATH under its name."""
+    for name in [name for name in os.environ if name.startswith("FRAMECACHE_") or name == "S3_BUCKET"]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "framecache").symlink_to(BINARY)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("FRAMECACHE_STORE", str(tmp_path / "store"))
+
+
+def make_clip(path, source="testsrc2", seconds=4, size="320x240"):
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", f"{source}=size={size}:rate=25:duration={seconds}"]
+    subprocess.run(command + ["-pix_fmt", "yuv420p", "-g", "25", str(path)], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """Four seconds, 100 frames of 320x240, a cut point each second."""
+    return make_clip(tmp_path_factory.mktemp("media") / "clip.mp4")
+
+
+@pytest.fixture
+def client(clip):
+    """Of a server of its own over an empty store, which may read the clip."""
+    with framecache.Client(source_roots=str(clip.parent), timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def extracted(client, clip):
+    """The client, with 8 frames of the clip under the timeline `clip`."""
+    assert client.extract("clip", clip, fps=2).ok
+    return client
+
+
+@pytest.fixture
+def fake():
+    with FakeServer() as server:
+        yield server
+
+
+def run_script(path, *arguments, timeout=120):
+    """Another Python, as a user would start it; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(path), *map(str, arguments)], capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def script(tmp_path):
+    def run(text, *arguments, timeout=120):
+        path = tmp_path / "script.py"
+        path.write_text(text)
+        return run_script(path, *arguments, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def example_folder():
+    return Path(__file__).resolve().parents[1] / "examples"
+
+
+def needs(program):
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")

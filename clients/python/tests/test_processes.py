@@ -1,0 +1,243 @@
+"""Threads, forks, spawned processes, and the server that a client starts."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import framecache
+
+from .fake import stalling_server
+
+METHODS = ["fork", "spawn"]
+
+
+def shares(client, timeline, worker, queue):
+    """What a DataLoader's worker does: its own part of the frames, with the client it was handed."""
+    try:
+        mine = [frame for frame in client.frames(timeline, decode=True, sequences=range(worker, 8, 4))]
+        (batch,) = client.tensors(timeline, sequences=range(worker, 8, 4))
+        queue.put([(frame.sequence, bool((frame.image == array).all())) for frame, array in zip(mine, batch.array)])
+    except BaseException as error:
+        queue.put(repr(error))
+
+
+def run_workers(method, client, timeline, count=4, target=shares):
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    workers = [context.Process(target=target, args=(client, timeline, worker, queue)) for worker in range(count)]
+    for worker in workers:
+        worker.start()
+    try:
+        return [queue.get(timeout=60) for _ in workers]
+    finally:
+        for worker in workers:
+            worker.join(30)
+            assert not worker.is_alive(), "a worker hangs"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_four_workers_read_after_their_parent_did(extracted, method):
+    assert len(list(extracted.tensors("clip"))) == 1
+    for _ in range(2):
+        found = run_workers(method, extracted, "clip")
+        assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
+        assert len(list(extracted.frames("clip"))) == 8, "the parent's connection is as it was"
+
+
+def test_workers_are_forked_while_the_parent_is_in_the_middle_of_a_stream(extracted):
+    frames = extracted.frames("clip")
+    assert next(frames).sequence == 0
+    found = run_workers("fork", extracted, "clip")
+    assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
+    assert [frame.sequence for frame in frames] == list(range(1, 8))
+
+
+def endless(client, timeline, began):
+    with pytest.raises(framecache.Error):
+        for _ in client.frames(timeline):
+            began.set()
+
+
+def unanswered(client, timeline, began):
+    began.set()
+    with pytest.raises(framecache.Error):
+        client.timeline(timeline)
+
+
+@pytest.mark.parametrize("call, timeline", [(endless, "stalled"), (unanswered, "never")])
+def test_workers_are_forked_while_another_thread_is_in_a_call(extracted, call, timeline):
+    began = threading.Event()
+    with stalling_server() as target:
+        caller = threading.Thread(target=call, args=(framecache.Client(target), timeline, began))
+        caller.start()
+        began.wait(30)
+        for _ in range(3):
+            found = run_workers("fork", extracted, "clip")
+            assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
+        assert caller.is_alive()
+    caller.join(30)
+    assert not caller.is_alive()
+
+
+def once(client, timeline, worker, queue):
+    queue.put(client.timeline(timeline).state)
+
+
+def test_a_child_uses_its_own_connection_while_the_parents_waits():
+    with stalling_server() as target:
+        client = framecache.Client(target)
+        began = threading.Event()
+        caller = threading.Thread(target=unanswered, args=(client, "never", began))
+        caller.start()
+        began.wait(30)
+        time.sleep(0.2)
+        assert run_workers("fork", client, "quick", 4, once) == ["absent"] * 4
+        assert client.timeline("quick").state == "absent"
+    caller.join(30)
+
+
+IMPORTED_FIRST = """
+import grpc, multiprocessing, sys
+import framecache
+client = framecache.Client(sys.argv[1])
+assert client.timeline("quick").state == "absent"
+def work(queue):
+    try:
+        queue.put(client.timeline("quick").state)
+    except framecache.Refused as error:
+        queue.put(error.hint)
+queue = multiprocessing.get_context("fork").Queue()
+worker = multiprocessing.get_context("fork").Process(target=work, args=(queue,))
+worker.start()
+print(queue.get(timeout=30))
+"""
+
+
+def test_without_grpcs_fork_support_a_forked_child_is_told_what_to_do(script, monkeypatch):
+    monkeypatch.delenv("GRPC_ENABLE_FORK_SUPPORT")
+    with stalling_server() as target:
+        assert "import framecache before grpc" in script(IMPORTED_FIRST, target)
+        monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+        assert script(IMPORTED_FIRST, target) == "absent\n"
+
+
+def test_one_client_serves_many_threads(extracted):
+    results = []
+
+    def read():
+        results.append([frame.facts.sha256 for frame in extracted.frames("clip")])
+
+    threads = [threading.Thread(target=read) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == 16 and all(result == results[0] for result in results)
+
+
+def test_settings_pickle_and_a_connection_does_not(fake):
+    client = framecache.Client(fake.target, token="t", timeout=3)
+    again = pickle.loads(pickle.dumps(client))
+    assert again._settings == client._settings and again._connection._channel is None
+    asynchronous = pickle.loads(pickle.dumps(framecache.AsyncClient(fake.target, token="t")))
+    assert asynchronous._settings.token == "t"
+
+
+def test_a_client_from_a_pickle_shares_the_server_and_does_not_end_it(extracted):
+    again = pickle.loads(pickle.dumps(extracted))
+    assert again.timeline("clip").state == "complete"
+    again.close()
+    assert extracted.timeline("clip").state == "complete"
+
+
+def servers_of(folder):
+    """Processes of this test's binary that listen in a folder of framecache's."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"serve" in command and any(str(folder).encode() in part for part in command):
+            found.append(int(process.name))
+    return found
+
+
+def gone(folder, seconds=20):
+    end = time.monotonic() + seconds
+    while servers_of(folder):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_closing_ends_the_server_and_leaves_nothing(extracted):
+    folder = Path(extracted._target().removeprefix("unix:")).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert len(servers_of(folder)) == 1
+    extracted.close()
+    extracted.close()
+    assert not servers_of(folder) and not folder.exists()
+    with pytest.raises(framecache.Error, match="closed"):
+        extracted.timeline("clip")
+
+
+OWNER = """
+import framecache, os, sys, threading, time
+client = framecache.Client()
+# The thread that makes the first call may end long before the process does.
+first = threading.Thread(target=lambda: list(client.timelines()))
+first.start(); first.join()
+time.sleep(0.3)
+assert list(client.timelines()) == []
+print(os.path.dirname(client._target()[5:]), flush=True)
+if sys.argv[1] == "wait":
+    time.sleep(600)
+if sys.argv[1] == "raise":
+    raise SystemExit(1)
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "raise", "SIGKILL", "SIGTERM"])
+def test_no_server_outlives_the_process_that_started_it(end, tmp_path):
+    path = tmp_path / "owner.py"
+    path.write_text(OWNER)
+    waits = end.startswith("SIG")
+    owner = subprocess.Popen([sys.executable, str(path), "wait" if waits else end], stdout=subprocess.PIPE, text=True)
+    folder = owner.stdout.readline().strip()
+    assert folder
+    if waits:
+        assert len(servers_of(folder)) == 1
+        os.kill(owner.pid, getattr(signal, end))
+    owner.wait(60)
+    assert gone(folder)
+    assert waits or not Path(folder).exists()
+
+
+def test_a_forked_child_that_ends_leaves_the_server_running(extracted):
+    child = os.fork()
+    if child == 0:
+        extracted.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert extracted.timeline("clip").state == "complete"
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path):
+    with pytest.raises(framecache.Unavailable, match="did not start"):
+        framecache.Client(source_roots=str(tmp_path / "nothing here")).timeline("t")
+
+
+def test_without_a_server_and_a_binary_the_error_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(framecache.Unavailable, match="FRAMECACHE_SERVER"):
+        framecache.Client().timeline("t")
