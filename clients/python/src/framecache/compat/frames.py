@@ -7,8 +7,7 @@ before); `use(client)` names another. Frames that framecache extracted come with
 hashes. Frames that the old functions wrote come as before: timestamp 0.0, chunk 0, hash "", and `has_facts` False.
 
 What differs, on purpose:
-- only `{seq}.jpg` directly in frames/ is a frame: another file there neither makes a cache exist, nor is it taken
-  for a frame, nor is it an error;
+- only `{seq}.jpg` directly in frames/ is a frame: another file there is neither taken for one, nor an error;
 - a frame's bytes must be a JPEG, an overlay's a PNG; sequences are not negative; timeline, job and stage are ids
   of 1 to 128 of A-Z a-z 0-9 . _ ~ -. What breaks this is a `framecache.Invalid`, not a broken object in the store;
 - faults of the store or the server are `framecache.Error`.
