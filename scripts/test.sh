@@ -34,3 +34,5 @@ echo "==> cargo test --release"
 cargo test --release --locked --quiet
 echo "==> pytest"
 .venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "$@"
+echo "==> the Python client"
+PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh --basetemp "$scratch/client"
