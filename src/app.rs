@@ -75,7 +75,7 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
 /// A server, with its store's requests counted, and sources only where it allows them.
 ///
 /// # Errors
-/// FIELD_INVALID as [`cache`], and for a source root that is no folder.
+/// FIELD_INVALID as `cache`, and for a source root that is no folder.
 pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
     let metrics = Arc::new(Metrics::new());
     let around = |store| metered(store, metrics.clone());

@@ -1,7 +1,7 @@
 //! The server: listener, access, what is around each call, health, side port, and its end.
 //!
-//! A call comes in through [`layer`], which asks the [`gate`] for a place and gives the call its
-//! record, its clock and its span; the answer's [`body`] carries these to its end.
+//! A call comes in through `layer`, which asks the `gate` for a place and gives the call its
+//! record, its clock and its span; the answer's `body` carries these to its end.
 
 mod access;
 mod body;
