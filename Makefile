@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint bench-peers
+.PHONY: help install build demo test lint bench-peers bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,3 +29,10 @@ bench-peers: ## measure against ffmpeg, into BENCHMARKS.md
 	@scripts/venv.sh
 	@cargo build --release --locked --quiet
 	@.venv/bin/python benches/peers/run.py --write BENCHMARKS.md
+
+bench-serving: ## measure serving against the functions it replaces (FRAMECACHE_ANCESTOR=folder), into BENCHMARKS.md
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall ./clients/python simplejpeg==1.9.0
+	@.venv/bin/python benches/peers/serving.py --rounds 5 --write BENCHMARKS.md

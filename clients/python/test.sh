@@ -37,7 +37,7 @@ newest=$(first 3.13 3.12 3.11)
 echo "==> framecache for Python, newest packages, $newest"
 suite newest "$newest" -r tests/newest.txt
 oldest=$(first 3.9 3.10 3.11)
-if [ "${oldest##*/python}" != "" ] && "$oldest" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
+if [ -n "$oldest" ] && "$oldest" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
   echo "==> framecache for Python, oldest packages, $oldest"
   suite oldest "$oldest" -r tests/oldest.txt
 fi

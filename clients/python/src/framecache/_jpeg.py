@@ -1,4 +1,4 @@
-"""JPEGs to arrays and back, by Pillow."""
+"""JPEGs to arrays and back, by Pillow. Where simplejpeg is installed it decodes: the same pixels, sooner."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Any, Callable, Deque, Iterable, Iterator, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
 
 Pixels = npt.NDArray[np.uint8]
 T = TypeVar("T")
@@ -26,6 +31,14 @@ def pillow() -> Any:
 
 def decode(jpeg: bytes, mode: str = "RGB") -> Pixels:
     """(height, width, 3) uint8 RGB, writable; with mode "L" (height, width)."""
+    if simplejpeg is not None and mode == "RGB":
+        try:
+            # Of CMYK it makes other colours than Pillow does.
+            if simplejpeg.decode_jpeg_header(jpeg)[2] in ("YCbCr", "Gray"):
+                pixels: Pixels = simplejpeg.decode_jpeg(jpeg, "RGB", fastdct=False, fastupsample=False)
+                return pixels
+        except ValueError:
+            pass  # Pillow says what is wrong with it.
     with pillow().open(io.BytesIO(jpeg)) as image:
         return np.array(image.convert("RGB") if mode == "RGB" else image.convert("RGB").convert(mode))
 

@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Union
 
 from . import _jpeg
 from ._errors import Damaged, Error, broken_stream, from_status
-from .results import Facts, facts
+from .results import Facts, facts, optional
 
 
 @dataclass
@@ -18,7 +18,8 @@ class Frame:
     index: int
     #: Its number on the timeline.
     sequence: int
-    facts: Facts
+    #: Its facts, or their message, which is read when somebody asks.
+    _facts: Any = field(repr=False)
     #: With payload="jpeg": the file's bytes, as stored unless a size or quality was asked for.
     jpeg: Optional[bytes] = field(default=None, repr=False)
     #: With payload="base64": the same as text (RFC 4648, with padding).
@@ -32,15 +33,27 @@ class Frame:
     error: Optional[Error] = None
 
     @property
+    def facts(self) -> Facts:
+        """What is known of it."""
+        if not isinstance(self._facts, Facts):
+            self._facts = facts(self._facts)
+        return self._facts
+
+    @property
     def timestamp(self) -> Optional[float]:
         """Timeline seconds at which it is shown."""
-        return self.facts.timestamp
+        return fact(self._facts, "timestamp")
 
     def decode(self) -> _jpeg.Pixels:
         """(height, width, 3) uint8 RGB of the JPEG; needs Pillow."""
         if self.jpeg is None:
             raise self.error or ValueError("the frame was asked for without payload='jpeg'")
         return _jpeg.decode(self.jpeg)
+
+
+def fact(known: Any, name: str) -> Any:
+    """One fact, of Facts or of their message."""
+    return getattr(known, name) if isinstance(known, Facts) else optional(known, name)
 
 
 def decoded(frame: Frame) -> Frame:
@@ -104,9 +117,9 @@ class Joiner:
         if not data.last:
             return None
         first, self._item = self._item, None
-        frame = Frame(first.index, first.sequence, facts(first.data.facts))
-        frame.width = data.width if data.HasField("width") else _first(first.data, frame, "width")
-        frame.height = data.height if data.HasField("height") else _first(first.data, frame, "height")
+        frame = Frame(first.index, first.sequence, first.data.facts)
+        frame.width = data.width if data.HasField("width") else _first(first.data, "width")
+        frame.height = data.height if data.HasField("height") else _first(first.data, "height")
         if kind == "jpeg":
             frame.jpeg = self._parts.joined(b"", data.total)
         elif kind == "base64":
@@ -114,7 +127,7 @@ class Joiner:
         return frame
 
 
-def _first(data: Any, frame: Frame, name: str) -> Optional[int]:
+def _first(data: Any, name: str) -> Optional[int]:
     """A payload's size is said in its first part, where it is not the stored one."""
-    value: Optional[int] = getattr(data, name) if data.HasField(name) else getattr(frame.facts, name)
+    value: Optional[int] = getattr(data, name) if data.HasField(name) else fact(data.facts, name)
     return value

@@ -88,7 +88,7 @@ def load_cached_frames(timeline_id: str) -> List[Frame]:
 def load_cached_frames_b64(timeline_id: str) -> List[Dict[str, Any]]:
     """All cached frames as {seq, timestamp, jpeg_b64}, by sequence."""
     return [
-        {"seq": frame.sequence, "timestamp": _timestamp(frame.facts), "jpeg_b64": frame.base64}
+        {"seq": frame.sequence, "timestamp": frame.timestamp or 0.0, "jpeg_b64": frame.base64}
         for frame in _cached(timeline_id, "base64")
     ]
 
