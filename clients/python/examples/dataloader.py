@@ -6,8 +6,9 @@ once, however many ask.
 
 import sys
 
-import framecache
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+import framecache
 
 
 class Frames(IterableDataset):

@@ -7,9 +7,9 @@ as overlays beside the frames (`framecache sheet detection --overlay boxes -o sh
 import sys
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 import framecache
-from PIL import Image, ImageDraw
 
 SIDE = 320
 

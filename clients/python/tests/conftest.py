@@ -1,7 +1,6 @@
 """The real server over a fresh store, a scripted one, and a clip."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +41,12 @@ def environment(monkeypatch, tmp_path):
 
 
 def make_clip(path, source="testsrc2", seconds=4, size="320x240"):
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", f"{source}=size={size}:rate=25:duration={seconds}"]
+    return encode(f"{source}=size={size}:rate=25:duration={seconds}", path)
+
+
+def encode(source, path):
+    """What a filter graph of ffmpeg shows, as a video with a cut point each 25 frames."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", source]
     subprocess.run(command + ["-pix_fmt", "yuv420p", "-g", "25", str(path)], check=True)
     return path
 
@@ -95,7 +99,3 @@ def script(tmp_path):
 @pytest.fixture
 def example_folder():
     return Path(__file__).resolve().parents[1] / "examples"
-
-
-def needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")

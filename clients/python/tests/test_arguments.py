@@ -135,7 +135,8 @@ def test_every_option_of_tensors_arrives():
     assert (request.datatype, request.layout, request.channels) == (2, 2, 2)
     assert (request.width, request.height, request.fit, request.filter) == (64, 32, 2, 2)
     assert request.HasField("pad_value") and request.pad_value == 0
-    assert (request.normalize.scale, list(request.normalize.mean), list(request.normalize.std)) == (1 / 255, [1, 2, 3], [4])
+    normal = request.normalize
+    assert (normal.scale, list(normal.mean), list(normal.std)) == (1 / 255, [1, 2, 3], [4])
     assert (request.origin, request.batch) == (2, 4)
 
 

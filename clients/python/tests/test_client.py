@@ -24,7 +24,8 @@ def test_an_extraction_says_what_it_did_and_costs_nothing_again(client, clip):
     assert [known.sequence for known in made.facts] == list(range(8))
     # At half a second the 25 frames a second show the one that began at 0.48.
     assert [known.timestamp for known in made.facts] == [0, 0.48, 1, 1.48, 2, 2.48, 3, 3.48]
-    assert [(chunk.chunk_id, chunk.frames, chunk.backend, chunk.error) for chunk in made.chunks] == [("0", 8, "cpu", None)]
+    (chunk,) = made.chunks
+    assert (chunk.chunk_id, chunk.frames, chunk.backend, chunk.error) == ("0", 8, "cpu", None)
     assert {progress.stage for progress in seen} <= {"index", "extract"}
     again = client.extract("clip", clip, fps="2")
     assert (again.claim, again.written, again.reused) == ("unchanged", 0, 8)
@@ -138,7 +139,9 @@ def test_pictures_made_elsewhere_are_stored(client):
     Image.fromarray(image).save(buffer, "JPEG")
     facts = framecache.Facts(0, chunk_id="cam", timestamp=2.5, phash="0123456789abcdef")
     put = client.put("made", [
-        framecache.PutFrame(3, buffer.getvalue(), facts), framecache.PutFrame(4, image), framecache.PutFrame(9, image[:, :, 0].copy()),
+        framecache.PutFrame(3, buffer.getvalue(), facts),
+        framecache.PutFrame(4, image),
+        framecache.PutFrame(9, image[:, :, 0].copy()),
     ])
     assert put.frames == 3
     jpeg, rgb, gray = client.frames("made", decode=True)

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 
+from .conftest import encode
+
 #: Where PyTorch is too large to install: of its DataLoader what the example needs, workers being forked processes.
 TORCH = '''
 import multiprocessing, sys, types
@@ -80,8 +82,7 @@ def test_the_loader_shares_all_frames_out(example_folder, clip, tmp_path):
 
 def test_the_detector_finds_what_moves_and_keeps_overlays(example_folder, tmp_path):
     white = "color=black:size=640x360:rate=25:duration=3,drawbox=x=500:y=100:w=80:h=80:color=white:t=fill"
-    clip = tmp_path / "box.mp4"
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", white, "-pix_fmt", "yuv420p", str(clip)], check=True)
+    clip = encode(white, tmp_path / "box.mp4")
     lines = run(example_folder / "detection.py", clip, cwd=tmp_path)
     assert lines[-1] == "3 of 3 frames have overlays"
     for line in lines[:3]:

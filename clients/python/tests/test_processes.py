@@ -60,50 +60,6 @@ def test_workers_are_forked_while_the_parent_is_in_the_middle_of_a_stream(extrac
     assert [frame.sequence for frame in frames] == list(range(1, 8))
 
 
-def endless(client, timeline, began):
-    with pytest.raises(framecache.Error):
-        for _ in client.frames(timeline):
-            began.set()
-
-
-def unanswered(client, timeline, began):
-    began.set()
-    with pytest.raises(framecache.Error):
-        client.timeline(timeline)
-
-
-@pytest.mark.parametrize("call, timeline", [(endless, "stalled"), (unanswered, "never")])
-def test_workers_are_forked_while_another_thread_is_in_a_call(extracted, call, timeline):
-    began = threading.Event()
-    with stalling_server() as target:
-        caller = threading.Thread(target=call, args=(framecache.Client(target), timeline, began))
-        caller.start()
-        began.wait(30)
-        for _ in range(3):
-            found = run_workers("fork", extracted, "clip")
-            assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
-        assert caller.is_alive()
-    caller.join(30)
-    assert not caller.is_alive()
-
-
-def once(client, timeline, worker, queue):
-    queue.put(client.timeline(timeline).state)
-
-
-def test_a_child_uses_its_own_connection_while_the_parents_waits():
-    with stalling_server() as target:
-        client = framecache.Client(target)
-        began = threading.Event()
-        caller = threading.Thread(target=unanswered, args=(client, "never", began))
-        caller.start()
-        began.wait(30)
-        time.sleep(0.2)
-        assert run_workers("fork", client, "quick", 4, once) == ["absent"] * 4
-        assert client.timeline("quick").state == "absent"
-    caller.join(30)
-
-
 IMPORTED_FIRST = """
 import grpc, multiprocessing, sys
 import framecache

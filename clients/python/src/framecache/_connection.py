@@ -11,8 +11,8 @@ import grpc
 from google.protobuf.message import Message
 
 from . import _retry
-from ._errors import Cancelled, Error, from_rpc
-from ._fork import GATE, Inheritable, register, usable
+from ._errors import Error, from_rpc
+from ._fork import Inheritable, register, usable
 from ._methods import Method
 from ._settings import Settings, address, channel_options, credentials, metadata
 
@@ -67,7 +67,7 @@ class Connection(Inheritable):
         return inherited
 
     def _unary(self, method: Method, request: Message) -> Any:
-        return self._waited(method, "unary_unary", request)
+        return self._checked(lambda: self._callable(method, "unary_unary")(request, **self._options()))
 
     def _upload(self, method: Method, requests: Requests) -> Any:
         failures: List[BaseException] = []
@@ -81,32 +81,11 @@ class Connection(Inheritable):
                 raise
 
         try:
-            return self._waited(method, "stream_unary", guarded())
+            return self._checked(lambda: self._callable(method, "stream_unary")(guarded(), **self._options()))
         except Error:
             if failures:
                 raise failures[0] from None
             raise
-
-    def _waited(self, method: Method, shape: str, request: Any) -> Any:
-        # As a future, because gRPC waits for a blocking call in a way that no fork survives.
-        owner = os.getpid()
-        call = self._checked(lambda: self._callable(method, shape).future(request, **self._options()))
-        self._calls.add(call)
-        try:
-            return call.result()
-        except grpc.RpcError as error:
-            raise from_rpc(error) from None
-        except grpc.FutureCancelledError:
-            raise Cancelled("the call was cancelled", code="CANCELLED") from None
-        finally:
-            self._end(call, owner)
-
-    def _end(self, call: Any, owner: int) -> None:
-        # A forked child has its own copy of the generators that wait for calls, and no say about the calls.
-        if os.getpid() == owner:
-            self._calls.discard(call)
-            with GATE.passing():
-                call.cancel()
 
     def _stream(self, method: Method, request: Message) -> Iterator[Any]:
         owner = os.getpid()
@@ -119,7 +98,10 @@ class Connection(Inheritable):
                     return
                 yield message
         finally:
-            self._end(call, owner)
+            # A forked child has its own copy of this generator, and no say about the call.
+            if os.getpid() == owner:
+                self._calls.discard(call)
+                call.cancel()
 
     def _retried(self, attempt: Callable[[], T]) -> T:
         for factor in _retry.waits():
@@ -134,8 +116,7 @@ class Connection(Inheritable):
 
     def _checked(self, step: Callable[[], T]) -> T:
         try:
-            with GATE.passing():
-                return step()
+            return step()
         except grpc.RpcError as error:
             raise from_rpc(error) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -125,7 +126,7 @@ class PrivateServer(Inheritable):
     def _wait_until_ready(self) -> None:
         folder = Path(self._folder or "")
         give_up = time.monotonic() + START_SECONDS
-        while not (folder / "socket").exists():
+        while not _listens(folder / "socket"):
             ended = self._process is None or self._process.poll() is not None
             if ended or time.monotonic() > give_up:
                 said = _tail(folder / "log")
@@ -145,6 +146,16 @@ def _tied_to_this_process(command: List[str]) -> List[str]:
     if not sys.executable or not sys.platform.startswith("linux"):
         return command
     return [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *command]
+
+
+def _listens(path: Path) -> bool:
+    """The socket's file is there a moment before anybody listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _environment() -> Dict[str, str]:
