@@ -35,6 +35,7 @@ def test_an_extraction_says_what_it_did_and_costs_nothing_again(client, clip):
 def test_a_bar_is_shown_where_tqdm_is_installed(client, clip, capsys):
     pytest.importorskip("tqdm")
     assert client.extract("clip", clip, all=True, progress=True).ok
+    assert "extract: 100%" in capsys.readouterr().err
 
 
 def test_a_relative_path_means_the_same_to_a_server_of_ones_own(clip, monkeypatch):

@@ -1,6 +1,5 @@
 """Threads, forks, spawned processes, and the server that a client starts."""
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -16,48 +15,22 @@ import framecache
 
 from .fake import stalling_server
 
-METHODS = ["fork", "spawn"]
+
+def workers(how, method, clip):
+    """In a process of its own: in this one other tests have run gRPC servers and event loops."""
+    command = [sys.executable, "-m", "tests.workers", how, method, str(clip)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "all is well"
 
 
-def shares(client, timeline, worker, queue):
-    """What a DataLoader's worker does: its own part of the frames, with the client it was handed."""
-    try:
-        mine = [frame for frame in client.frames(timeline, decode=True, sequences=range(worker, 8, 4))]
-        (batch,) = client.tensors(timeline, sequences=range(worker, 8, 4))
-        queue.put([(frame.sequence, bool((frame.image == array).all())) for frame, array in zip(mine, batch.array)])
-    except BaseException as error:
-        queue.put(repr(error))
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_four_workers_read_after_their_parent_did(clip, method):
+    workers("after", method, clip)
 
 
-def run_workers(method, client, timeline, count=4, target=shares):
-    context = multiprocessing.get_context(method)
-    queue = context.Queue()
-    workers = [context.Process(target=target, args=(client, timeline, worker, queue)) for worker in range(count)]
-    for worker in workers:
-        worker.start()
-    try:
-        return [queue.get(timeout=60) for _ in workers]
-    finally:
-        for worker in workers:
-            worker.join(30)
-            assert not worker.is_alive(), "a worker hangs"
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_four_workers_read_after_their_parent_did(extracted, method):
-    assert len(list(extracted.tensors("clip"))) == 1
-    for _ in range(2):
-        found = run_workers(method, extracted, "clip")
-        assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
-        assert len(list(extracted.frames("clip"))) == 8, "the parent's connection is as it was"
-
-
-def test_workers_are_forked_while_the_parent_is_in_the_middle_of_a_stream(extracted):
-    frames = extracted.frames("clip")
-    assert next(frames).sequence == 0
-    found = run_workers("fork", extracted, "clip")
-    assert sorted(pair for part in found for pair in part) == [(n, True) for n in range(8)], found
-    assert [frame.sequence for frame in frames] == list(range(1, 8))
+def test_workers_are_forked_while_the_parent_is_in_the_middle_of_a_stream(clip):
+    workers("amid", "fork", clip)
 
 
 IMPORTED_FIRST = """

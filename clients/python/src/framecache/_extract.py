@@ -44,6 +44,8 @@ class Collector:
         self.result.planned_frames = plan.frames
         self.result.planned_spans = plan.spans
         self.result.planned_seconds = plan.seconds
+        if self._bar is not None:
+            self._bar.show("extract", 0, plan.frames)
 
     def _progress(self, message: Any) -> None:
         stage = pb.Progress.Stage.Name(message.stage)[len("STAGE_"):].lower()
@@ -54,12 +56,14 @@ class Collector:
         if self._callback is not None:
             self._callback(progress)
         if self._bar is not None:
-            self._bar.show(progress)
+            self._bar.show(progress.stage, progress.done, progress.total)
 
     def _summary(self, summary: Any) -> None:
         for descriptor, value in summary.ListFields():
             if hasattr(self.result, descriptor.name):
                 setattr(self.result, descriptor.name, value)
+        if self._bar is not None:
+            self._bar.show("extract", summary.frames, summary.frames)
 
 
 class _Bar:
@@ -74,16 +78,15 @@ class _Bar:
             tqdm = None
         self._tqdm = tqdm
 
-    def show(self, progress: Progress) -> None:
+    def show(self, stage: str, done: int, total: int) -> None:
         if self._tqdm is None:
             return
-        if progress.stage != self._stage:
+        if stage != self._stage:
             self.close()
-            self._stage = progress.stage
-            unit = "chunk" if progress.stage == "index" else "frame"
-            self._bar = self._tqdm(total=progress.total, desc=progress.stage, unit=unit)
-        self._bar.total = progress.total
-        self._bar.update(progress.done - self._bar.n)
+            self._stage = stage
+            self._bar = self._tqdm(total=total, desc=stage, unit="chunk" if stage == "index" else "frame")
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         if self._bar is not None:

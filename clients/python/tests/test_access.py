@@ -1,0 +1,75 @@
+"""Certificates and tokens, against a real server that asks for them."""
+
+import asyncio
+import hashlib
+import re
+import subprocess
+
+import pytest
+
+import framecache
+
+from .conftest import BINARY
+
+TOKEN = "a-token-of-the-tests"
+
+
+def certificate(folder, name, authority=None):
+    """A certificate for localhost and its key, of that authority or of its own."""
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(cert)]
+    if authority:
+        command += ["-CA", authority[0], "-CAkey", authority[1], "-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run(command, check=True, capture_output=True)
+    return str(cert), str(key)
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """(target, the server's certificate, a client's certificate and key) of a server that wants all of them."""
+    authority = certificate(tmp_path, "authority")
+    server, client = certificate(tmp_path, "server"), certificate(tmp_path, "client", authority)
+    tokens = tmp_path / "tokens"
+    tokens.write_text(hashlib.sha256(TOKEN.encode()).hexdigest() + " tests\n")
+    command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--metrics", "none", "--tokens", str(tokens)]
+    command += ["--tls-cert", server[0], "--tls-key", server[1], "--tls-client-ca", authority[0]]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stderr.readline, "")
+        port = next(match[1] for line in lines if (match := re.search(r"serving on 127\.0\.0\.1:(\d+)", line)))
+        yield f"https://localhost:{port}", server[0], client
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_certificates_and_a_token_let_in(guarded):
+    target, authority, (cert, key) = guarded
+    settings = {"tls_ca": authority, "tls_cert": cert, "tls_key": key, "timeout": 20}
+    with framecache.Client(target, token=TOKEN, **settings) as client:
+        assert list(client.timelines()) == []
+    with pytest.raises(framecache.Unauthenticated) as caught:
+        framecache.Client(target, token="another", **settings).timeline("t")
+    assert caught.value.reason == "TOKEN_INVALID"
+
+    async def run():
+        async with framecache.AsyncClient(target, token=TOKEN, **settings) as client:
+            return (await client.timeline("t")).state
+
+    assert asyncio.run(run()) == "absent"
+
+
+def test_without_the_right_certificates_nobody_is_reached(guarded):
+    target, authority, (cert, key) = guarded
+    with pytest.raises(framecache.Unavailable):
+        framecache.Client(target, token=TOKEN, tls_ca=authority, timeout=20).timeline("t")
+    with pytest.raises(framecache.Unavailable):
+        framecache.Client(target, token=TOKEN, tls_ca=cert, tls_cert=cert, tls_key=key, timeout=20).timeline("t")
+
+
+def test_a_certificate_comes_with_its_key():
+    with pytest.raises(framecache.Invalid, match="come together"):
+        framecache.Client("https://localhost:1", tls_cert="c.pem")
