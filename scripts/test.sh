@@ -7,8 +7,9 @@ scripts/install.sh test
 scripts/venv.sh
 scripts/lint.sh
 
-echo "==> cargo build --release"
-cargo build --release --locked --quiet
+# Tests and binary in one build: without the tests' crates some features are off, and all of it is built twice.
+echo "==> cargo test --release --no-run"
+cargo test --release --locked --quiet --no-run
 
 # One server that speaks S3, for the Rust and the Python tests.
 s3_file=$(mktemp)
