@@ -17,6 +17,7 @@ use crate::cache::planned::Row;
 use crate::cache::read::{Miss, View};
 use crate::cache::record::Record;
 use crate::error::{Error, Reason, Result};
+use crate::hex::unhex;
 use crate::media::facts::FrameFacts;
 use crate::store::ETag;
 
@@ -283,16 +284,7 @@ fn view_key(profile: &Profile) -> Key {
 }
 
 fn sha256_of(facts: &FrameFacts) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let digits = facts.sha256.as_deref()?.as_bytes();
-    if digits.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |d: u8| (d as char).to_digit(16);
-        *byte = (digit(*pair.first()?)? * 16 + digit(*pair.last()?)?) as u8;
-    }
-    Some(bytes)
+    unhex(facts.sha256.as_deref()?)
 }
 
 fn weigh(_: &Key, kept: &Kept) -> u32 {

@@ -31,10 +31,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use crate::error::{Error, Reason, Result};
+use crate::hex::new_id;
 use crate::store::Store;
 use crate::timeline::plan::SCHEMA;
 
@@ -86,7 +86,7 @@ impl Cache {
         Ok(Profile {
             store: self.store.clone(),
             keys: self.layout.profile(timeline, profile)?,
-            attempt: new_attempt().into(),
+            attempt: new_id().into(),
             memo: Arc::default(),
             memory: self.memory.clone(),
         })
@@ -108,13 +108,6 @@ impl Profile {
     pub fn keys(&self) -> &ProfileKeys {
         &self.keys
     }
-}
-
-/// 32 hex digits that no other run has: the standard library seeds its hashers
-/// from the operating system's randomness.
-fn new_attempt() -> String {
-    let word = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", word(), word())
 }
 
 /// What was stored by a release that knows more than this one.

@@ -221,7 +221,7 @@ impl Profile {
         let mut number = next_number(self).await?;
         let mut record = Record {
             digest: DIGEST.to_owned(),
-            attempt: crate::cache::new_attempt(),
+            attempt: crate::hex::new_id(),
             id: SpanId {
                 chunk_id: PUT_CHUNK.to_owned(),
                 span: number,

@@ -59,15 +59,8 @@ impl Serving {
         let read = move |(index, asked)| {
             let serving = self.clone();
             async move {
-                let (sequence, result) = match serving.sequence_of(asked, on_miss).await {
-                    Ok(seq) => (Some(seq), serving.find_frame(seq, on_miss).await),
-                    Err(error) => (None, Err(error)),
-                };
-                Answer {
-                    index,
-                    sequence,
-                    result,
-                }
+                let find = |seq| serving.find_frame(seq, on_miss);
+                serving.answer((index, asked), on_miss, find).await
             }
         };
         Ok(asked.map(read).buffered(READ_AHEAD))
@@ -86,18 +79,28 @@ impl Serving {
         let read = move |(index, asked)| {
             let serving = self.clone();
             async move {
-                let (sequence, result) = match serving.sequence_of(asked, on_miss).await {
-                    Ok(seq) => (Some(seq), serving.find_facts(seq, on_miss).await),
-                    Err(error) => (None, Err(error)),
-                };
-                Answer {
-                    index,
-                    sequence,
-                    result,
-                }
+                let find = |seq| serving.find_facts(seq, on_miss);
+                serving.answer((index, asked), on_miss, find).await
             }
         };
         Ok(asked.map(read).buffered(READ_AHEAD))
+    }
+
+    async fn answer<T, F: Future<Output = Result<Option<T>>>>(
+        &self,
+        (index, asked): Indexed,
+        on_miss: OnMiss,
+        find: impl FnOnce(u64) -> F,
+    ) -> Answer<T> {
+        let (sequence, result) = match self.sequence_of(asked, on_miss).await {
+            Ok(seq) => (Some(seq), find(seq).await),
+            Err(error) => (None, Err(error)),
+        };
+        Answer {
+            index,
+            sequence,
+            result,
+        }
     }
 
     async fn sequence_of(&self, asked: Asked, on_miss: OnMiss) -> Result<u64> {

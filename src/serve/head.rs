@@ -1,9 +1,10 @@
 //! What a call says about itself before its message: its id, its trace, its deadline.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use http::HeaderMap;
+
+use crate::hex::new_id;
 
 /// By which a call is found in the log, and answered under.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -23,12 +24,6 @@ pub fn request_id(headers: &HeaderMap) -> String {
         }
         _ => new_id(),
     }
-}
-
-/// 32 hex digits: the standard library seeds its hashers from the system's randomness.
-fn new_id() -> String {
-    let word = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", word(), word())
 }
 
 /// The trace id of a W3C traceparent (Trace Context, 3.2.2): `version-traceid-parentid-flags`.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Result};
+use crate::hex::unhex;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -134,19 +135,6 @@ fn parse(text: &str) -> Result<Vec<Sum>, usize> {
         line.split_whitespace().next().map(|sum| (n + 1, sum))
     });
     filled.map(|(n, sum)| unhex(sum).ok_or(n)).collect()
-}
-
-fn unhex(text: &str) -> Option<Sum> {
-    let mut sum = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in sum.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |d: u8| char::from(d).to_digit(16);
-        let [high, low] = digits else { return None };
-        *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
-    }
-    Some(sum)
 }
 
 #[cfg(test)]
