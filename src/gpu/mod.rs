@@ -11,6 +11,7 @@ mod buffer;
 mod device;
 mod driver;
 mod module;
+pub mod nvdec;
 mod stream;
 mod sys;
 mod unavailable;

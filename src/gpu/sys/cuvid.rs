@@ -85,7 +85,7 @@ pub struct DecodeCaps {
     pub codec: c_int,
     pub chroma: c_int,
     pub depth_minus_8: c_uint,
-    reserved1: [c_uint; 3],
+    pub reserved1: [c_uint; 3],
     pub supported: c_uchar,
     pub engines: c_uchar,
     pub output_formats: c_ushort,
@@ -94,10 +94,10 @@ pub struct DecodeCaps {
     pub max_macroblocks: c_uint,
     pub min_width: c_ushort,
     pub min_height: c_ushort,
-    histogram_supported: c_uchar,
-    histogram_depth: c_uchar,
-    histogram_bins: c_ushort,
-    reserved3: [c_uint; 10],
+    pub histogram_supported: c_uchar,
+    pub histogram_depth: c_uchar,
+    pub histogram_bins: c_ushort,
+    pub reserved3: [c_uint; 10],
 }
 
 /// CUVIDDECODECREATEINFO
@@ -114,7 +114,7 @@ pub struct CreateInfo {
     pub intra_only: c_ulong,
     pub max_width: c_ulong,
     pub max_height: c_ulong,
-    reserved1: c_ulong,
+    pub reserved1: c_ulong,
     pub display_area: ShortRect,
     pub output_format: c_int,
     pub deinterlace: c_int,
@@ -123,8 +123,8 @@ pub struct CreateInfo {
     pub output_surfaces: c_ulong,
     pub lock: ContextLock,
     pub target_rect: ShortRect,
-    enable_histogram: c_ulong,
-    reserved2: [c_ulong; 4],
+    pub enable_histogram: c_ulong,
+    pub reserved2: [c_ulong; 4],
 }
 
 /// CUVIDRECONFIGUREDECODERINFO
@@ -136,10 +136,10 @@ pub struct ReconfigureInfo {
     pub target_width: c_uint,
     pub target_height: c_uint,
     pub decode_surfaces: c_uint,
-    reserved1: [c_uint; 12],
+    pub reserved1: [c_uint; 12],
     pub display_area: ShortRect,
     pub target_rect: ShortRect,
-    reserved2: [c_uint; 11],
+    pub reserved2: [c_uint; 11],
 }
 
 /// The head of CUVIDPICPARAMS; the parser makes them, and they are only handed on.
@@ -157,7 +157,7 @@ pub struct PictureParams {
     slice_offsets: *const c_uint,
     pub reference: c_int,
     pub intra: c_int,
-    reserved: [c_uint; 30],
+    pub reserved: [c_uint; 30],
     pub specific: CodecSpecific,
 }
 
@@ -192,18 +192,18 @@ pub struct ProcessParams {
     pub second_field: c_int,
     pub top_field_first: c_int,
     pub unpaired_field: c_int,
-    reserved_flags: c_uint,
-    reserved_zero: c_uint,
+    pub reserved_flags: c_uint,
+    pub reserved_zero: c_uint,
     raw_input: c_ulonglong,
     raw_input_pitch: c_uint,
     raw_input_format: c_uint,
     raw_output: c_ulonglong,
     raw_output_pitch: c_uint,
-    reserved1: c_uint,
+    pub reserved1: c_uint,
     pub stream: *mut c_void,
-    reserved: [c_uint; 46],
-    histogram: *mut c_ulonglong,
-    reserved2: [*mut c_void; 1],
+    pub reserved: [c_uint; 46],
+    pub histogram: *mut c_ulonglong,
+    pub reserved2: [*mut c_void; 1],
 }
 
 /// CUVIDGETDECODESTATUS
@@ -211,8 +211,8 @@ pub struct ProcessParams {
 #[derive(Clone, Copy)]
 pub struct DecodeStatus {
     pub status: c_int,
-    reserved: [c_uint; 31],
-    reserved_pointers: [*mut c_void; 8],
+    pub reserved: [c_uint; 31],
+    pub reserved_pointers: [*mut c_void; 8],
 }
 
 /// CUVIDEOFORMAT
@@ -305,13 +305,13 @@ pub struct ParserParams {
     pub max_display_delay: c_uint,
     /// Bit 0: AV1 in Annex B framing.
     flags: c_uint,
-    reserved1: [c_uint; 4],
+    pub reserved1: [c_uint; 4],
     pub user_data: *mut c_void,
     pub sequence: Option<SequenceCallback>,
     pub decode: Option<DecodeCallback>,
     pub display: Option<DisplayCallback>,
     operating_point: *const c_void,
-    reserved2: [*mut c_void; 6],
+    pub reserved2: [*mut c_void; 6],
     pub header: *const VideoFormatEx,
 }
 
@@ -338,8 +338,6 @@ pub type MapVideoFrame = unsafe extern "C" fn(
     *mut ProcessParams,
 ) -> Status;
 pub type UnmapVideoFrame = unsafe extern "C" fn(DecoderHandle, c_ulonglong) -> Status;
-pub type CtxLockCreate = unsafe extern "C" fn(*mut ContextLock, *mut c_void) -> Status;
-pub type CtxLockDestroy = unsafe extern "C" fn(ContextLock) -> Status;
 pub type CreateVideoParser = unsafe extern "C" fn(*mut ParserHandle, *mut ParserParams) -> Status;
 pub type ParseVideoData = unsafe extern "C" fn(ParserHandle, *mut SourcePacket) -> Status;
 pub type DestroyVideoParser = unsafe extern "C" fn(ParserHandle) -> Status;
