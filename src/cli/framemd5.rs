@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cli::common::{Context, Exit, write_out};
 use crate::cli::extract::Backend;
+use crate::decode;
 use crate::demux::Opener;
 use crate::error::{Error, Result};
 use crate::frames::Library;
@@ -34,7 +35,7 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    args.backend.check()?;
+    decode::Backend::from(args.backend).check()?;
     let policy = SourcePolicy::anything(context.settings.endpoint.clone());
     let spec = ChunkSpec {
         init_uri: args.init,

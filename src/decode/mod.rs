@@ -7,7 +7,7 @@
 mod backend;
 mod software;
 
-pub use backend::Backend;
+pub use backend::{Backend, Fallback};
 pub use software::Software;
 
 pub use crate::av::Purpose;

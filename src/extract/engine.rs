@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::extract::decoding::Decoders;
 use crate::extract::develop::Developer;
 use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
-use crate::extract::span::{DecodeTask, PictureTask, SpanRun};
+use crate::extract::span::{DecodeTask, PictureTask, Placed, SpanRun};
 
 /// Pictures that may wait for each helping worker.
 const QUEUED_PER_HELPER: usize = 2;
@@ -83,8 +83,9 @@ impl Engine {
     /// Starts a span; all that comes of it goes to `events`, `Ended` last. Dropping the
     /// receiver cancels the span.
     pub fn submit(&self, job: SpanJob, media: SpanMedia, events: Sender<SpanEvent>) {
-        match SpanRun::begin(job, media, events, self.shared.workers) {
-            Ok((_, tasks)) => self.shared.add(tasks),
+        let placed = Placed::Workers(None);
+        match SpanRun::new((job, media), events, placed, self.shared.workers) {
+            Ok(span) => self.shared.add(span.begin(1)),
             Err((events, error)) => drop(events.try_send(SpanEvent::Ended(Err(error)))),
         }
     }
@@ -112,14 +113,11 @@ impl Shared {
     }
 
     fn add(&self, tasks: Vec<DecodeTask>) {
+        if tasks.is_empty() {
+            return;
+        }
         self.lock().decodes.extend(tasks);
         self.work.notify_all();
-    }
-
-    fn add_after(&self, more: Option<DecodeTask>) {
-        if let Some(task) = more {
-            self.add(vec![task]);
-        }
     }
 
     /// Hands a picture to a helper, or back where none is free to take it soon.
@@ -181,7 +179,7 @@ fn work(shared: &Shared) {
             Work::Picture(picture) => {
                 let span = picture.span.clone();
                 let more = guarded(&span, || SpanRun::develop(picture, &mut developer));
-                shared.add_after(more);
+                shared.add(more);
             }
             Work::Decode(task) => {
                 let span = task.span.clone();
@@ -189,14 +187,14 @@ fn work(shared: &Shared) {
                     SpanRun::decode(task, shared, &mut decoders, &mut developer);
                 });
                 shared.decoded();
-                shared.add_after(more);
+                shared.add(more);
             }
         }
     }
 }
 
-/// Runs a part of a span; a panic in it fails the span, and the worker goes on. Gives the task that follows.
-fn guarded(span: &Arc<SpanRun>, part: impl FnOnce()) -> Option<DecodeTask> {
+/// Runs a part of a span; a panic in it fails the span, and the worker goes on. Gives the tasks that follow.
+fn guarded(span: &Arc<SpanRun>, part: impl FnOnce()) -> Vec<DecodeTask> {
     if catch_unwind(AssertUnwindSafe(part)).is_err() {
         span.fail(Error::internal(
             "a worker panicked while it extracted the span",

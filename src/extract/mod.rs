@@ -2,6 +2,7 @@
 //! decoded picture becomes (`develop`), and the threads that do it (`engine`).
 //! Knows no store.
 
+mod deal;
 mod decoding;
 mod develop;
 mod engine;
