@@ -14,6 +14,7 @@ pub mod extract;
 pub mod font;
 pub mod framemd5;
 pub mod frames;
+pub mod gpu;
 pub mod hash;
 pub mod hex;
 pub mod jpeg;

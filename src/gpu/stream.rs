@@ -1,0 +1,175 @@
+//! Streams, which keep the order of what is queued on them, and events, which mark a place in one.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self as cuda, CUevent, CUevent_flags, CUresult, CUstream};
+
+use super::{Device, failure, log_failure};
+use crate::error::{Error, Reason, Result};
+
+/// A wait for the GPU ends after this long: a span that decodes nothing for as long is given up, too.
+const STALL: Duration = Duration::from_secs(60);
+/// Asked for without sleeping at first: most waits are for one picture's kernels.
+const SPIN: Duration = Duration::from_micros(20);
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// Work queued on one stream is done in order; it does not wait for other streams.
+pub struct Stream {
+    device: Device,
+    stream: CUstream,
+}
+
+// SAFETY: the driver's streams may be used from any thread, several at once.
+unsafe impl Send for Stream {}
+// SAFETY: as above.
+unsafe impl Sync for Stream {}
+
+impl Stream {
+    pub fn new(device: &Device) -> Result<Self> {
+        device.bind()?;
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
+            .map_err(|error| failure("could not create a CUDA stream", error))?;
+        Ok(Stream {
+            device: device.clone(),
+            stream,
+        })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(super) fn raw(&self) -> CUstream {
+        self.stream
+    }
+
+    /// What is queued from now on starts after the event; the calling thread does not wait.
+    pub fn wait_for(&self, event: &Event) -> Result<()> {
+        self.device.bind()?;
+        // SAFETY: both exist, and stay as long as the driver needs them: it defers their destruction.
+        unsafe { cuda::cuStreamWaitEvent(self.stream, event.event, 0) }
+            .result()
+            .map_err(|error| failure("could not make a CUDA stream wait", error))
+    }
+
+    /// Waits until everything queued so far is done.
+    ///
+    /// # Errors
+    /// What went wrong in any of it; CHUNK_STALLED after a minute.
+    pub fn synchronize(&self) -> Result<()> {
+        // SAFETY: the stream exists.
+        wait_until(&self.device, || unsafe { cuda::cuStreamQuery(self.stream) })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: created in `new`, destroyed once; work still queued is finished first by the driver.
+        let destroyed = self
+            .device
+            .bind_raw()
+            .and_then(|()| unsafe { result::stream::destroy(self.stream) });
+        log_failure("destroy a CUDA stream", destroyed);
+    }
+}
+
+/// A mark in a stream. One that was never recorded counts as reached.
+pub struct Event {
+    device: Device,
+    event: CUevent,
+}
+
+// SAFETY: the driver's events may be used from any thread, several at once.
+unsafe impl Send for Event {}
+// SAFETY: as above.
+unsafe impl Sync for Event {}
+
+impl Event {
+    pub fn new(device: &Device) -> Result<Self> {
+        device.bind()?;
+        let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING)
+            .map_err(|error| failure("could not create a CUDA event", error))?;
+        Ok(Event {
+            device: device.clone(),
+            event,
+        })
+    }
+
+    /// Marks the place after everything queued on the stream so far; an earlier mark is forgotten.
+    pub fn record(&self, stream: &Stream) -> Result<()> {
+        self.device.bind()?;
+        // SAFETY: both exist.
+        unsafe { result::event::record(self.event, stream.stream) }
+            .map_err(|error| failure("could not record a CUDA event", error))
+    }
+
+    /// Whether the mark is reached.
+    ///
+    /// # Errors
+    /// What went wrong before it.
+    pub fn is_reached(&self) -> Result<bool> {
+        self.device.bind()?;
+        // SAFETY: the event exists.
+        ready(unsafe { cuda::cuEventQuery(self.event) })
+    }
+
+    /// Waits for the mark.
+    ///
+    /// # Errors
+    /// What went wrong before it; CHUNK_STALLED after a minute.
+    pub fn wait(&self) -> Result<()> {
+        // SAFETY: the event exists.
+        wait_until(&self.device, || unsafe { cuda::cuEventQuery(self.event) })
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: created in `new`, destroyed once.
+        let destroyed = self
+            .device
+            .bind_raw()
+            .and_then(|()| unsafe { result::event::destroy(self.event) });
+        log_failure("destroy a CUDA event", destroyed);
+    }
+}
+
+fn ready(answer: CUresult) -> Result<bool> {
+    match answer {
+        CUresult::CUDA_SUCCESS => Ok(true),
+        CUresult::CUDA_ERROR_NOT_READY => Ok(false),
+        other => Err(failure("the GPU failed", DriverError(other))),
+    }
+}
+
+/// The driver's own waits have no end, so this asks again and again, ever less often.
+fn wait_until(device: &Device, mut ask: impl FnMut() -> CUresult) -> Result<()> {
+    device.bind()?;
+    let began = Instant::now();
+    let mut sleep = SPIN;
+    while !ready(ask())? {
+        let waited = began.elapsed();
+        if waited > STALL {
+            return Err(stalled(device));
+        }
+        if waited > SPIN {
+            thread::sleep(sleep);
+            sleep = (sleep * 2).min(LONGEST_SLEEP);
+        }
+    }
+    Ok(())
+}
+
+fn stalled(device: &Device) -> Error {
+    Error::new(
+        Reason::ChunkStalled,
+        format!(
+            "the GPU did not finish its work, device={} seconds={}",
+            device.ordinal(),
+            STALL.as_secs()
+        ),
+    )
+    .hint("check nvidia-smi and the kernel's log for Xid errors")
+}
