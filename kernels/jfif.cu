@@ -58,8 +58,8 @@ template <class Layout> __device__ __forceinline__ void to_jfif(const Jfif &p) {
 }
 
 extern "C" {
-__global__ void jfif_nv12(const __grid_constant__ Jfif p) { to_jfif<Nv12>(p); }
-__global__ void jfif_p016(const __grid_constant__ Jfif p) { to_jfif<P016>(p); }
-__global__ void jfif_yuv444(const __grid_constant__ Jfif p) { to_jfif<Yuv444>(p); }
-__global__ void jfif_yuv444_16(const __grid_constant__ Jfif p) { to_jfif<Yuv444P16>(p); }
+__global__ void jfif_nv12(const Jfif __grid_constant__ p) { to_jfif<Nv12>(p); }
+__global__ void jfif_p016(const Jfif __grid_constant__ p) { to_jfif<P016>(p); }
+__global__ void jfif_yuv444(const Jfif __grid_constant__ p) { to_jfif<Yuv444>(p); }
+__global__ void jfif_yuv444_16(const Jfif __grid_constant__ p) { to_jfif<Yuv444P16>(p); }
 }

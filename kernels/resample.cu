@@ -44,11 +44,11 @@ template <u32 CHANNELS> __device__ __forceinline__ void across(const Resample &p
 }
 
 extern "C" {
-__global__ void resample_across_1(const __grid_constant__ Resample p) { across<1>(p); }
-__global__ void resample_across_3(const __grid_constant__ Resample p) { across<3>(p); }
+__global__ void resample_across_1(const Resample __grid_constant__ p) { across<1>(p); }
+__global__ void resample_across_3(const Resample __grid_constant__ p) { across<3>(p); }
 
 // Whatever the channels: a thread makes one byte.
-__global__ void resample_down(const __grid_constant__ Resample p) {
+__global__ void resample_down(const Resample __grid_constant__ p) {
     const u32 column = column_of_thread(1), target = row_of_thread(1);
     if (column >= p.width || target >= p.targets) {
         return;

@@ -47,12 +47,12 @@ template <class Layout, u32 CHANNELS> __device__ __forceinline__ void to_pixels(
 }
 
 extern "C" {
-__global__ void rgb_nv12(const __grid_constant__ Rgb p) { to_pixels<Nv12, 3>(p); }
-__global__ void rgb_p016(const __grid_constant__ Rgb p) { to_pixels<P016, 3>(p); }
-__global__ void rgb_yuv444(const __grid_constant__ Rgb p) { to_pixels<Yuv444, 3>(p); }
-__global__ void rgb_yuv444_16(const __grid_constant__ Rgb p) { to_pixels<Yuv444P16, 3>(p); }
-__global__ void luma_nv12(const __grid_constant__ Rgb p) { to_pixels<Nv12, 1>(p); }
-__global__ void luma_p016(const __grid_constant__ Rgb p) { to_pixels<P016, 1>(p); }
-__global__ void luma_yuv444(const __grid_constant__ Rgb p) { to_pixels<Yuv444, 1>(p); }
-__global__ void luma_yuv444_16(const __grid_constant__ Rgb p) { to_pixels<Yuv444P16, 1>(p); }
+__global__ void rgb_nv12(const Rgb __grid_constant__ p) { to_pixels<Nv12, 3>(p); }
+__global__ void rgb_p016(const Rgb __grid_constant__ p) { to_pixels<P016, 3>(p); }
+__global__ void rgb_yuv444(const Rgb __grid_constant__ p) { to_pixels<Yuv444, 3>(p); }
+__global__ void rgb_yuv444_16(const Rgb __grid_constant__ p) { to_pixels<Yuv444P16, 3>(p); }
+__global__ void luma_nv12(const Rgb __grid_constant__ p) { to_pixels<Nv12, 1>(p); }
+__global__ void luma_p016(const Rgb __grid_constant__ p) { to_pixels<P016, 1>(p); }
+__global__ void luma_yuv444(const Rgb __grid_constant__ p) { to_pixels<Yuv444, 1>(p); }
+__global__ void luma_yuv444_16(const Rgb __grid_constant__ p) { to_pixels<Yuv444P16, 1>(p); }
 }

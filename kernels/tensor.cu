@@ -81,7 +81,7 @@ template <class Value> __device__ __forceinline__ void to_tensor(const Tensor &p
 }
 
 extern "C" {
-__global__ void tensor_uint8(const __grid_constant__ Tensor p) { to_tensor<u8>(p); }
-__global__ void tensor_fp16(const __grid_constant__ Tensor p) { to_tensor<u16>(p); }
-__global__ void tensor_fp32(const __grid_constant__ Tensor p) { to_tensor<float>(p); }
+__global__ void tensor_uint8(const Tensor __grid_constant__ p) { to_tensor<u8>(p); }
+__global__ void tensor_fp16(const Tensor __grid_constant__ p) { to_tensor<u16>(p); }
+__global__ void tensor_fp32(const Tensor __grid_constant__ p) { to_tensor<float>(p); }
 }

@@ -32,6 +32,6 @@ template <u32 CHANNELS> __device__ __forceinline__ void turn(const Turn &p) {
 }
 
 extern "C" {
-__global__ void turn_1(const __grid_constant__ Turn p) { turn<1>(p); }
-__global__ void turn_3(const __grid_constant__ Turn p) { turn<3>(p); }
+__global__ void turn_1(const Turn __grid_constant__ p) { turn<1>(p); }
+__global__ void turn_3(const Turn __grid_constant__ p) { turn<3>(p); }
 }

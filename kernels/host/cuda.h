@@ -6,7 +6,8 @@
 
 #define __global__
 #define __device__
-#define __grid_constant__
+// A parameter that no thread may write: here it need not be copied for each.
+#define __grid_constant__ &
 #define __forceinline__ inline __attribute__((always_inline))
 
 struct uint3 {

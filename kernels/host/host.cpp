@@ -17,7 +17,7 @@ namespace {
 
 template <auto kernel, class... Parameters, std::size_t... I>
 void run_thread(void (*)(Parameters...), void **arguments, std::index_sequence<I...>) {
-    kernel(*static_cast<std::remove_cv_t<Parameters> *>(arguments[I])...);
+    kernel(*static_cast<std::remove_cv_t<std::remove_reference_t<Parameters>> *>(arguments[I])...);
 }
 
 template <auto kernel, class... Parameters>
