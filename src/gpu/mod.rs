@@ -11,6 +11,7 @@ mod buffer;
 mod device;
 mod driver;
 mod module;
+mod pipeline;
 mod stream;
 mod sys;
 mod unavailable;
@@ -19,6 +20,7 @@ pub use buffer::{Copy2d, DeviceBuffer, DeviceView, PinnedBuffer, Pitched};
 pub use device::{Device, Memory};
 pub use driver::{DriverVersion, device_count, driver_version};
 pub use module::{Function, Module};
+pub use pipeline::{Kernels, Pipeline};
 pub use stream::{Event, Stream};
 pub use unavailable::Unavailable;
 
