@@ -20,7 +20,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    fn len(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         u64::from(self.until - self.from) + 1
     }
 

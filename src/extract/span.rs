@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
-use crate::decode::{Backend, Fallback};
+use crate::decode::{Backend, Fallback, Load};
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::decoding::{Decoders, Decoding, Found};
-use crate::extract::develop::{Developer, Development};
+use crate::extract::develop::{Developer, Development, Exposed};
 use crate::extract::engine::Shared;
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
-use crate::extract::segments::Task;
+use crate::extract::segments::{Segment, Task};
 use crate::media::facts::FrameFacts;
+use crate::media::picture::JfifPlanes;
 use crate::timeline::samples::Sample;
 
 pub(super) struct DecodeTask {
@@ -24,11 +25,22 @@ pub(super) struct DecodeTask {
     pub(super) mode: Mode,
 }
 
+impl DecodeTask {
+    /// What it feeds.
+    pub fn load(&self) -> Load {
+        let (width, height) = self.span.media.track.info.size();
+        Load {
+            units: self.task.iter().map(Segment::len).sum(),
+            pixels: u64::from(width) * u64::from(height),
+        }
+    }
+}
+
 /// A picture to be developed.
 pub(super) struct PictureTask {
     pub span: Arc<SpanRun>,
     pub(super) place: usize,
-    pub(super) frame: Frame,
+    pub(super) exposed: Exposed,
     pub(super) damaged: bool,
 }
 
@@ -39,7 +51,7 @@ pub(super) struct SpanRun {
     /// Place in `wanted` by the picture's unit (by its place in `shown` in tracks without timestamps).
     pub(super) by_unit: HashMap<u32, usize>,
     pub(super) events: Sender<SpanEvent>,
-    workers: usize,
+    shared: Arc<Shared>,
     /// Tasks and pictures that are not done.
     pub(super) pending: AtomicUsize,
     pub(super) stop: AtomicBool,
@@ -80,8 +92,7 @@ impl SpanRun {
     pub fn new(
         (job, media): (SpanJob, SpanMedia),
         events: Sender<SpanEvent>,
-        placed: Placed,
-        workers: usize,
+        shared: Arc<Shared>,
     ) -> Result<Arc<Self>, (Sender<SpanEvent>, Error)> {
         let wanted = match wanted_pictures(&job, &media.track) {
             Ok(wanted) => wanted,
@@ -101,7 +112,7 @@ impl SpanRun {
             .map(|(place, w)| (key(w), place))
             .collect();
         let progress = Progress {
-            placed,
+            placed: Placed::Workers(None),
             delivered: vec![false; wanted.len()],
             restart: None,
             damage: false,
@@ -112,7 +123,7 @@ impl SpanRun {
             by_unit,
             wanted,
             events,
-            workers,
+            shared,
             pending: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             decoded_units: AtomicU64::new(0),
@@ -122,14 +133,45 @@ impl SpanRun {
         }))
     }
 
-    /// The first tasks; a card has so many `sessions`.
-    pub fn begin(self: &Arc<Self>, sessions: usize) -> Vec<DecodeTask> {
-        let (job, track, wanted) = (&self.job, &self.media.track, &self.wanted);
-        let placed = self.progress().placed;
+    /// The first tasks, where it is placed; cards have so many `sessions`.
+    pub fn begin(self: &Arc<Self>, placed: Placed, sessions: u32) -> Vec<DecodeTask> {
+        self.progress().placed = placed;
         self.pend(match placed {
-            Placed::Device => for_device(job, track, wanted, sessions),
-            Placed::Workers(_) => for_workers(job, track, wanted, self.workers),
+            Placed::Device => {
+                let (job, track) = (&self.job, &self.media.track);
+                for_device(job, track, &self.wanted, sessions as usize)
+            }
+            Placed::Workers(_) => self.for_workers(),
         })
+    }
+
+    fn for_workers(&self) -> Vec<(Task, Mode)> {
+        let (job, track) = (&self.job, &self.media.track);
+        for_workers(job, track, &self.wanted, self.shared.workers())
+    }
+
+    /// Units that have to be fed, and the workers that there are.
+    pub fn work(&self) -> (u64, usize) {
+        let tasks = self.for_workers();
+        let segments = tasks.iter().flat_map(|(task, _)| task);
+        (segments.map(Segment::len).sum(), self.shared.workers())
+    }
+
+    /// Ends before it began.
+    pub fn refuse(&self, error: Error) {
+        self.fail(error);
+        self.end();
+    }
+
+    pub(super) fn development(&self) -> Development<'_> {
+        Development {
+            parameters: &self.job.parameters,
+            orientation: self.media.track.orientation,
+        }
+    }
+
+    pub(super) fn spare_planes(&self) -> JfifPlanes {
+        self.shared.spare_planes()
     }
 
     fn pend(self: &Arc<Self>, tasks: Vec<(Task, Mode)>) -> Vec<DecodeTask> {
@@ -204,17 +246,17 @@ impl SpanRun {
             let picture = PictureTask {
                 span: span.clone(),
                 place: found.place,
-                frame: found.picture,
+                exposed: Exposed::Frame(found.picture),
                 damaged: found.damaged,
             };
-            span.pending.fetch_add(1, Ordering::SeqCst);
+            span.add_part();
             let own = if in_order {
                 Some(picture)
             } else {
                 shared.offer(picture)
             };
-            if let Some(picture) = own {
-                SpanRun::develop(picture, developer);
+            if let Some(mut picture) = own {
+                SpanRun::develop(&mut picture, developer);
                 // Never the last part: the task itself is still pending.
                 span.pending.fetch_sub(1, Ordering::SeqCst);
             }
@@ -230,18 +272,22 @@ impl SpanRun {
         }
     }
 
-    pub fn develop(picture: PictureTask, developer: &mut Developer) {
+    /// One more picture is on its way; `part_done` is called for it, too.
+    pub(super) fn add_part(&self) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Codes the picture, and tells of it.
+    pub fn develop(picture: &mut PictureTask, developer: &mut Developer) {
         let span = &picture.span;
         if span.stopped() {
             return;
         }
-        let how = Development {
-            parameters: &span.job.parameters,
-            orientation: span.media.track.orientation,
-        };
-        let made = match span.job.output {
-            Output::Jpeg => developer.develop(&picture.frame, &how),
-            Output::Rgb => developer.rgb(&picture.frame, &how),
+        let how = span.development();
+        let made = match (&mut picture.exposed, span.job.output) {
+            (Exposed::Frame(frame), Output::Jpeg) => developer.develop(frame, &how),
+            (Exposed::Frame(frame), Output::Rgb) => developer.rgb(frame, &how),
+            (Exposed::Converted(converted), _) => developer.finish(converted, &how),
         };
         let made = made.and_then(|(facts, data)| {
             let facts = FrameFacts {
@@ -341,10 +387,9 @@ impl SpanRun {
         });
         drop(progress);
         self.stop.store(false, Ordering::SeqCst);
-        let (job, track) = (&self.job, &self.media.track);
         let tasks = self.pend(match restart {
-            Restart::Whole => vec![whole(job, track, 1)],
-            Restart::OffDevice(_) => for_workers(job, track, &self.wanted, self.workers),
+            Restart::Whole => vec![whole(&self.job, &self.media.track, 1)],
+            Restart::OffDevice(_) => self.for_workers(),
         });
         self.send(SpanEvent::Restarted);
         Some(tasks)

@@ -38,7 +38,7 @@ impl Frames {
     /// that fails. A chunk that fails alone is in its result.
     pub async fn extract(&self, extraction: &Extraction, sink: Sink<'_>) -> Result<Summary> {
         let begun = Instant::now();
-        extraction.backend.check()?;
+        self.check_backend(extraction.backend).await?;
         let profile = self
             .cache
             .profile(&extraction.timeline, &extraction.profile)?;

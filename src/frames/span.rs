@@ -145,7 +145,12 @@ impl Span {
             backend: self.backend,
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
-        frames.engine()?.submit(job, media, events);
+        let engine = frames.engine()?;
+        blocking(move || {
+            engine.submit(job, media, events);
+            Ok(())
+        })
+        .await?;
         let progress = |frames: u64| {
             made.send_replace(frames);
         };
