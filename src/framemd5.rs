@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
+use crate::av::Frame;
 use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Opener, Track, UnitReader};
 use crate::error::{Error, Reason, Result};
@@ -71,11 +72,11 @@ impl<'t> Lines<'t> {
         }
     }
 
-    fn take(&mut self, event: Event) -> Result<()> {
-        let Event::Picture { unit, frame } = event else {
+    fn take(&mut self, event: Event<Frame>) -> Result<()> {
+        let Event::Picture { unit, picture, .. } = event else {
             return Ok(());
         };
-        frame.native_bytes(&mut self.bytes)?;
+        picture.native_bytes(&mut self.bytes)?;
         let by_order = self
             .track
             .index

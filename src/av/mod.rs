@@ -5,6 +5,7 @@
 //! raw bindings where they do not: its stream opener takes no options, and its
 //! enums are closed, so fields whose value a file decides are read as integers.
 
+mod bitstream;
 mod decoder;
 mod frame;
 mod input;
@@ -17,6 +18,7 @@ use std::ffi::c_int;
 
 use ffmpeg_next::ffi;
 
+pub use bitstream::{BitstreamFilter, Framing};
 pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;

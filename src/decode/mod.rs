@@ -12,7 +12,7 @@ pub use software::Software;
 
 pub use crate::av::Purpose;
 
-use crate::av::{Frame, Packet};
+use crate::av::Packet;
 use crate::error::Result;
 
 /// The codecs that are tested, by FFmpeg's names.
@@ -29,25 +29,32 @@ pub const CODECS: [&str; 9] = [
 ];
 
 /// What a decoder has to say.
-pub enum Event {
-    /// A picture; `unit` is the ordinal of the unit that began it.
-    Picture { unit: u32, frame: Frame },
+pub enum Event<P> {
+    /// A picture; `unit` is the ordinal of the unit that began it, `damaged` says that the decoder flagged it.
+    Picture {
+        unit: u32,
+        picture: P,
+        damaged: bool,
+    },
     /// Damage was reported; the units up to this one may have given no picture.
     Refused { unit: u32 },
 }
 
 /// Takes units in decode order and gives their pictures in output order.
 pub trait Decode: Send {
+    /// A decoded picture, wherever its planes lie.
+    type Picture;
+
     /// Decodes one unit; what becomes ready meanwhile goes to `out`.
     fn submit(
         &mut self,
         unit: u32,
         packet: &mut Packet,
-        out: &mut dyn FnMut(Event) -> Result<()>,
+        out: &mut dyn FnMut(Event<Self::Picture>) -> Result<()>,
     ) -> Result<()>;
 
     /// Delivers everything still held and forgets it: the next unit must be a cut point.
-    fn finish(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()>;
+    fn finish(&mut self, out: &mut dyn FnMut(Event<Self::Picture>) -> Result<()>) -> Result<()>;
 
     /// Whether damage was met in any way since this was last asked: a refusal, a flagged picture
     /// or a logged error. What was decoded may then depend on threads and on where decoding began.

@@ -23,16 +23,18 @@ impl Software {
     }
 
     /// Receives all that is ready; false once everything was delivered.
-    fn receive(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<bool> {
+    fn receive(&mut self, out: &mut dyn FnMut(Event<Frame>) -> Result<()>) -> Result<bool> {
         loop {
             let mut frame = Frame::empty();
             match self.decoder.receive(&mut frame) {
                 Delivered::Frame => {
                     let tag = frame.tag().and_then(|tag| u32::try_from(tag).ok());
-                    self.refused |= frame.damaged();
+                    let damaged = frame.damaged();
+                    self.refused |= damaged;
                     out(Event::Picture {
                         unit: tag.unwrap_or(self.latest),
-                        frame,
+                        picture: frame,
+                        damaged,
                     })?;
                 }
                 Delivered::Starved => return Ok(true),
@@ -42,18 +44,20 @@ impl Software {
         }
     }
 
-    fn refuse(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+    fn refuse(&mut self, out: &mut dyn FnMut(Event<Frame>) -> Result<()>) -> Result<()> {
         self.refused = true;
         out(Event::Refused { unit: self.latest })
     }
 }
 
 impl Decode for Software {
+    type Picture = Frame;
+
     fn submit(
         &mut self,
         unit: u32,
         packet: &mut Packet,
-        out: &mut dyn FnMut(Event) -> Result<()>,
+        out: &mut dyn FnMut(Event<Frame>) -> Result<()>,
     ) -> Result<()> {
         self.latest = unit;
         loop {
@@ -74,7 +78,7 @@ impl Decode for Software {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+    fn finish(&mut self, out: &mut dyn FnMut(Event<Frame>) -> Result<()>) -> Result<()> {
         self.decoder.drain();
         // A drained decoder always comes to an end; should one starve instead, nothing more is held.
         self.receive(out)?;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::av::Frame;
 use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Track, Unit, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::segments::Segment;
-use crate::extract::span::{DecodeTask, Mode, PictureTask, SpanRun};
+use crate::extract::span::{DecodeTask, Mode, SpanRun};
 
 /// A span ends after so long without a decoded picture.
 const STALL: Duration = Duration::from_secs(60);
@@ -22,18 +21,48 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
+    /// A reader and a decoder for the task: the ones that are open where they fit.
+    pub fn open_for(&mut self, task: &DecodeTask) -> Result<(&mut UnitReader, &mut Software)> {
+        let (Mode::Sparse { threads } | Mode::Whole { threads }) = task.mode;
+        let media = &task.span.media;
+        // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
+        // with them their count: one that decodes everything is always new.
+        let whole = matches!(task.mode, Mode::Whole { .. });
+        let kept = self.open.take().filter(|(track, open_threads, _, _)| {
+            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
+        });
+        let kept = match kept {
+            Some(kept) => kept,
+            None => {
+                let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
+                let decoder = Software::open(&media.track.info, threads, Purpose::Frames)?;
+                (media.track.clone(), threads, reader, decoder)
+            }
+        };
+        let (_, _, reader, decoder) = self.open.insert(kept);
+        Ok((reader, decoder))
+    }
+
     /// Forgets a decoder that failed, or that nobody needs now.
     pub fn close(&mut self) {
         self.open = None;
     }
 }
 
+/// A wanted picture, decoded.
+pub(super) struct Found<P> {
+    /// Place in the span's `wanted`.
+    pub place: usize,
+    pub picture: P,
+    pub damaged: bool,
+}
+
 /// One task being decoded.
-pub(super) struct Decoding<'a> {
+pub(super) struct Decoding<'a, D> {
     span: &'a Arc<SpanRun>,
     task: &'a DecodeTask,
     reader: &'a mut UnitReader,
-    decoder: &'a mut Software,
+    decoder: &'a mut D,
     segment: &'a Segment,
     /// The unit before was given to the decoder.
     fed: bool,
@@ -46,27 +75,15 @@ pub(super) struct Decoding<'a> {
     last_picture: Instant,
 }
 
-impl<'a> Decoding<'a> {
-    pub fn new(task: &'a DecodeTask, decoders: &'a mut Decoders) -> Result<Self> {
-        let threads = match task.mode {
-            Mode::Sparse { threads } | Mode::Whole { threads } => threads,
-        };
-        let media = &task.span.media;
-        // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
-        // with them their count: one that decodes everything is always new.
-        let whole = matches!(task.mode, Mode::Whole { .. });
-        let kept = decoders.open.take().filter(|(track, open_threads, _, _)| {
-            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
-        });
-        let kept = match kept {
-            Some(kept) => kept,
-            None => {
-                let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
-                let decoder = Software::open(&media.track.info, threads, Purpose::Frames)?;
-                (media.track.clone(), threads, reader, decoder)
-            }
-        };
-        let (_, _, reader, decoder) = decoders.open.insert(kept);
+/// Takes what was decoded. An error ends the task.
+type Deliver<'d, P> = &'d mut dyn FnMut(Found<P>) -> Result<()>;
+
+impl<'a, D: Decode> Decoding<'a, D> {
+    pub fn new(
+        task: &'a DecodeTask,
+        reader: &'a mut UnitReader,
+        decoder: &'a mut D,
+    ) -> Result<Self> {
         Ok(Decoding {
             span: &task.span,
             task,
@@ -84,7 +101,7 @@ impl<'a> Decoding<'a> {
         })
     }
 
-    pub fn run(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+    pub fn run(&mut self, deliver: Deliver<D::Picture>) -> Result<()> {
         let task = self.task;
         for segment in &task.task {
             self.segment = segment;
@@ -103,7 +120,7 @@ impl<'a> Decoding<'a> {
         self.span.stopped()
     }
 
-    fn feed(&mut self, segment: &Segment, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+    fn feed(&mut self, segment: &Segment, deliver: Deliver<D::Picture>) -> Result<()> {
         while self.reader.next_unit() <= segment.until && !self.given_up() {
             let Some(unit) = self.reader.advance()? else {
                 break;
@@ -127,7 +144,7 @@ impl<'a> Decoding<'a> {
         Ok(())
     }
 
-    fn submit(&mut self, unit: u32, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+    fn submit(&mut self, unit: u32, deliver: Deliver<D::Picture>) -> Result<()> {
         self.span.decoded_units.fetch_add(1, Ordering::Relaxed);
         let mut ready = Vec::new();
         self.decoder
@@ -135,24 +152,26 @@ impl<'a> Decoding<'a> {
                 ready.push(event);
                 Ok(())
             })?;
-        self.take(ready, deliver);
-        Ok(())
+        self.take(ready, deliver)
     }
 
-    fn finish(&mut self, deliver: &mut dyn FnMut(PictureTask)) -> Result<()> {
+    fn finish(&mut self, deliver: Deliver<D::Picture>) -> Result<()> {
         let mut ready = Vec::new();
         self.decoder.finish(&mut |event| {
             ready.push(event);
             Ok(())
         })?;
-        self.take(ready, deliver);
-        Ok(())
+        self.take(ready, deliver)
     }
 
-    fn take(&mut self, events: Vec<Event>, deliver: &mut dyn FnMut(PictureTask)) {
+    fn take(&mut self, events: Vec<Event<D::Picture>>, deliver: Deliver<D::Picture>) -> Result<()> {
         for event in events {
             match event {
-                Event::Picture { unit, frame } => self.picture(unit, frame, deliver),
+                Event::Picture {
+                    unit,
+                    picture,
+                    damaged,
+                } => self.picture(unit, (picture, damaged), deliver)?,
                 Event::Refused { unit } if self.left_out(unit) => {}
                 Event::Refused { .. } => self.report_damage(),
             }
@@ -163,6 +182,7 @@ impl<'a> Decoding<'a> {
         if complained && !self.single() {
             self.report_damage();
         }
+        Ok(())
     }
 
     fn unit(&self, unit: u32) -> Option<&'a Unit> {
@@ -179,7 +199,12 @@ impl<'a> Decoding<'a> {
         self.span.media.track.has_pts && leads && !wanted
     }
 
-    fn picture(&mut self, unit: u32, frame: Frame, deliver: &mut dyn FnMut(PictureTask)) {
+    fn picture(
+        &mut self,
+        unit: u32,
+        (picture, flagged): (D::Picture, bool),
+        deliver: Deliver<D::Picture>,
+    ) -> Result<()> {
         self.last_picture = Instant::now();
         let key = if self.span.media.track.has_pts {
             unit
@@ -188,27 +213,27 @@ impl<'a> Decoding<'a> {
         };
         self.count += 1;
         if self.left_out(unit) {
-            return;
+            return Ok(());
         }
-        if frame.damaged() {
+        if flagged {
             self.report_damage();
             self.mark_damage(key);
         }
         let Some(&place) = self.span.by_unit.get(&key) else {
-            return;
+            return Ok(());
         };
         if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
-            return;
+            return Ok(());
         }
         let damaged = self.damaged.contains(&self.span.wanted[place].shown);
-        deliver(PictureTask {
-            span: self.span.clone(),
+        deliver(Found {
             place,
-            frame,
+            picture,
             damaged,
-        });
+        })?;
         // Waiting for the store is no stall of the decoder.
         self.last_picture = Instant::now();
+        Ok(())
     }
 
     fn single(&self) -> bool {

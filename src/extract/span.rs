@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use crate::av::Frame;
 use crate::demux::{Track, Unit};
 use crate::error::{Error, Reason, Result};
-use crate::extract::decoding::{Decoders, Decoding};
+use crate::extract::decoding::{Decoders, Decoding, Found};
 use crate::extract::develop::{Developer, Development};
 use crate::extract::engine::Shared;
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
@@ -219,7 +219,13 @@ impl SpanRun {
         // the buffer's last user left them (seen with HEVC), so that buffers must come back in order.
         let single = task.mode == Mode::Whole { threads: 1 };
         let in_order = single || span.job.parameters.dedup.is_some();
-        let mut deliver = |picture: PictureTask| {
+        let mut deliver = |found: Found<Frame>| {
+            let picture = PictureTask {
+                span: span.clone(),
+                place: found.place,
+                frame: found.picture,
+                damaged: found.damaged,
+            };
             span.pending.fetch_add(1, Ordering::SeqCst);
             let own = if in_order {
                 Some(picture)
@@ -231,13 +237,15 @@ impl SpanRun {
                 // Never the last part: the task itself is still pending.
                 span.pending.fetch_sub(1, Ordering::SeqCst);
             }
+            Ok(())
         };
-        match Decoding::new(&task, decoders).and_then(|mut decoding| decoding.run(&mut deliver)) {
-            Ok(()) => {}
-            Err(error) => {
-                decoders.close();
-                span.fail(error);
-            }
+        let decoded = decoders
+            .open_for(&task)
+            .and_then(|(reader, decoder)| Decoding::new(&task, reader, decoder))
+            .and_then(|mut decoding| decoding.run(&mut deliver));
+        if let Err(error) = decoded {
+            decoders.close();
+            span.fail(error);
         }
     }
 

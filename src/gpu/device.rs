@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self as cuda, CUcontext, CUdevice, CUdevice_attribute};
@@ -9,6 +10,9 @@ use cudarc::driver::sys::{self as cuda, CUcontext, CUdevice, CUdevice_attribute}
 use super::driver::Driver;
 use super::{failure, log_failure};
 use crate::error::{Error, Reason, Result};
+
+/// A wait for the GPU ends after this long: a span that decodes nothing for as long is given up, too.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A GPU with its primary context; a clone is the same one.
 #[derive(Clone)]
@@ -20,6 +24,7 @@ struct Context {
     context: CUcontext,
     name: String,
     capability: (u32, u32),
+    patience: Duration,
 }
 
 // SAFETY: the driver's contexts may be used from any thread, several at once.
@@ -40,6 +45,11 @@ impl Device {
     /// # Errors
     /// GPU_UNAVAILABLE with the reason.
     pub fn open(ordinal: u32) -> Result<Self> {
+        Self::open_patient(ordinal, PATIENCE)
+    }
+
+    /// As [`Device::open`], with another end to every wait for it.
+    pub fn open_patient(ordinal: u32, patience: Duration) -> Result<Self> {
         let driver = Driver::load()?;
         if ordinal >= driver.devices() {
             return Err(Error::new(
@@ -64,6 +74,7 @@ impl Device {
                 context,
                 name,
                 capability,
+                patience,
             })))
         }
     }
@@ -77,12 +88,6 @@ impl Device {
     pub(super) fn bind_raw(&self) -> Result<(), DriverError> {
         // SAFETY: the context is retained as long as self lives.
         unsafe { result::ctx::set_current(self.0.context) }
-    }
-
-    /// For libnvcuvid's lock on it.
-    #[allow(dead_code)] // the decoder's, which comes next
-    pub(super) fn context(&self) -> CUcontext {
-        self.0.context
     }
 
     pub fn ordinal(&self) -> u32 {
@@ -106,6 +111,11 @@ impl Device {
             free: free as u64,
             total: total as u64,
         })
+    }
+
+    /// How long a wait for it may last.
+    pub fn patience(&self) -> Duration {
+        self.0.patience
     }
 
     /// Whether both are the same GPU.

@@ -11,6 +11,7 @@ mod buffer;
 mod device;
 mod driver;
 mod module;
+pub mod nvdec;
 mod pipeline;
 mod stream;
 mod sys;

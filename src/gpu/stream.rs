@@ -1,5 +1,6 @@
 //! Streams, which keep the order of what is queued on them, and events, which mark a place in one.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,47 +10,48 @@ use cudarc::driver::sys::{self as cuda, CUevent, CUevent_flags, CUresult, CUstre
 use super::{Device, failure, log_failure};
 use crate::error::{Error, Reason, Result};
 
-/// A wait for the GPU ends after this long: a span that decodes nothing for as long is given up, too.
-const STALL: Duration = Duration::from_secs(60);
 /// Asked for without sleeping at first: most waits are for one picture's kernels.
 const SPIN: Duration = Duration::from_micros(20);
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// Work queued on one stream is done in order; it does not wait for other streams.
-pub struct Stream {
+/// Work queued on one stream is done in order; it does not wait for other streams. A clone is the same one.
+#[derive(Clone)]
+pub struct Stream(Arc<Queue>);
+
+struct Queue {
     device: Device,
     stream: CUstream,
 }
 
 // SAFETY: the driver's streams may be used from any thread, several at once.
-unsafe impl Send for Stream {}
+unsafe impl Send for Queue {}
 // SAFETY: as above.
-unsafe impl Sync for Stream {}
+unsafe impl Sync for Queue {}
 
 impl Stream {
     pub fn new(device: &Device) -> Result<Self> {
         device.bind()?;
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
             .map_err(|error| failure("could not create a CUDA stream", error))?;
-        Ok(Stream {
+        Ok(Stream(Arc::new(Queue {
             device: device.clone(),
             stream,
-        })
+        })))
     }
 
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.0.device
     }
 
     pub(super) fn raw(&self) -> CUstream {
-        self.stream
+        self.0.stream
     }
 
     /// What is queued from now on starts after the event; the calling thread does not wait.
     pub fn wait_for(&self, event: &Event) -> Result<()> {
-        self.device.bind()?;
+        self.0.device.bind()?;
         // SAFETY: both exist, and stay as long as the driver needs them: it defers their destruction.
-        unsafe { cuda::cuStreamWaitEvent(self.stream, event.event, 0) }
+        unsafe { cuda::cuStreamWaitEvent(self.raw(), event.event, 0) }
             .result()
             .map_err(|error| failure("could not make a CUDA stream wait", error))
     }
@@ -57,14 +59,14 @@ impl Stream {
     /// Waits until everything queued so far is done.
     ///
     /// # Errors
-    /// What went wrong in any of it; CHUNK_STALLED after a minute.
+    /// What went wrong in any of it; CHUNK_STALLED after the device's patience.
     pub fn synchronize(&self) -> Result<()> {
         // SAFETY: the stream exists.
-        wait_until(&self.device, || unsafe { cuda::cuStreamQuery(self.stream) })
+        wait_until(&self.0.device, || unsafe { cuda::cuStreamQuery(self.raw()) })
     }
 }
 
-impl Drop for Stream {
+impl Drop for Queue {
     fn drop(&mut self) {
         // SAFETY: created in `new`, destroyed once; work still queued is finished first by the driver.
         let destroyed = self
@@ -101,7 +103,7 @@ impl Event {
     pub fn record(&self, stream: &Stream) -> Result<()> {
         self.device.bind()?;
         // SAFETY: both exist.
-        unsafe { result::event::record(self.event, stream.stream) }
+        unsafe { result::event::record(self.event, stream.raw()) }
             .map_err(|error| failure("could not record a CUDA event", error))
     }
 
@@ -118,7 +120,7 @@ impl Event {
     /// Waits for the mark.
     ///
     /// # Errors
-    /// What went wrong before it; CHUNK_STALLED after a minute.
+    /// What went wrong before it; CHUNK_STALLED after the device's patience.
     pub fn wait(&self) -> Result<()> {
         // SAFETY: the event exists.
         wait_until(&self.device, || unsafe { cuda::cuEventQuery(self.event) })
@@ -151,7 +153,7 @@ fn wait_until(device: &Device, mut ask: impl FnMut() -> CUresult) -> Result<()> 
     let mut sleep = SPIN;
     while !ready(ask())? {
         let waited = began.elapsed();
-        if waited > STALL {
+        if waited > device.patience() {
             return Err(stalled(device));
         }
         if waited > SPIN {
@@ -168,7 +170,7 @@ fn stalled(device: &Device) -> Error {
         format!(
             "the GPU did not finish its work, device={} seconds={}",
             device.ordinal(),
-            STALL.as_secs()
+            device.patience().as_secs()
         ),
     )
     .hint("check nvidia-smi and the kernel's log for Xid errors")

@@ -1,4 +1,6 @@
-//! Declarations only: which symbols of NVIDIA's libraries are called.
+//! Declarations only: what is called of NVIDIA's libraries.
+
+pub mod cuvid;
 
 /// Every symbol of libcuda that this crate calls, by itself or through cudarc, which
 /// panics where one is missing. A name that is not here may not be used in `gpu`.
