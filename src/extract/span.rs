@@ -30,7 +30,7 @@ impl DecodeTask {
     pub fn load(&self) -> Load {
         let (width, height) = self.span.media.track.info.size();
         Load {
-            units: self.task.iter().map(Segment::len).sum(),
+            units: self.task.iter().map(Segment::units).sum(),
             pixels: u64::from(width) * u64::from(height),
         }
     }
@@ -154,7 +154,7 @@ impl SpanRun {
     pub fn work(&self) -> (u64, usize) {
         let tasks = self.for_workers();
         let segments = tasks.iter().flat_map(|(task, _)| task);
-        (segments.map(Segment::len).sum(), self.shared.workers())
+        (segments.map(Segment::units).sum(), self.shared.workers())
     }
 
     /// Ends before it began.
