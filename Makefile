@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint bench-peers bench-serving
+.PHONY: help install build demo test lint kernels bench-peers bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -23,6 +23,12 @@ test: ## lint, cargo test, pytest; MEDIA with ground truth by FRAMECACHE_MEDIA=f
 lint: ## rustfmt, clippy, rustdoc, licences; warnings are errors
 	@scripts/install.sh build
 	@scripts/lint.sh
+
+kernels: ## compile kernels/*.cu to the PTX that is committed beside them; needs no GPU
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@.venv/bin/pip install --quiet --disable-pip-version-check nvidia-cuda-nvrtc-cu12==12.0.140
+	@.venv/bin/python scripts/kernels.py
 
 bench-peers: ## measure against ffmpeg, into BENCHMARKS.md
 	@scripts/install.sh test

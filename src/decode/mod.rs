@@ -5,9 +5,11 @@
 //! by a timestamp.
 
 mod backend;
+mod cost;
 mod software;
 
-pub use backend::Backend;
+pub use backend::{Backend, Fallback};
+pub use cost::{CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Load, Means, Rate};
 pub use software::Software;
 
 pub use crate::av::Purpose;

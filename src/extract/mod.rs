@@ -2,8 +2,12 @@
 //! decoded picture becomes (`develop`), and the threads that do it (`engine`).
 //! Knows no store.
 
+mod cards;
+mod darkroom;
+mod deal;
 mod decoding;
 mod develop;
+mod device;
 mod engine;
 mod job;
 mod segments;

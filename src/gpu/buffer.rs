@@ -81,7 +81,6 @@ impl DeviceBuffer {
     }
 
     /// Where a kernel may write, for as long as the buffer lives.
-    #[allow(dead_code)] // the kernels' launchers'
     pub(super) fn address(&self) -> CUdeviceptr {
         self.address
     }
@@ -125,7 +124,6 @@ impl<'a> DeviceView<'a> {
         }
     }
 
-    #[allow(dead_code)] // the kernels' launchers'
     pub(super) fn address(&self) -> CUdeviceptr {
         self.address
     }

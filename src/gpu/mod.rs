@@ -12,6 +12,7 @@ mod device;
 mod driver;
 mod module;
 pub mod nvdec;
+mod pipeline;
 mod stream;
 mod sys;
 mod unavailable;
@@ -20,6 +21,7 @@ pub use buffer::{Copy2d, DeviceBuffer, DeviceView, PinnedBuffer, Pitched};
 pub use device::{Device, Memory};
 pub use driver::{DriverVersion, device_count, driver_version};
 pub use module::{Function, Module};
+pub use pipeline::{Kernels, Pipeline};
 pub use stream::{Event, Stream};
 pub use unavailable::Unavailable;
 

@@ -79,7 +79,6 @@ impl Drop for Loaded {
 #[derive(Clone)]
 pub struct Function {
     module: Module,
-    #[allow(dead_code)] // as `launch`
     function: CUfunction,
 }
 
@@ -99,7 +98,6 @@ impl Function {
     /// # Safety
     /// Number and types of the arguments must be those of the kernel. Device memory that it
     /// touches must be as large as it assumes, and stay until the stream has done it.
-    #[allow(dead_code)] // the typed launchers'
     pub(in crate::gpu) unsafe fn launch(
         &self,
         stream: &Stream,

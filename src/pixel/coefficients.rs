@@ -82,6 +82,7 @@ fn fixed(value: f64, shift: u32) -> i32 {
 ///
 /// `shift` is 16 for 8 bits and 18 above; all of it fits i32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // kernels/rgb.cu has the same fields
 pub struct ToRgb {
     pub cy: i32,
     pub crv: i32,
@@ -158,6 +159,7 @@ impl Expand {
 /// range only). Above 8 bits: 18. Coefficients are `round(c * 2^shift)`; c has
 /// matrix, range and depth in it. All of it fits i32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // kernels/jfif.cu has the same fields
 pub struct ToJfif {
     pub yy: i32,
     pub yu: i32,

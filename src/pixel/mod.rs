@@ -5,12 +5,14 @@
 //! - [`rgb`], [`luma`]: the same picture as RGB, and as Pillow's `L` of that RGB
 //! - [`resample`]: Pillow's resampler for 8-bit samples
 //! - [`orient`]: mirroring and rotation
+//! - [`cuda`]: the same on a GPU
 //!
 //! Functions ending in `_into` write into buffers that the caller keeps, since
 //! fresh multi-megabyte allocations cost more in page faults than the arithmetic.
 
 mod average;
 pub mod coefficients;
+pub mod cuda;
 mod each;
 #[cfg(test)]
 mod equality;

@@ -17,3 +17,4 @@ pub use place::{Placement, Transform};
 pub use spec::{
     Channels, Datatype, Fit, Layout, MAX_BATCH_BYTES, Normalize, Recipe, TensorSpec, batch_bytes,
 };
+pub use values::Line;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Reason, Result};
 use crate::pixel::resample::Filter;
 use crate::tensor::place::Placement;
-use crate::tensor::values::Values;
+use crate::tensor::values::{Line, Values, lines};
 
 /// Bytes of one batch.
 pub const MAX_BATCH_BYTES: u64 = 1 << 30;
@@ -101,6 +101,7 @@ pub struct TensorSpec {
 #[derive(Debug)]
 pub struct Recipe {
     spec: TensorSpec,
+    lines: Vec<Line>,
     values: Values,
 }
 
@@ -112,12 +113,22 @@ impl Recipe {
             check_side("width", width)?;
             check_side("height", height)?;
         }
-        let values = Values::new(&spec)?;
-        Ok(Recipe { spec, values })
+        let lines = lines(&spec)?;
+        let values = Values::new(spec.datatype, &lines);
+        Ok(Recipe {
+            spec,
+            lines,
+            values,
+        })
     }
 
     pub fn spec(&self) -> &TensorSpec {
         &self.spec
+    }
+
+    /// One for each channel of the tensor.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     pub(super) fn values(&self) -> &Values {

@@ -16,24 +16,22 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// # Errors
-    /// FIELD_INVALID for what is no normalisation, naming the field.
-    pub(super) fn new(spec: &TensorSpec) -> Result<Values> {
-        let lines = lines(spec)?;
-        Ok(match spec.datatype {
-            Datatype::Uint8 => Values::Uint8(table(&lines, |x, _| [x])),
-            Datatype::Fp16 => Values::Fp16(table(&lines, |x, line| {
+    pub(super) fn new(datatype: Datatype, lines: &[Line]) -> Values {
+        match datatype {
+            Datatype::Uint8 => Values::Uint8(table(lines, |x, _| [x])),
+            Datatype::Fp16 => Values::Fp16(table(lines, |x, line| {
                 f16::from_f32(line.at(x)).to_le_bytes()
             })),
-            Datatype::Fp32 => Values::Fp32(table(&lines, |x, line| line.at(x).to_le_bytes())),
-        })
+            Datatype::Fp32 => Values::Fp32(table(lines, |x, line| line.at(x).to_le_bytes())),
+        }
     }
 }
 
-/// y = x * a + b.
-struct Line {
-    a: f32,
-    b: f32,
+/// y = x * a + b, the value of a channel's sample x.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    pub a: f32,
+    pub b: f32,
 }
 
 impl Line {
@@ -54,7 +52,11 @@ fn table<const N: usize>(lines: &[Line], value: impl Fn(u8, &Line) -> [u8; N]) -
     lines.iter().map(of_channel).collect()
 }
 
-fn lines(spec: &TensorSpec) -> Result<Vec<Line>> {
+/// One for each channel.
+///
+/// # Errors
+/// FIELD_INVALID for what is no normalisation, naming the field.
+pub(super) fn lines(spec: &TensorSpec) -> Result<Vec<Line>> {
     let channels = spec.channels.count();
     let Some(normalize) = &spec.normalize else {
         let unchanged = |_| Line { a: 1.0, b: 0.0 };

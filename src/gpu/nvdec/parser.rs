@@ -214,7 +214,8 @@ impl Parser {
         let state = self.state();
         // SAFETY: only the lifetime changes: the callbacks use it within the call below, after
         // which it is taken away again, and `out` is borrowed for longer.
-        state.out = Some(unsafe { std::mem::transmute::<NonNull<Out<'_>>, NonNull<Out<'static>>>(sink) });
+        state.out =
+            Some(unsafe { std::mem::transmute::<NonNull<Out<'_>>, NonNull<Out<'static>>>(sink) });
         let parse = state.pool.library().parse;
         state.pool.device().bind()?;
         // SAFETY: the parser exists; the packet's bytes live as long as the call, and are copied.
@@ -324,7 +325,10 @@ impl State {
 
     fn display(&mut self, info: &DisplayInfo) -> Result<c_int> {
         let Some(session) = self.session.clone() else {
-            return Err(nonsense("a picture before its sequence", info.picture_index));
+            return Err(nonsense(
+                "a picture before its sequence",
+                info.picture_index,
+            ));
         };
         let Ok(unit) = u32::try_from(info.timestamp) else {
             return Err(nonsense("a picture of no unit", info.timestamp));

@@ -23,9 +23,15 @@ pub enum Refusal {
     /// This device does not decode it.
     Shape(Shape),
     /// Outside what this device decodes.
-    Size { width: u32, height: u32 },
+    Size {
+        width: u32,
+        height: u32,
+    },
     /// A coded side is odd: NVDEC's surfaces are even.
-    OddSize { width: u32, height: u32 },
+    OddSize {
+        width: u32,
+        height: u32,
+    },
     /// Pictures may be fields; what is known of them would differ from the CPU's.
     Interlaced,
     /// AV1 film grain: applied after decoding, and not to the same bytes.

@@ -402,7 +402,10 @@ mod tests {
             .arg(&program)
             .status()
             .expect("cc must run");
-        assert!(built.success(), "scripts/install.sh test installs libffmpeg-nvenc-dev");
+        assert!(
+            built.success(),
+            "scripts/install.sh test installs libffmpeg-nvenc-dev"
+        );
         let theirs = Command::new(&program).output().unwrap();
         assert_eq!(ours(), String::from_utf8(theirs.stdout).unwrap());
     }

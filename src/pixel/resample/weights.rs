@@ -92,6 +92,18 @@ impl Axis {
         first..last + self.counts.last().copied().unwrap_or(0)
     }
 
+    /// As the kernels read it: every target's start, every target's count of taps, then for each
+    /// tap the weights of all targets, so that neighbouring threads read neighbours.
+    pub(crate) fn table(&self) -> Vec<i32> {
+        // Starts and counts are at most 65,535.
+        let sides = self.starts.iter().chain(&self.counts);
+        let mut table: Vec<i32> = sides.map(|&side| side as i32).collect();
+        for tap in 0..self.counts.iter().copied().max().unwrap_or(0) {
+            table.extend(self.weights.iter().skip(tap).step_by(self.taps));
+        }
+        table
+    }
+
     /// Start and own weights of target sample `index`.
     #[inline(always)]
     pub(crate) fn at(&self, index: usize) -> (usize, &[i32]) {

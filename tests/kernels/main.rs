@@ -1,0 +1,26 @@
+//! The kernels of kernels/*.cu, compiled for the CPU, against the Rust reference, byte for byte.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is a failed test
+
+mod cpu;
+mod frames;
+mod surfaces;
+mod tensors;
+mod triples;
+
+use framecache::pixel::cuda::ptx;
+
+#[test]
+fn the_cpus_kernels_are_those_of_the_ptx() {
+    let nothing = [0; 3];
+    let mut found = 0;
+    for (name, _) in ptx::MODULES.iter().flat_map(|(_, ptx)| ptx::entries(ptx)) {
+        assert!(
+            cpu::launch(name, nothing, nothing, &()),
+            "{name} is not in host.cpp"
+        );
+        found += 1;
+    }
+    assert_eq!(found, 20);
+    assert!(!cpu::launch("none_of_these", nothing, nothing, &()));
+}
