@@ -1,6 +1,7 @@
 """What every suite needs: the binary, fresh stores, clips, an S3 server, the media folder."""
 
 import os
+import subprocess
 import sys
 import uuid
 from contextlib import ExitStack
@@ -70,6 +71,24 @@ def clip():
 def fc(tmp_path):
     """framecache over a fresh directory store."""
     return runner.Framecache(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def standins():
+    """The folder of the stand-ins for NVIDIA's libraries, built."""
+    subprocess.run(["bash", runner.ROOT / "tests" / "standin" / "build.sh"], check=True, timeout=300)
+    return runner.ROOT / "target" / "standin"
+
+
+@pytest.fixture
+def on_card(tmp_path, standins):
+    """Makes framecache on a machine with a GPU, stood in for, over a fresh directory store."""
+
+    def make(does="any_size", libraries="whole", name=None):
+        environment = {"LD_LIBRARY_PATH": str(standins / libraries), "FRAMECACHE_STANDIN": does}
+        return runner.Framecache(tmp_path / (name or uuid.uuid4().hex), environment=environment)
+
+    return make
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ impl SpanRun {
     /// The card cannot go on with the span: it starts again on the CPU, or fails where only a card will do.
     pub(super) fn leave_device(&self, why: Fallback, error: Error) {
         if self.job.backend == Backend::Gpu {
-            return self.fail(error);
+            return self.fail(with_hint(error));
         }
         tracing::warn!(
             chunk_id = self.job.row.chunk_id,
@@ -383,7 +383,7 @@ impl SpanRun {
         progress.placed = Placed::Workers(match (restart, progress.placed) {
             (Restart::OffDevice(why), _) => Some(why),
             (Restart::Whole, Placed::Workers(why)) => why,
-            (Restart::Whole, Placed::Device) => None,
+            (Restart::Whole, Placed::Device) => Some(Fallback::Damage),
         });
         drop(progress);
         self.stop.store(false, Ordering::SeqCst);
@@ -441,6 +441,14 @@ impl SpanRun {
             self.send(SpanEvent::Made(made));
         }
         Ok(())
+    }
+}
+
+/// A refusal of `gpu` says how to go on.
+fn with_hint(error: Error) -> Error {
+    match error.hint_text() {
+        Some(_) => error,
+        None => error.hint("use backend auto or cpu; the frames are the same"),
     }
 }
 

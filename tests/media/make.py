@@ -56,6 +56,18 @@ def remuxed(name, *options, before=()):
     return lambda target: ffmpeg(*before, "-i", clip(name), "-map", "0:v", "-c", "copy", *options, target)
 
 
+def joined(*names):
+    """A recipe: clips one after the other on one clock."""
+
+    def make(target):
+        parts = target.with_suffix(".txt")
+        parts.write_text("".join(f"file '{clip(name)}'\n" for name in names))
+        ffmpeg("-f", "concat", "-safe", "0", "-i", parts, "-c", "copy", target)
+        parts.unlink()
+
+    return make
+
+
 # tkhd matrices (a, b, c, d): x' = a x + c y, y' = b x + d y, y down.
 TURNS = {"90": (0, 1, -1, 0), "180": (-1, 0, 0, -1), "270": (0, -1, 1, 0), "mirror": (-1, 0, 0, 1)}
 
@@ -178,6 +190,9 @@ RECIPES = {
                                    "-g", "12", rate="50"),
     "h264_small.h264": encoded(*X264, "-g", "12", size="96x64", seconds=1),
     "size_change.h264": concatenated("h264.h264", "h264_small.h264"),
+    "h264_709.ts": remuxed("h264_bt709.mp4"),
+    "h264_601.ts": remuxed("h264_bt601.mp4"),
+    "colour_change.ts": joined("h264_709.ts", "h264_601.ts"),
     **{f"turned_{how}.mp4": turned(how) for how in TURNS},
     # Time.
     "vfr.mp4": encoded(*DROP_SOME, *X264, "-bf", "2", "-g", "12"),

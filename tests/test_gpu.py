@@ -1,0 +1,229 @@
+"""A GPU changes the speed and nothing else: whole extractions against the CPU's, on stand-ins for NVIDIA's libraries.
+
+The stand-ins (tests/standin) decode with libavcodec behind NVIDIA's interfaces, and run the real kernels, compiled
+for the CPU. What only a GPU can prove is `gpu-check`'s.
+"""
+
+import subprocess
+
+import pytest
+
+from tests.support import rpc
+from tests.support.framecache import BINARY
+
+# Clips of which one picture in some is wanted, so that decoding starts and stops.
+SPARSE = ["--every", "5"]
+# One core is estimated to need longer for nine seconds of 1080p than a card that must be opened first.
+AUTO_TAKES_THE_CARD = ["--workers", "1"]
+DEVICE_FAULTS = {
+    "create_fails=2": "device",
+    "create_parser_fails=1": "device",
+    "map_fails=205": "device",
+    "fails_at=9,parse_fails=1": "damage",
+    "fails_at=9,parse_fails=999": "device",
+    "fails_at=9,decode_fails=999": "device",
+    "nonsense=3": "device",
+    "memory=1000": "device",
+    "broken": "device",
+    "interlaced": "interlaced",
+    "monochrome": "monochrome",
+}
+
+
+def decoded(runner, *arguments, backend="gpu", **more):
+    command = runner.command("extract", "--timeline", "t", "--backend", backend, "--json", *arguments)
+    return runner.run("extract", command=command, **more)
+
+
+def facts(runner):
+    """What is known of each frame, but for what decoded it, and why."""
+    apart = ("backend", "fallback_reason")
+    return [{name: value for name, value in frame.items() if name not in apart} for frame in runner.frames("t")]
+
+
+def assert_equal(runner, reference, *arguments):
+    """The same frames as the CPU's, byte for byte, with the same facts."""
+    reference.extract("t", *arguments, code=None)
+    assert runner.jpegs("t") == reference.jpegs("t")
+    assert facts(runner) == facts(reference)
+
+
+def only_chunk(done):
+    (chunk,) = done.json["chunks"]
+    return chunk
+
+
+def compare(on_card, new_store, clip, *arguments):
+    """Extracts on a card; the reason where it refuses, else None, and then all is as on the CPU."""
+    card = on_card()
+    done = decoded(card, *arguments, clip, code=None, timeout=300)
+    if done.code in (5, 6):
+        assert not card.records("t")
+        # What the CPU cannot do either is said in its words.
+        if "use backend auto or cpu" not in done.err:
+            new_store().extract("t", *arguments, clip, code=done.code)
+        return done.err
+    assert done.code in (0, 3), done.describe()
+    chunk = only_chunk(done)
+    assert (chunk["backend"], chunk.get("fallback_reason")) in [("nvdec", None), ("cpu", "damage")]
+    assert_equal(card, new_store(), *arguments, clip)
+    return None
+
+
+def test_every_clip_that_a_card_takes_gives_the_cpus_frames(on_card, new_store, ordinary_clip):
+    compare(on_card, new_store, ordinary_clip, "--all")
+
+
+@pytest.mark.parametrize(
+    "name", ["h264_bframes.mp4", "hevc.ts", "vp9.webm", "hevc_12bit.mp4", "h264_bt709_full.mp4", "turned_90.mp4", "edit_list_cut.mp4"]
+)
+def test_what_a_card_takes_it_takes(on_card, new_store, clip, name):
+    assert compare(on_card, new_store, clip(name), *SPARSE) is None
+
+
+def test_videos_of_the_media_folder_give_the_cpus_frames(on_card, new_store, truth, video_file):
+    compare(on_card, new_store, truth.root / video_file, "--count", "24")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--max-side", "77"], ["--dedup", "4"], ["--hash", "phash,dhash,average_hash"], ["--hash", "none"], ["--fps", "60"]],
+    ids=lambda options: options[0][2:],
+)
+def test_options_mean_the_same_on_a_card(on_card, new_store, clip, options):
+    sampling = [] if "--fps" in options else ["--all"]
+    assert compare(on_card, new_store, clip("h264_bframes.mp4"), *sampling, *options) is None
+
+
+def test_framemd5_by_nvdec_is_that_of_libavcodec(on_card, clip):
+    for name in ["h264_bframes.mp4", "hevc_12bit.mp4", "vp9.webm"]:
+        runner = on_card()
+        texts = [runner.run("framemd5", command=[str(BINARY), "framemd5", clip(name), "--backend", backend]).text for backend in ("gpu", "cpu")]
+        assert texts[0] == texts[1] and len(texts[0].splitlines()) > 10
+
+
+def test_without_a_gpu_backend_gpu_refuses_with_the_reason_and_auto_says_nothing(fc, clip):
+    done = decoded(fc, "--all", clip("h264_bframes.mp4"), code=5)
+    assert "driver" in done.err or "GPU" in done.err
+    assert not fc.jpegs("t")
+    chunk = only_chunk(decoded(fc, "--all", clip("h264_bframes.mp4"), backend="auto"))
+    assert chunk["backend"] == "cpu" and "fallback_reason" not in chunk
+
+
+@pytest.mark.parametrize(
+    ("does", "libraries", "words"),
+    [
+        ("devices=0", "whole", "finds no GPU"),
+        ("driver=11000", "whole", "too old"),
+        ("init=999", "whole", "does not start"),
+        ("", "no-video", "libnvcuvid"),
+        ("", "no-launch", "cuLaunchKernel"),
+        ("", "no-reconfigure", "cuvidReconfigureDecoder"),
+    ],
+)
+def test_what_is_missing_is_said_in_words(on_card, clip, does, libraries, words):
+    runner = on_card(does, libraries)
+    done = decoded(runner, "--all", clip("h264_bframes.mp4"), code=5)
+    assert words in done.err and "panic" not in done.err
+    # Under auto the CPU does it.
+    done = decoded(runner, "--all", clip("h264_bframes.mp4"), backend="auto")
+    assert only_chunk(done)["backend"] == "cpu"
+
+
+@pytest.mark.parametrize("does", DEVICE_FAULTS)
+def test_a_failure_of_the_card_starts_the_span_again_on_the_cpu_and_says_why(on_card, new_store, clip, does):
+    source = clip("hd.mp4")
+    card = on_card(f"any_size,{does}")
+    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, "--every", "20", source, backend="auto", timeout=300))
+    assert (chunk["backend"], chunk["fallback_reason"]) == ("cpu", DEVICE_FAULTS[does])
+    assert {frame["fallback_reason"] for frame in card.frames("t")} == {DEVICE_FAULTS[does]}
+    assert_equal(card, new_store(), "--every", "20", source)
+
+
+@pytest.mark.parametrize("does", ["create_fails=1", "fails_at=9,decode_fails=999", "interlaced"])
+def test_backend_gpu_fails_rather_than_fall_back(on_card, clip, does):
+    card = on_card(f"any_size,{does}")
+    done = decoded(card, "--all", clip("h264_bframes.mp4"), code=5)
+    assert "use backend auto or cpu" in done.err
+    assert not card.records("t")
+
+
+def test_damage_that_the_card_reports_is_decoded_again_by_libavcodec_on_one_thread(on_card, new_store, clip):
+    for backend in ("gpu", "auto"):
+        card = on_card("any_size,error_at=5")
+        arguments = [*AUTO_TAKES_THE_CARD, "--every", "20", clip("hd.mp4")]
+        chunk = only_chunk(decoded(card, *arguments, backend=backend, timeout=300))
+        assert (chunk["backend"], chunk["fallback_reason"]) == ("cpu", "damage")
+        assert_equal(card, new_store(), "--every", "20", clip("hd.mp4"))
+
+
+def test_pictures_that_the_card_leaves_out_come_from_the_cpu(on_card, new_store, clip):
+    # The parser's callbacks say nothing of any picture.
+    card = on_card("any_size,nonsense=8")
+    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, "--every", "20", clip("hd.mp4"), backend="auto", timeout=300))
+    assert chunk["backend"] == "cpu" and chunk["fallback_reason"]
+    assert_equal(card, new_store(), "--every", "20", clip("hd.mp4"))
+
+
+def test_a_short_span_is_done_by_the_cpu_since_it_is_done_earlier(on_card, clip):
+    chunk = only_chunk(decoded(on_card(), "--count", "1", clip("h264_bframes.mp4"), backend="auto"))
+    assert (chunk["backend"], chunk["fallback_reason"]) == ("cpu", "cost")
+
+
+def test_a_change_of_colour_tags_is_left_to_the_cpu(on_card, new_store, clip):
+    reason = compare(on_card, new_store, clip("colour_change.ts"), "--all")
+    assert "colour" in reason
+    card = on_card()
+    decoded(card, "--all", clip("colour_change.ts"), backend="auto", timeout=300)
+    matrices = {frame["colour"]["matrix"] for frame in card.frames("t")}
+    assert matrices == {"bt709", "bt601"}
+
+
+def test_nothing_is_left_on_the_card(on_card, clip, tmp_path):
+    report = tmp_path / "report"
+    card = on_card()
+    card.environment["FRAMECACHE_STANDIN_REPORT"] = str(report)
+    decoded(card, "--every", "5", clip("h264_bframes.mp4"), clip("hevc.ts"), clip("vp9.webm"))
+    told = dict(word.split("=") for word in report.read_text().split() if "=" in word)
+    assert int(told["launches"]) > 100
+    left = {name: told[name] for name in ("contexts", "device", "pinned", "streams", "events", "modules", "decoders", "parsers")}
+    assert set(left.values()) == {"0"}, left
+
+
+def test_several_cards_share_the_spans(on_card, new_store, clip):
+    card = on_card("any_size,devices=3")
+    decoded(card, "--every", "50", clip("two_minutes.mp4"), clip("h264_bframes.mp4"))
+    assert {frame["backend"] for frame in card.frames("t")} == {"nvdec"}
+    assert_equal(card, new_store(), "--every", "50", clip("two_minutes.mp4"), clip("h264_bframes.mp4"))
+
+
+def test_probe_says_what_a_card_would_do(on_card, clip):
+    def backend(name):
+        runner = on_card()
+        video = runner.run("probe", command=[str(BINARY), "probe", "--json", str(clip(name))]).json["video"]
+        return video["backend"], video["backend_reason"]
+
+    assert backend("h264_bframes.mp4")[0] == "nvdec"
+    assert backend("mpeg2.ts") == ("cpu", "NVDEC is not used for this codec, codec=mpeg2video")
+
+
+def test_a_server_counts_spans_by_what_decoded_them(on_card, clip, v1):
+    card = on_card()
+    source = clip("hd.mp4")
+    with rpc.start_server(card.store, cwd=source.parent, environment=card.environment) as server, server.channel() as channel:
+        request = v1.ExtractFramesRequest(
+            timeline="t", chunks=[v1.Chunk(uri=str(source))], sampling=v1.Sampling(every=20), backend=v1.BACKEND_GPU
+        )
+        list(v1.FrameServiceStub(channel).ExtractFrames(request, timeout=120))
+        assert server.metric("framecache_span_decodes_total", backend="nvdec", outcome="ok") == 1
+
+
+def test_the_binary_needs_no_library_of_nvidias():
+    needed = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
+    libraries = [line for line in needed.splitlines() if "NEEDED" in line]
+    assert len(libraries) > 3
+    assert not [line for line in libraries if any(word in line.lower() for word in ("cuda", "nvcuvid", "nvidia", "nvrtc"))]
+
+
+def test_damaged_files_give_the_cpus_frames(on_card, new_store, truth, corrupt_file):
+    compare(on_card, new_store, truth.root / corrupt_file, "--every", "3")
