@@ -156,21 +156,43 @@ impl Cards {
 
     /// Why no card decodes the track.
     fn refusal(&self, track: &Track) -> Option<(Fallback, Error)> {
-        if !track.has_pts {
-            let message = "video without timestamps is decoded on the CPU".to_owned();
-            return Some((Fallback::Timestamps, gpu_unavailable(message)));
-        }
-        if track.gradual {
-            let message = "video without cut points is decoded on the CPU".to_owned();
-            return Some((Fallback::GradualRefresh, gpu_unavailable(message)));
+        if let Some(why) = unsuited(track) {
+            return Some(why);
         }
         let checked = self.opened().and_then(|cards| {
-            cards
-                .iter()
-                .try_for_each(|card| nvdec::check(card.device(), &track.info).map(|_| ()))
+            let mut devices = cards.iter().map(|card| card.device());
+            devices.try_for_each(|device| nvdec::check(device, &track.info).map(|_| ()))
         });
         checked.err().map(|error| (Fallback::of(&error), error))
     }
+}
+
+/// What no card decodes as libavcodec does.
+fn unsuited(track: &Track) -> Option<(Fallback, Error)> {
+    let (why, message) = match track {
+        track if !track.has_pts => (
+            Fallback::Timestamps,
+            "video without timestamps is decoded on the CPU",
+        ),
+        track if track.gradual => (
+            Fallback::GradualRefresh,
+            "video without cut points is decoded on the CPU",
+        ),
+        _ => return None,
+    };
+    Some((why, gpu_unavailable(message.to_owned())))
+}
+
+/// Whether this machine's GPUs decode the track, by its header. Opens them.
+///
+/// # Errors
+/// GPU_UNAVAILABLE with the reason.
+pub fn check_cards(track: &Track) -> Result<()> {
+    let count = gpu::device_count()?;
+    if let Some((_, error)) = unsuited(track) {
+        return Err(error);
+    }
+    (0..count).try_for_each(|n| nvdec::check(&Device::open(n)?, &track.info).map(|_| ()))
 }
 
 fn gpu_unavailable(message: String) -> Error {

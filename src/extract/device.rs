@@ -133,6 +133,7 @@ fn sample(track: &Track, reader: &mut UnitReader) -> Result<Frame> {
         Ok(())
     };
     if let Some(unit) = reader.advance()? {
+        reader.packet().show();
         decoder.submit(unit, reader.packet(), &mut take)?;
         decoder.finish(&mut take)?;
     }

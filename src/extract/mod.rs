@@ -13,6 +13,7 @@ mod job;
 mod segments;
 mod span;
 
+pub use cards::check_cards;
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};

@@ -65,6 +65,8 @@ struct State {
     options: Options,
     session: Option<Arc<Session>>,
     sequence: Option<Sequence>,
+    /// Of the first sequence; kept when the parser begins anew.
+    signal: Option<[u8; 4]>,
     /// Pictures were decoded since the parser began.
     began: bool,
     damage: bool,
@@ -88,6 +90,7 @@ impl Parser {
             options,
             session: None,
             sequence: None,
+            signal: None,
             began: false,
             damage: false,
             refused: false,
@@ -268,6 +271,9 @@ impl State {
     /// Answers with the number of surfaces that the parser may use.
     fn sequence(&mut self, format: &VideoFormat) -> Result<c_int> {
         let sequence = Sequence::read(format, self.codec)?;
+        if *self.signal.get_or_insert(sequence.signal) != sequence.signal {
+            return Err(Refusal::ColourChanges.into());
+        }
         let (width, height) = sequence.coded;
         caps::check(self.pool.device(), sequence.shape, width, height)?;
         let wanted = sequence.surfaces + self.options.extra_surfaces;

@@ -38,6 +38,8 @@ pub enum Refusal {
     FilmGrain,
     /// VP9 and AV1 may change size without a key frame.
     SizeChanges,
+    /// What is said of colour changes in mid-stream.
+    ColourChanges,
     /// The stream's header cannot be read.
     Header,
 }
@@ -63,6 +65,7 @@ impl Refusal {
             Refusal::Interlaced => "interlaced",
             Refusal::FilmGrain => "film_grain",
             Refusal::SizeChanges => "size_changes",
+            Refusal::ColourChanges => "colour_changes",
             Refusal::Header => "header",
         }
     }
@@ -102,6 +105,9 @@ impl fmt::Display for Refusal {
             Refusal::FilmGrain => f.write_str("NVDEC is not used for video with film grain"),
             Refusal::SizeChanges => {
                 f.write_str("NVDEC is not used where pictures change size without a key frame")
+            }
+            Refusal::ColourChanges => {
+                f.write_str("NVDEC is not used where the video's colour tags change")
             }
             Refusal::Header => f.write_str("NVDEC's parser cannot be given this video's header"),
         }

@@ -27,6 +27,8 @@ pub(super) struct Sequence {
     pub crop: Crop,
     /// Surfaces that decoding needs, whatever is shown.
     pub surfaces: u32,
+    /// What is said of colour, as bits to be compared.
+    pub signal: [u8; 4],
 }
 
 impl Sequence {
@@ -61,6 +63,7 @@ impl Sequence {
             coded: coded_size(format)?,
             crop: crop(format, chroma)?,
             surfaces: surfaces(format)?,
+            signal: format.signal,
         })
     }
 }

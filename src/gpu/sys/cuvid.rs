@@ -232,8 +232,8 @@ pub struct VideoFormat {
     pub chroma: c_int,
     pub bit_rate: c_uint,
     pub aspect: [c_int; 2],
-    /// video_signal_description; colour is taken from the stream's header instead.
-    signal: [c_uchar; 4],
+    /// video_signal_description. Colour itself is taken from libavcodec; this tells when it changes.
+    pub signal: [c_uchar; 4],
     pub header_bytes: c_uint,
 }
 
