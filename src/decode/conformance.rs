@@ -9,7 +9,7 @@ use super::{Decode, Event, Purpose, Software};
 use crate::av::Frame;
 use crate::demux::{Opener, Track, UnitReader, read_track};
 use crate::error::{Error, Reason, Result};
-use crate::source::{BytesSource, ByteSource};
+use crate::source::{ByteSource, BytesSource};
 use crate::timeline::index::Identity;
 
 /// A file to decode.
@@ -20,16 +20,26 @@ pub(crate) struct Clip {
 
 impl Clip {
     pub fn open(path: &Path) -> Self {
-        let bytes: Arc<[u8]> = std::fs::read(path).unwrap().into();
+        let bytes = bytes::Bytes::from(std::fs::read(path).unwrap());
         let opener: Opener = Arc::new(move || {
-            let source: Box<dyn ByteSource> = Box::new(BytesSource::new(bytes.clone()));
+            let source: Box<dyn ByteSource> = Box::new(BytesSource(bytes.clone()));
             Ok(source)
         });
-        let track = read_track(opener().unwrap(), None, (Identity::default(), None)).unwrap();
+        let track = read_track(opener().unwrap(), None, (nobody(), None)).unwrap();
         Clip {
             track: Arc::new(track),
             opener,
         }
+    }
+
+    pub fn opener(&self) -> Opener {
+        self.opener.clone()
+    }
+
+    /// Pictures' bytes, as `reference` gives them.
+    pub fn named(&self, pictures: Vec<(u32, Vec<u8>)>) -> Pictures {
+        let named = pictures.iter().map(|(unit, bytes)| (*unit, md5(bytes)));
+        named.collect()
     }
 
     fn units(&self) -> u32 {
@@ -65,6 +75,14 @@ impl Clip {
         }
         decoder.finish(&mut take)?;
         Ok(pictures)
+    }
+}
+
+fn nobody() -> Identity {
+    Identity {
+        bytes: 0,
+        head_sha256: String::new(),
+        tail_sha256: String::new(),
     }
 }
 

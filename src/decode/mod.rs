@@ -5,6 +5,8 @@
 //! by a timestamp.
 
 mod backend;
+#[cfg(test)]
+pub(crate) mod conformance;
 mod cost;
 mod software;
 
@@ -42,7 +44,7 @@ pub enum Event<P> {
     Refused { unit: u32 },
 }
 
-/// Takes units in decode order and gives their pictures in output order.
+/// What every decoder promises, and `conformance` proves: takes units in decode order and gives their pictures in output order.
 pub trait Decode: Send {
     /// A decoded picture, wherever its planes lie.
     type Picture;
