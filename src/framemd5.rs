@@ -6,20 +6,33 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
-use crate::av::Frame;
-use crate::decode::{Decode, Event, Purpose, Software};
+use crate::decode::{Backend, Decode, Event, Purpose, Software};
 use crate::demux::{Opener, Track, UnitReader};
 use crate::error::{Error, Reason, Result};
+use crate::gpu::nvdec::{Nvdec, Options, Pool};
+use crate::gpu::{Device, Stream};
 use crate::hex::hex;
 
-/// Decodes the whole track from its first packet and describes each picture.
+/// Decodes the whole track from its first packet and describes each picture. `gpu` decodes with
+/// NVDEC, all else with libavcodec on so many threads.
 ///
 /// # Errors
-/// The source's failures, MEDIA_CORRUPT where no picture comes out.
-pub fn framemd5(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<String> {
-    let lines = match decode_all(track, opener, threads)? {
-        Some(lines) => lines,
-        None => decode_all(track, opener, 1)?.unwrap_or_default(),
+/// The source's failures, MEDIA_CORRUPT where no picture comes out, GPU_UNAVAILABLE with the reason.
+pub fn framemd5(
+    track: &Arc<Track>,
+    opener: &Opener,
+    (backend, threads): (Backend, usize),
+) -> Result<String> {
+    let reader = UnitReader::open(track.clone(), opener.clone())?;
+    let lines = match backend {
+        Backend::Gpu => by_nvdec(track, reader)?,
+        Backend::Auto | Backend::Cpu => match by_libavcodec(track, reader, threads)? {
+            Some(lines) => lines,
+            None => {
+                let reader = UnitReader::open(track.clone(), opener.clone())?;
+                by_libavcodec(track, reader, 1)?.unwrap_or_default()
+            }
+        },
     };
     if lines.is_empty() {
         return Err(Error::new(
@@ -32,19 +45,55 @@ pub fn framemd5(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<S
 }
 
 /// None where damage was met on several threads.
-fn decode_all(track: &Arc<Track>, opener: &Opener, threads: usize) -> Result<Option<String>> {
-    let mut reader = UnitReader::open(track.clone(), opener.clone())?;
+fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize) -> Result<Option<String>> {
     let mut decoder = Software::open(&track.info, threads, Purpose::Comparison)?;
+    let several = threads > 1;
+    let lines = decode_all(track, (reader, &mut decoder), several, &mut |frame, out| {
+        frame.native_bytes(out)
+    })?;
+    let repeat = several && decoder.take_complaint();
+    Ok(lines.filter(|_| !repeat))
+}
+
+fn by_nvdec(track: &Track, reader: UnitReader) -> Result<String> {
+    let device = Device::open(0)?;
+    let pool = Pool::new(&device, 0)?;
+    let stream = Stream::new(&device)?;
+    let mut decoder = Nvdec::open(&pool, &track.info, Options::default())?;
+    let lines = decode_all(track, (reader, &mut decoder), false, &mut |picture, out| {
+        *out = picture.map(&stream)?.native_bytes()?;
+        Ok(())
+    })?;
+    Ok(lines.unwrap_or_default())
+}
+
+/// A decoded picture's bytes in its native pixel format.
+type Native<'n, P> = &'n mut dyn FnMut(P, &mut Vec<u8>) -> Result<()>;
+
+/// None where damage was met, and that is to end it.
+fn decode_all<D: Decode>(
+    track: &Track,
+    (mut reader, decoder): (UnitReader, &mut D),
+    until_damage: bool,
+    native: Native<D::Picture>,
+) -> Result<Option<String>> {
     let mut lines = Lines::new(track);
+    let mut take = |event| match event {
+        Event::Picture { unit, picture, .. } => {
+            native(picture, &mut lines.bytes)?;
+            lines.add(unit);
+            Ok(())
+        }
+        Event::Refused { .. } => Ok(()),
+    };
     while let Some(unit) = reader.advance()? {
-        decoder.submit(unit, reader.packet(), &mut |event| lines.take(event))?;
-        if threads > 1 && decoder.take_complaint() {
+        decoder.submit(unit, reader.packet(), &mut take)?;
+        if until_damage && decoder.take_complaint() {
             return Ok(None);
         }
     }
-    decoder.finish(&mut |event| lines.take(event))?;
-    let repeat = threads > 1 && decoder.take_complaint();
-    Ok((!repeat).then_some(lines.text))
+    decoder.finish(&mut take)?;
+    Ok(Some(lines.text))
 }
 
 struct Lines<'t> {
@@ -72,11 +121,8 @@ impl<'t> Lines<'t> {
         }
     }
 
-    fn take(&mut self, event: Event<Frame>) -> Result<()> {
-        let Event::Picture { unit, picture, .. } = event else {
-            return Ok(());
-        };
-        picture.native_bytes(&mut self.bytes)?;
+    /// The picture that `unit` began, whose bytes are in `bytes`.
+    fn add(&mut self, unit: u32) {
         let by_order = self
             .track
             .index
@@ -97,7 +143,6 @@ impl<'t> Lines<'t> {
             "0, {pts:>10}, {pts:>10}, {duration:>8}, {size:>8}, {digest}"
         );
         self.count += 1;
-        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::av::StreamInfo;
 use crate::decode::{Purpose, Software};
 use crate::demux::{self, Track};
 use crate::error::Result;
+use crate::extract::check_cards;
 use crate::frames::Library;
 use crate::media::colour::{primaries_name, transfer_name};
 use crate::media::time::Exact;
@@ -140,7 +141,7 @@ fn video(track: &Track) -> Result<Video> {
     let samples = info.samples();
     let (width, height) = info.size();
     let duration = seconds(end.saturating_sub(first))?;
-    let (backend, backend_reason) = backend(info);
+    let (backend, backend_reason) = backend(track);
     Ok(Video {
         stream: info.index,
         codec: info.codec_name(),
@@ -196,10 +197,16 @@ fn varies(shown: &[Shown]) -> bool {
     }
 }
 
-fn backend(info: &StreamInfo) -> (Option<&'static str>, String) {
-    match Software::open(info, 1, Purpose::Comparison) {
-        Ok(_) => (Some("cpu"), "this build decodes on the CPU".to_owned()),
-        Err(error) => (None, error.message().to_owned()),
+fn backend(track: &Track) -> (Option<&'static str>, String) {
+    if let Err(error) = Software::open(&track.info, 1, Purpose::Comparison) {
+        return (None, error.message().to_owned());
+    }
+    match check_cards(track) {
+        Ok(()) => {
+            let reason = "a GPU decodes it; short stretches may be done earlier on the CPU";
+            (Some("nvdec"), reason.to_owned())
+        }
+        Err(why) => (Some("cpu"), why.message().to_owned()),
     }
 }
 

@@ -56,8 +56,7 @@ impl BitstreamFilter {
                 )));
             }
             let opened = BitstreamFilter { context, taken };
-            let mut code =
-                ffi::avcodec_parameters_copy((*context).par_in, stream.parameters());
+            let mut code = ffi::avcodec_parameters_copy((*context).par_in, stream.parameters());
             if code >= 0 {
                 (*context).time_base_in = stream.raw_time_base();
                 code = ffi::av_bsf_init(context);

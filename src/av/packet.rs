@@ -82,6 +82,12 @@ impl Packet {
         self.raw().flags & ffi::AV_PKT_FLAG_DISCARD as c_int != 0
     }
 
+    /// Has a decoder give its picture even where it is not to be shown.
+    pub fn show(&mut self) {
+        // SAFETY: as in `raw`; the packet is uniquely owned.
+        unsafe { (*self.0).flags &= !(ffi::AV_PKT_FLAG_DISCARD as c_int) };
+    }
+
     /// The demuxer reports damage.
     pub fn corrupt(&self) -> bool {
         self.raw().flags & ffi::AV_PKT_FLAG_CORRUPT as c_int != 0

@@ -194,14 +194,6 @@ pub enum Backend {
     Gpu,
 }
 
-impl Backend {
-    /// # Errors
-    /// GPU_UNAVAILABLE for `gpu`: `gpu` refuses rather than falls back.
-    pub fn check(self) -> Result<()> {
-        decode::Backend::from(self).check()
-    }
-}
-
 impl From<Backend> for decode::Backend {
     fn from(backend: Backend) -> Self {
         match backend {
@@ -228,9 +220,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let client = context.client().await?;
     let bar = Bar::new(context.json());
     let hear = |progress: &Progress| bar.show(progress);
-    let summary = client
-        .extract(&extraction, args.backend.into(), &hear)
-        .await;
+    let summary = client.extract(&extraction, &hear).await;
     bar.clear();
     let summary = summary?;
     report(context, &summary, &client.describe()?, args.plan_only)?;
@@ -329,6 +319,7 @@ impl Args {
             }),
             retry_failed: self.retry_failed,
             skip_bad: self.skip_bad,
+            backend: self.backend.into(),
         })
     }
 

@@ -34,19 +34,18 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    args.backend.check()?;
     let policy = SourcePolicy::anything(context.settings.endpoint.clone());
     let spec = ChunkSpec {
         init_uri: args.init,
         stream: args.stream,
         ..ChunkSpec::of(&args.source)
     };
-    let threads = context.settings.workers;
+    let how = (args.backend.into(), context.settings.workers);
     let work = move || -> Result<String> {
         let library = Arc::new(Library::new(policy));
         let track = library.track(&spec)?.track;
         let opener: Opener = Arc::new(move || library.open(&spec));
-        crate::framemd5::framemd5(&track, &opener, threads)
+        crate::framemd5::framemd5(&track, &opener, how)
     };
     let text = tokio::task::spawn_blocking(work)
         .await

@@ -19,7 +19,6 @@ use crate::client::{
     Report, Rows,
 };
 use crate::config::Settings;
-use crate::decode::Backend;
 use crate::error::Result;
 use crate::frames::{
     Event, Extraction, Frames, Library, OnMiss, Serving, Summary, Take, absent, blocking,
@@ -84,13 +83,7 @@ impl Client for Local {
         Ok(format!("store {store}"))
     }
 
-    async fn extract(
-        &self,
-        asked: &Extraction,
-        backend: Backend,
-        hear: Hear<'_>,
-    ) -> Result<Summary> {
-        backend.check()?;
+    async fn extract(&self, asked: &Extraction, hear: Hear<'_>) -> Result<Summary> {
         let sink = |event: Event<'_>| told(&event, hear);
         self.frames_service()?.extract(asked, &sink).await
     }

@@ -16,7 +16,6 @@ use crate::cache::clear::Cleared;
 use crate::cache::overlays::{OverlayScope, PutOverlay};
 use crate::cache::put::{PutDone, ReadyFrame};
 use crate::cache::status::Ids;
-use crate::decode::Backend;
 use crate::error::Result;
 use crate::frames::{Extraction, Progress, Summary, Take};
 use crate::media::facts::FrameFacts;
@@ -110,12 +109,7 @@ pub trait Client: Send + Sync {
     fn describe(&self) -> Result<String>;
 
     /// Plans a timeline and extracts what of it is not in the cache.
-    async fn extract(
-        &self,
-        asked: &Extraction,
-        backend: Backend,
-        hear: Hear<'_>,
-    ) -> Result<Summary>;
+    async fn extract(&self, asked: &Extraction, hear: Hear<'_>) -> Result<Summary>;
 
     /// The facts of all frames, in sequence order, many at a time.
     async fn facts(&self, of: Of<'_>) -> Result<Rows<Vec<FrameFacts>>>;

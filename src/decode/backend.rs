@@ -1,9 +1,13 @@
-//! Which decoder is asked for.
+//! Which decoder is asked for, and why another one was taken.
 
-use crate::error::{Error, Reason, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::gpu::nvdec::Refusal;
 
 /// What decodes. The bytes are the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// By capability and estimated cost.
     #[default]
@@ -13,17 +17,44 @@ pub enum Backend {
     Gpu,
 }
 
-impl Backend {
-    /// # Errors
-    /// GPU_UNAVAILABLE for `gpu`.
-    pub fn check(self) -> Result<()> {
+/// Why a span is decoded on the CPU although there is a card, or was decoded again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fallback {
+    /// The decoder, or the demuxer, reported damage: everything is decoded again on one thread.
+    Damage,
+    /// The card cannot decode the stream, or not to the same bytes and facts: by its [`Refusal::name`].
+    Refused(&'static str),
+    /// Pictures without timestamps are told apart by counting what libavcodec delivers.
+    Timestamps,
+    /// Pictures become right only gradually; which are delivered is libavcodec's choice.
+    GradualRefresh,
+    /// The CPU is estimated to be done earlier.
+    Cost,
+    /// Pictures were wanted that the card did not deliver.
+    Undelivered,
+    /// The card or its driver failed.
+    Device,
+}
+
+impl Fallback {
+    /// What an error of a card means for the span.
+    pub fn of(error: &Error) -> Self {
+        match Refusal::of(error) {
+            Some(Refusal::Unavailable(_)) | None => Fallback::Device,
+            Some(refusal) => Fallback::Refused(refusal.name()),
+        }
+    }
+
+    /// The word that facts, answers, logs and metrics say it by.
+    pub fn name(self) -> &'static str {
         match self {
-            Backend::Auto | Backend::Cpu => Ok(()),
-            Backend::Gpu => Err(Error::new(
-                Reason::GpuUnavailable,
-                "this build decodes on the CPU only, backend=gpu",
-            )
-            .hint("use backend auto or cpu; the frames are the same")),
+            Fallback::Damage => "damage",
+            Fallback::Refused(name) => name,
+            Fallback::Timestamps => "timestamps",
+            Fallback::GradualRefresh => "gradual_refresh",
+            Fallback::Cost => "cost",
+            Fallback::Undelivered => "undelivered",
+            Fallback::Device => "device",
         }
     }
 }

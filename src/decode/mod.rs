@@ -5,9 +5,13 @@
 //! by a timestamp.
 
 mod backend;
+#[cfg(test)]
+pub(crate) mod conformance;
+mod cost;
 mod software;
 
-pub use backend::Backend;
+pub use backend::{Backend, Fallback};
+pub use cost::{CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Load, Means, Rate};
 pub use software::Software;
 
 pub use crate::av::Purpose;
@@ -40,7 +44,7 @@ pub enum Event<P> {
     Refused { unit: u32 },
 }
 
-/// Takes units in decode order and gives their pictures in output order.
+/// What every decoder promises, and `conformance` proves: takes units in decode order and gives their pictures in output order.
 pub trait Decode: Send {
     /// A decoded picture, wherever its planes lie.
     type Picture;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Track, Unit, UnitReader};
 use crate::error::{Error, Reason, Result};
+use crate::extract::deal::Mode;
 use crate::extract::segments::Segment;
-use crate::extract::span::{DecodeTask, Mode, SpanRun};
+use crate::extract::span::{DecodeTask, SpanRun};
 
 /// A span ends after so long without a decoded picture.
 const STALL: Duration = Duration::from_secs(60);
@@ -23,7 +24,10 @@ pub(super) struct Decoders {
 impl Decoders {
     /// A reader and a decoder for the task: the ones that are open where they fit.
     pub fn open_for(&mut self, task: &DecodeTask) -> Result<(&mut UnitReader, &mut Software)> {
-        let (Mode::Sparse { threads } | Mode::Whole { threads }) = task.mode;
+        let threads = match task.mode {
+            Mode::Sparse { threads } | Mode::Whole { threads } => threads,
+            Mode::Device => 1,
+        };
         let media = &task.span.media;
         // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
         // with them their count: one that decodes everything is always new.
@@ -179,7 +183,7 @@ impl<'a, D: Decode> Decoding<'a, D> {
         // Pictures up to the next cut point may miss what was before an open start, and libavcodec
         // says so in errors that concern none of the wanted ones.
         let complained = self.decoder.take_complaint() && !self.open_start;
-        if complained && !self.single() {
+        if complained && self.task.mode != Mode::SINGLE {
             self.report_damage();
         }
         Ok(())
@@ -236,20 +240,8 @@ impl<'a, D: Decode> Decoding<'a, D> {
         Ok(())
     }
 
-    fn single(&self) -> bool {
-        self.task.mode == Mode::Whole { threads: 1 }
-    }
-
-    /// Damage outside the one thread that decodes everything calls for that.
-    fn report_damage(&mut self) {
-        let mut progress = self.span.progress();
-        if self.single() {
-            progress.damage = true;
-        } else {
-            progress.must_repeat = true;
-            drop(progress);
-            self.span.cancel();
-        }
+    fn report_damage(&self) {
+        self.span.report_damage(self.task.mode);
     }
 
     /// A flagged picture and all later ones up to the next cut point are damaged.

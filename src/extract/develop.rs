@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::av::Frame;
 use crate::error::{Error, Reason, Result};
-use crate::hash::{self, Hasher};
+use crate::hash::{self, Hasher, Hashes};
 use crate::hex::hex;
 use crate::jpeg::Encoder;
 use crate::media::colour::Colour;
@@ -14,7 +14,7 @@ use crate::pixel::jfif::{self, JfifRequest, to_jfif_into};
 use crate::pixel::luma::to_luma_into;
 use crate::pixel::rgb::to_rgb_into;
 use crate::pixel::{GrayImage, RgbImage};
-use crate::timeline::plan::Parameters;
+use crate::timeline::plan::{HashKind, Parameters};
 
 /// A picture's area is limited, so that one frame cannot take all memory.
 pub const MAX_PIXELS: u64 = 64 << 20;
@@ -25,6 +25,22 @@ pub const MAX_SIDE: u32 = 16_384;
 pub struct Development<'a> {
     pub parameters: &'a Parameters,
     pub orientation: Orientation,
+}
+
+/// A decoded picture, on its way to be a frame.
+pub enum Exposed {
+    Frame(Frame),
+    Converted(Box<Converted>),
+}
+
+/// What a card made of a picture: only coding is left.
+#[derive(Default)]
+pub struct Converted {
+    pub planes: JfifPlanes,
+    /// For each hash asked for, luma at its kind's size.
+    pub small: Vec<(HashKind, Vec<u8>)>,
+    /// What the picture says of itself.
+    pub facts: FrameFacts,
 }
 
 /// Makes frames of pictures, and keeps its buffers for the next one. One a thread.
@@ -54,18 +70,45 @@ impl Developer {
         };
         to_jfif_into(&picture, &request, &mut self.scratch, &mut self.planes)?;
         let planes = std::mem::take(&mut self.planes);
-        let jpeg = self.encoder(parameters.quality)?.encode(&planes);
-        self.planes = planes;
-        let jpeg = jpeg?;
         let hashes = if parameters.hashes.is_empty() {
-            hash::Hashes::default()
+            Ok(Hashes::default())
         } else {
-            to_luma_into(&picture, how.orientation, &mut self.turned, &mut self.luma)?;
-            self.hasher.compute(&self.luma, &parameters.hashes)?
+            to_luma_into(&picture, how.orientation, &mut self.turned, &mut self.luma)
+                .and_then(|()| self.hasher.compute(&self.luma, &parameters.hashes))
         };
+        let facts = own_facts(frame, how, colour);
+        let coded = hashes.and_then(|hashes| self.code(&planes, hashes, (facts, parameters)));
+        self.planes = planes;
+        coded
+    }
+
+    /// As [`Developer::develop`], of what a card has converted.
+    ///
+    /// # Errors
+    /// INTERNAL where it does not fit its size.
+    pub fn finish(
+        &mut self,
+        converted: &mut Converted,
+        how: &Development,
+    ) -> Result<(FrameFacts, Vec<u8>)> {
+        let mut hashes = Hashes::default();
+        for (kind, small) in &converted.small {
+            hashes.set(*kind, hash::of_small(*kind, small));
+        }
+        let facts = std::mem::take(&mut converted.facts);
+        self.code(&converted.planes, hashes, (facts, how.parameters))
+    }
+
+    fn code(
+        &mut self,
+        planes: &JfifPlanes,
+        hashes: Hashes,
+        (own, parameters): (FrameFacts, &Parameters),
+    ) -> Result<(FrameFacts, Vec<u8>)> {
+        let jpeg = self.encoder(parameters.quality)?.encode(planes)?;
         let facts = FrameFacts {
-            width: u32::try_from(self.planes.width).ok(),
-            height: u32::try_from(self.planes.height).ok(),
+            width: u32::try_from(planes.width).ok(),
+            height: u32::try_from(planes.height).ok(),
             bytes: Some(jpeg.len() as u64),
             sha256: Some(hex(&Sha256::digest(&jpeg))),
             content_type: Some("image/jpeg".to_owned()),
@@ -73,7 +116,7 @@ impl Developer {
             phash: hashes.phash.map(hash::to_hex),
             dhash: hashes.dhash.map(hash::to_hex),
             average_hash: hashes.average_hash.map(hash::to_hex),
-            ..own_facts(frame, how, colour)
+            ..own
         };
         Ok((facts, jpeg))
     }
@@ -110,14 +153,14 @@ impl Developer {
     }
 }
 
-fn checked_colour(frame: &Frame, parameters: &Parameters) -> Result<Colour> {
+pub(super) fn checked_colour(frame: &Frame, parameters: &Parameters) -> Result<Colour> {
     let (width, height) = frame.size();
     check_size(width, height)?;
     frame.colour(parameters.colour)
 }
 
 /// What a picture says of itself, whatever is made of it.
-fn own_facts(frame: &Frame, how: &Development, colour: Colour) -> FrameFacts {
+pub(super) fn own_facts(frame: &Frame, how: &Development, colour: Colour) -> FrameFacts {
     let (source_width, source_height) = frame.size();
     FrameFacts {
         source_width: Some(source_width),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Backend;
 use crate::demux::{Opener, Track};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
@@ -21,6 +22,8 @@ pub struct SpanJob {
     /// Sequences of the row, ascending; none: all of them.
     #[serde(default)]
     pub only: Option<Vec<u64>>,
+    #[serde(default)]
+    pub backend: Backend,
 }
 
 /// What is made of a picture.
@@ -55,7 +58,7 @@ pub struct Made {
 pub struct SpanEnd {
     /// `cpu` or `nvdec`.
     pub backend: String,
-    /// Why another way was taken than the one chosen: `damage`.
+    /// Why another way was taken than the one chosen, by [`Fallback::name`](crate::decode::Fallback::name).
     pub fallback_reason: Option<String>,
     /// Media seconds are in the row; this is pictures fed to a decoder.
     pub decoded_units: u64,

@@ -2,13 +2,18 @@
 //! decoded picture becomes (`develop`), and the threads that do it (`engine`).
 //! Knows no store.
 
+mod cards;
+mod darkroom;
+mod deal;
 mod decoding;
 mod develop;
+mod device;
 mod engine;
 mod job;
 mod segments;
 mod span;
 
+pub use cards::check_cards;
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};

@@ -20,7 +20,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    fn len(&self) -> u64 {
+    pub fn units(&self) -> u64 {
         u64::from(self.until - self.from) + 1
     }
 
@@ -75,12 +75,12 @@ pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
 pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
     const SHORTEST: u64 = 24;
     const TASKS_PER_WORKER: u64 = 8;
-    let total: u64 = segments.iter().map(Segment::len).sum();
+    let total: u64 = segments.iter().map(Segment::units).sum();
     let share = (total / (workers as u64 * TASKS_PER_WORKER).max(1)).max(SHORTEST);
     let mut tasks: Vec<Task> = Vec::new();
     let mut filled = share;
     for segment in segments {
-        let length = segment.len();
+        let length = segment.units();
         if filled >= share {
             tasks.push(Vec::new());
             filled = 0;

@@ -7,33 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
-use crate::demux::{Track, Unit};
+use crate::decode::{Backend, Fallback, Load};
 use crate::error::{Error, Reason, Result};
+use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::decoding::{Decoders, Decoding, Found};
-use crate::extract::develop::{Developer, Development};
+use crate::extract::develop::{Developer, Development, Exposed};
 use crate::extract::engine::Shared;
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
-use crate::extract::segments::{Segment, Task, segments, start, tasks};
+use crate::extract::segments::{Segment, Task};
 use crate::media::facts::FrameFacts;
-use crate::timeline::samples::{Sample, check_source, of_span};
-
-/// A wanted picture and the numbers it has.
-pub(super) struct Wanted {
-    /// Place in the index's `shown`.
-    pub(super) shown: usize,
-    /// Consecutive samples that show it.
-    pub(super) samples: Vec<Sample>,
-}
-
-/// How a task decodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Only what the wanted pictures need, on so many frame threads.
-    Sparse { threads: usize },
-    /// Everything, in order; damage is marked. The way of damaged spans, and of tracks without
-    /// timestamps, whose pictures are told apart by counting.
-    Whole { threads: usize },
-}
+use crate::media::picture::JfifPlanes;
+use crate::timeline::samples::Sample;
 
 pub(super) struct DecodeTask {
     pub span: Arc<SpanRun>,
@@ -41,11 +25,22 @@ pub(super) struct DecodeTask {
     pub(super) mode: Mode,
 }
 
+impl DecodeTask {
+    /// What it feeds.
+    pub fn load(&self) -> Load {
+        let (width, height) = self.span.media.track.info.size();
+        Load {
+            units: self.task.iter().map(Segment::units).sum(),
+            pixels: u64::from(width) * u64::from(height),
+        }
+    }
+}
+
 /// A picture to be developed.
 pub(super) struct PictureTask {
     pub span: Arc<SpanRun>,
     pub(super) place: usize,
-    pub(super) frame: Frame,
+    pub(super) exposed: Exposed,
     pub(super) damaged: bool,
 }
 
@@ -56,6 +51,7 @@ pub(super) struct SpanRun {
     /// Place in `wanted` by the picture's unit (by its place in `shown` in tracks without timestamps).
     pub(super) by_unit: HashMap<u32, usize>,
     pub(super) events: Sender<SpanEvent>,
+    shared: Arc<Shared>,
     /// Tasks and pictures that are not done.
     pub(super) pending: AtomicUsize,
     pub(super) stop: AtomicBool,
@@ -63,28 +59,41 @@ pub(super) struct SpanRun {
     pub(super) progress: Mutex<Progress>,
 }
 
-#[derive(Default)]
+/// Where a span begins to be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// And why not on a card, where there is one.
+    Workers(Option<Fallback>),
+    Device,
+}
+
 pub(super) struct Progress {
+    placed: Placed,
     pub(super) delivered: Vec<bool>,
-    /// Damage met by tasks that skip or have several threads: everything is decoded again.
-    pub(super) must_repeat: bool,
-    /// The repeat is under way, or was never needed.
-    pub(super) repeated: bool,
+    /// What was made does not count: the span is decoded again, in another way.
+    restart: Option<Restart>,
     /// Damage was reported by the decoding that counts.
     pub(super) damage: bool,
-    pub(super) error: Option<Error>,
-    pub(super) ended: bool,
+    error: Option<Error>,
+    ended: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Restart {
+    /// Damage was met by tasks that skip, or have several threads, or run on a card: everything is
+    /// decoded, in order, on one thread.
+    Whole,
+    OffDevice(Fallback),
 }
 
 impl SpanRun {
-    /// The span and its first tasks.
-    #[allow(clippy::type_complexity)]
-    pub fn begin(
-        job: SpanJob,
-        media: SpanMedia,
+    /// # Errors
+    /// Those of the plan's row against the source as it is.
+    pub fn new(
+        (job, media): (SpanJob, SpanMedia),
         events: Sender<SpanEvent>,
-        workers: usize,
-    ) -> Result<(Arc<Self>, Vec<DecodeTask>), (Sender<SpanEvent>, Error)> {
+        shared: Arc<Shared>,
+    ) -> Result<Arc<Self>, (Sender<SpanEvent>, Error)> {
         let wanted = match wanted_pictures(&job, &media.track) {
             Ok(wanted) => wanted,
             Err(error) => return Err((events, error)),
@@ -102,91 +111,77 @@ impl SpanRun {
             .enumerate()
             .map(|(place, w)| (key(w), place))
             .collect();
-        let delivered = vec![false; wanted.len()];
-        let span = Arc::new(SpanRun {
+        let progress = Progress {
+            placed: Placed::Workers(None),
+            delivered: vec![false; wanted.len()],
+            restart: None,
+            damage: false,
+            error: None,
+            ended: false,
+        };
+        Ok(Arc::new(SpanRun {
             by_unit,
             wanted,
             events,
+            shared,
             pending: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             decoded_units: AtomicU64::new(0),
-            progress: Mutex::new(Progress {
-                delivered,
-                ..Progress::default()
-            }),
+            progress: Mutex::new(progress),
             job,
             media,
-        });
-        let tasks = span.first_tasks(workers);
-        span.pending.store(tasks.len(), Ordering::SeqCst);
-        Ok((span, tasks))
+        }))
     }
 
-    fn first_tasks(self: &Arc<Self>, workers: usize) -> Vec<DecodeTask> {
-        if self.media.track.gradual {
-            return vec![self.whole_task(1)];
-        }
-        if !self.media.track.has_pts || self.job.parameters.dedup.is_some() {
-            return vec![self.whole_task(workers)];
-        }
-        let shown = self
-            .wanted
-            .iter()
-            .map(|w| self.media.track.index.shown[w.shown]);
-        let units = &self.media.track.units;
-        let mut needed = segments(&self.media.track.cuts, shown);
-        for segment in &mut needed {
-            segment.until = with_second_field(units, segment.until);
-        }
-        let dealt = tasks(needed, workers);
-        let open = |segment: &Segment| units.get(segment.from as usize).is_some_and(Unit::open);
-        // On several threads an error cannot be told to be one of an open start (`Decoding::take`).
-        let threads = if dealt.len() >= workers || dealt.iter().flatten().any(open) {
-            1
-        } else {
-            workers.div_ceil(dealt.len().max(1))
-        };
-        dealt
-            .into_iter()
-            .map(|task| DecodeTask {
-                span: self.clone(),
-                task,
-                mode: Mode::Sparse { threads },
-            })
-            .collect()
+    /// The first tasks, where it is placed; cards have so many `sessions`.
+    pub fn begin(self: &Arc<Self>, placed: Placed, sessions: u32) -> Vec<DecodeTask> {
+        self.progress().placed = placed;
+        self.pend(match placed {
+            Placed::Device => {
+                let (job, track) = (&self.job, &self.media.track);
+                for_device(job, track, &self.wanted, sessions as usize)
+            }
+            Placed::Workers(_) => self.for_workers(),
+        })
     }
 
-    /// All units of the span, in order.
-    fn whole_task(self: &Arc<Self>, threads: usize) -> DecodeTask {
-        let track = &self.media.track;
-        let first = usize::try_from(self.job.row.first_frame).unwrap_or(usize::MAX);
-        let count = usize::try_from(self.job.row.frames).unwrap_or(usize::MAX);
-        let own = track.index.shown.get(first..).unwrap_or(&[]);
-        let own = &own[..count.min(own.len())];
-        let last_unit = track.units.len().saturating_sub(1) as u32;
-        let (from, until) = if track.has_pts {
-            let from = own.iter().map(|shown| start(&track.cuts, shown)).min();
-            (
-                from.unwrap_or(0),
-                with_second_field(
-                    &track.units,
-                    own.iter().map(|shown| shown.unit).max().unwrap_or(0),
-                ),
-            )
-        } else {
-            let first = track.units.iter().position(Unit::cut).unwrap_or(0);
-            (first as u32, last_unit)
-        };
-        let wanted = (from..=until).collect();
-        DecodeTask {
+    fn for_workers(&self) -> Vec<(Task, Mode)> {
+        let (job, track) = (&self.job, &self.media.track);
+        for_workers(job, track, &self.wanted, self.shared.workers())
+    }
+
+    /// Units that have to be fed, and the workers that there are.
+    pub fn work(&self) -> (u64, usize) {
+        let tasks = self.for_workers();
+        let segments = tasks.iter().flat_map(|(task, _)| task);
+        (segments.map(Segment::units).sum(), self.shared.workers())
+    }
+
+    /// Ends before it began.
+    pub fn refuse(&self, error: Error) {
+        self.fail(error);
+        self.end();
+    }
+
+    pub(super) fn development(&self) -> Development<'_> {
+        Development {
+            parameters: &self.job.parameters,
+            orientation: self.media.track.orientation,
+        }
+    }
+
+    pub(super) fn spare_planes(&self) -> JfifPlanes {
+        self.shared.spare_planes()
+    }
+
+    fn pend(self: &Arc<Self>, tasks: Vec<(Task, Mode)>) -> Vec<DecodeTask> {
+        self.pending.store(tasks.len(), Ordering::SeqCst);
+        let tasks = tasks.into_iter().map(|(task, mode)| DecodeTask {
             span: self.clone(),
-            task: vec![Segment {
-                from,
-                until,
-                wanted,
-            }],
-            mode: Mode::Whole { threads },
-        }
+            task,
+            mode,
+        });
+        tasks.collect()
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -204,6 +199,35 @@ impl SpanRun {
         self.progress().error.get_or_insert(error);
     }
 
+    /// Damage outside the one thread that decodes everything calls for that.
+    pub(super) fn report_damage(&self, mode: Mode) {
+        let mut progress = self.progress();
+        if mode == Mode::SINGLE {
+            progress.damage = true;
+        } else {
+            progress.restart = Some(Restart::Whole);
+            drop(progress);
+            self.cancel();
+        }
+    }
+
+    /// The card cannot go on with the span: it starts again on the CPU, or fails where only a card will do.
+    pub(super) fn leave_device(&self, why: Fallback, error: Error) {
+        if self.job.backend == Backend::Gpu {
+            return self.fail(error);
+        }
+        tracing::warn!(
+            chunk_id = self.job.row.chunk_id,
+            span = self.job.row.span,
+            reason = why.name(),
+            error = error.message(),
+            "a span is decoded again on the CPU"
+        );
+        let off = Restart::OffDevice(why);
+        self.progress().restart.get_or_insert(off);
+        self.cancel();
+    }
+
     pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.events.is_closed()
     }
@@ -217,23 +241,22 @@ impl SpanRun {
         let span = task.span.clone();
         // Under dedup pictures must not overtake each other. Of damaged ones libavcodec leaves parts as
         // the buffer's last user left them (seen with HEVC), so that buffers must come back in order.
-        let single = task.mode == Mode::Whole { threads: 1 };
-        let in_order = single || span.job.parameters.dedup.is_some();
+        let in_order = task.mode == Mode::SINGLE || span.job.parameters.dedup.is_some();
         let mut deliver = |found: Found<Frame>| {
             let picture = PictureTask {
                 span: span.clone(),
                 place: found.place,
-                frame: found.picture,
+                exposed: Exposed::Frame(found.picture),
                 damaged: found.damaged,
             };
-            span.pending.fetch_add(1, Ordering::SeqCst);
+            span.add_part();
             let own = if in_order {
                 Some(picture)
             } else {
                 shared.offer(picture)
             };
-            if let Some(picture) = own {
-                SpanRun::develop(picture, developer);
+            if let Some(mut picture) = own {
+                SpanRun::develop(&mut picture, developer);
                 // Never the last part: the task itself is still pending.
                 span.pending.fetch_sub(1, Ordering::SeqCst);
             }
@@ -249,18 +272,22 @@ impl SpanRun {
         }
     }
 
-    pub fn develop(picture: PictureTask, developer: &mut Developer) {
+    /// One more picture is on its way; `part_done` is called for it, too.
+    pub(super) fn add_part(&self) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Codes the picture, and tells of it.
+    pub fn develop(picture: &mut PictureTask, developer: &mut Developer) {
         let span = &picture.span;
         if span.stopped() {
             return;
         }
-        let how = Development {
-            parameters: &span.job.parameters,
-            orientation: span.media.track.orientation,
-        };
-        let made = match span.job.output {
-            Output::Jpeg => developer.develop(&picture.frame, &how),
-            Output::Rgb => developer.rgb(&picture.frame, &how),
+        let how = span.development();
+        let made = match (&mut picture.exposed, span.job.output) {
+            (Exposed::Frame(frame), Output::Jpeg) => developer.develop(frame, &how),
+            (Exposed::Frame(frame), Output::Rgb) => developer.rgb(frame, &how),
+            (Exposed::Converted(converted), _) => developer.finish(converted, &how),
         };
         let made = made.and_then(|(facts, data)| {
             let facts = FrameFacts {
@@ -300,7 +327,7 @@ impl SpanRun {
             )),
             duration: Some(duration.to_f64()),
             keyframe: Some(shown.cut),
-            backend: Some("cpu".to_owned()),
+            backend: Some(self.backend().to_owned()),
             ..picture
         };
         let numbered = |sample: &Sample| FrameFacts {
@@ -311,38 +338,76 @@ impl SpanRun {
         Ok(wanted.samples.iter().map(numbered).collect())
     }
 
-    /// One task or picture is done; where it was the last, the span ends or starts again.
-    pub fn part_done(self: &Arc<Self>) -> Option<DecodeTask> {
+    /// What decodes it now, as facts say it.
+    fn backend(&self) -> &'static str {
+        match self.progress().placed {
+            Placed::Device => "nvdec",
+            Placed::Workers(_) => "cpu",
+        }
+    }
+
+    /// One task or picture is done; where it was the last, the span ends, or starts again with these tasks.
+    pub fn part_done(self: &Arc<Self>) -> Vec<DecodeTask> {
         if self.pending.fetch_sub(1, Ordering::SeqCst) != 1 {
-            return None;
+            return Vec::new();
         }
-        let repeat = {
-            let mut progress = self.progress();
-            let repeat = progress.must_repeat && !progress.repeated && progress.error.is_none();
-            if repeat {
-                progress.repeated = true;
-                progress.delivered.fill(false);
+        self.check_delivered();
+        match self.restart() {
+            Some(tasks) => tasks,
+            None => {
+                self.end();
+                Vec::new()
             }
-            repeat
-        };
-        if repeat && !self.events.is_closed() {
-            self.stop.store(false, Ordering::SeqCst);
-            self.pending.store(1, Ordering::SeqCst);
-            self.send(SpanEvent::Restarted);
-            return Some(self.whole_task(1));
         }
-        self.end();
-        None
+    }
+
+    /// A card may leave out what libavcodec delivers; only that decides what is missing.
+    fn check_delivered(&self) {
+        let progress = self.progress();
+        let missing = places_of(&progress.delivered, false).len();
+        let on_device = progress.placed == Placed::Device;
+        drop(progress);
+        if on_device && missing > 0 && !self.stopped() {
+            let message = format!("the GPU did not deliver all pictures, missing={missing}");
+            let error = Error::new(Reason::GpuUnavailable, message)
+                .hint("use backend auto or cpu; the frames are the same");
+            self.leave_device(Fallback::Undelivered, error);
+        }
+    }
+
+    fn restart(self: &Arc<Self>) -> Option<Vec<DecodeTask>> {
+        let mut progress = self.progress();
+        let restart = progress.restart.take().filter(|_| progress.error.is_none());
+        let restart = restart.filter(|_| !self.events.is_closed())?;
+        progress.delivered.fill(false);
+        progress.placed = Placed::Workers(match (restart, progress.placed) {
+            (Restart::OffDevice(why), _) => Some(why),
+            (Restart::Whole, Placed::Workers(why)) => why,
+            (Restart::Whole, Placed::Device) => None,
+        });
+        drop(progress);
+        self.stop.store(false, Ordering::SeqCst);
+        let tasks = self.pend(match restart {
+            Restart::Whole => vec![whole(&self.job, &self.media.track, 1)],
+            Restart::OffDevice(_) => self.for_workers(),
+        });
+        self.send(SpanEvent::Restarted);
+        Some(tasks)
     }
 
     fn end(&self) {
-        let (error, missing, damage) = {
+        let (error, missing, fallback) = {
             let mut progress = self.progress();
             if std::mem::replace(&mut progress.ended, true) {
                 return;
             }
+            let fallback = match progress.placed {
+                _ if progress.damage => Some(Fallback::Damage),
+                Placed::Workers(why) => why,
+                Placed::Device => None,
+            };
             let missing = places_of(&progress.delivered, false);
-            (progress.error.take(), missing, progress.damage)
+            (progress.error.take(), missing, fallback)
         };
         let outcome = match error {
             Some(error) => Err(error),
@@ -354,8 +419,8 @@ impl SpanRun {
                 Err(undecodable())
             }
             None => self.send_missing(&missing).map(|()| SpanEnd {
-                backend: "cpu".to_owned(),
-                fallback_reason: damage.then(|| "damage".to_owned()),
+                backend: self.backend().to_owned(),
+                fallback_reason: fallback.map(|why| why.name().to_owned()),
                 decoded_units: self.decoded_units.load(Ordering::Relaxed),
             }),
         };
@@ -379,13 +444,6 @@ impl SpanRun {
     }
 }
 
-/// The unit, or the one after it where that belongs to the same picture.
-fn with_second_field(units: &[Unit], unit: u32) -> u32 {
-    let next = unit.saturating_add(1);
-    let pair = units.get(next as usize).is_some_and(Unit::second_field);
-    if pair { next } else { unit }
-}
-
 fn places_of(delivered: &[bool], value: bool) -> Vec<usize> {
     (0..delivered.len())
         .filter(|place| delivered[*place] == value)
@@ -398,28 +456,4 @@ fn undecodable() -> Error {
         "no picture of this stretch of the video can be decoded",
     )
     .hint("check that the file is complete and plays elsewhere")
-}
-
-/// The pictures that the row samples, each once.
-fn wanted_pictures(job: &SpanJob, track: &Track) -> Result<Vec<Wanted>> {
-    check_source(&job.row, &track.index)?;
-    let mut wanted: Vec<Wanted> = Vec::new();
-    let asked = |sample: &Sample| {
-        job.only
-            .as_ref()
-            .is_none_or(|only| only.binary_search(&sample.seq).is_ok())
-    };
-    for sample in of_span(&job.parameters, &job.row, &track.index)?
-        .into_iter()
-        .filter(asked)
-    {
-        match wanted.last_mut() {
-            Some(last) if last.shown == sample.shown => last.samples.push(sample),
-            _ => wanted.push(Wanted {
-                shown: sample.shown,
-                samples: vec![sample],
-            }),
-        }
-    }
-    Ok(wanted)
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::cache::planned::{Planned, Row};
 use crate::cache::read::View;
+use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{Made, Output, SpanEvent, SpanJob};
 use crate::frames::Frames;
@@ -78,6 +79,7 @@ impl Frames {
             parameters: whole_pictures(plan)?,
             output: Output::Rgb,
             only: Some(wanted.to_vec()),
+            backend: Backend::Cpu,
         };
         let engine: Arc<_> = self.engine()?;
         let (events, mut receiver) = mpsc::channel(QUEUED_PICTURES);

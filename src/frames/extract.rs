@@ -38,6 +38,7 @@ impl Frames {
     /// that fails. A chunk that fails alone is in its result.
     pub async fn extract(&self, extraction: &Extraction, sink: Sink<'_>) -> Result<Summary> {
         let begun = Instant::now();
+        self.check_backend(extraction.backend).await?;
         let profile = self
             .cache
             .profile(&extraction.timeline, &extraction.profile)?;
@@ -154,6 +155,7 @@ impl<'a> Run<'a> {
             place,
             again: self.is_again(),
             retry_failed: self.extraction.retry_failed,
+            backend: self.extraction.backend,
         })?;
         let counted = AtomicU64::new(0);
         let progress = |frames: u64| {

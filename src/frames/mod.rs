@@ -20,6 +20,7 @@ mod task;
 use std::sync::{Arc, OnceLock};
 
 use crate::cache::Cache;
+use crate::decode::Backend;
 use crate::error::Result;
 use crate::extract::Engine;
 use crate::frames::flights::Flights;
@@ -97,6 +98,15 @@ impl Frames {
 
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Refuses a backend that there is not. Looking for one may take a second.
+    async fn check_backend(&self, backend: Backend) -> Result<()> {
+        if backend != Backend::Gpu {
+            return Ok(());
+        }
+        let engine = self.engine()?;
+        blocking(move || engine.check(backend)).await
     }
 
     fn engine(&self) -> Result<Arc<Engine>> {

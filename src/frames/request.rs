@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cache::plans::{Claimed, Replace};
+use crate::decode::Backend;
 use crate::media::facts::FrameFacts;
 use crate::timeline::plan::{ChunkSpec, Parameters, Plan};
 use crate::timeline::shard::Shard;
@@ -36,6 +37,8 @@ pub struct Extraction {
     pub retry_failed: bool,
     /// A chunk that cannot be indexed counts as empty, instead of failing the plan.
     pub skip_bad: bool,
+    /// What decodes.
+    pub backend: Backend,
 }
 
 /// What is being done.

@@ -9,6 +9,7 @@ use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::read::{Frame, Miss, Reader, View};
 use crate::cache::record::Outcome;
+use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::frames::span::Span;
 use crate::frames::{Extraction, Frames, Only, Sink};
@@ -221,6 +222,7 @@ impl Serving {
             place,
             again,
             retry_failed: false,
+            backend: Backend::Auto,
         })?;
         let outcome = match flight.land(|_| ()).await {
             Ok(landed) => match &landed.outcome {
@@ -306,6 +308,7 @@ pub fn again(profile: &Profile, only: Only) -> Extraction {
         replace: None,
         retry_failed: false,
         skip_bad: false,
+        backend: Backend::Auto,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::cache::Profile;
 use crate::cache::commit::Committed;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
+use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{Output, SpanEnd, SpanJob};
 use crate::frames::Frames;
@@ -33,6 +34,7 @@ pub(super) struct Span {
     pub again: bool,
     /// Even where its record says that it cannot be decoded.
     pub retry_failed: bool,
+    pub backend: Backend,
 }
 
 /// What came of it.
@@ -140,9 +142,15 @@ impl Span {
             parameters,
             output: Output::Jpeg,
             only: None,
+            backend: self.backend,
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
-        frames.engine()?.submit(job, media, events);
+        let engine = frames.engine()?;
+        blocking(move || {
+            engine.submit(job, media, events);
+            Ok(())
+        })
+        .await?;
         let progress = |frames: u64| {
             made.send_replace(frames);
         };

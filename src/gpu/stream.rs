@@ -62,7 +62,9 @@ impl Stream {
     /// What went wrong in any of it; CHUNK_STALLED after the device's patience.
     pub fn synchronize(&self) -> Result<()> {
         // SAFETY: the stream exists.
-        wait_until(&self.0.device, || unsafe { cuda::cuStreamQuery(self.raw()) })
+        wait_until(&self.0.device, || unsafe {
+            cuda::cuStreamQuery(self.raw())
+        })
     }
 }
 

@@ -20,6 +20,17 @@ pub struct Hashes {
     pub average_hash: Option<u64>,
 }
 
+impl Hashes {
+    pub fn set(&mut self, kind: HashKind, hash: u64) {
+        let of_kind = match kind {
+            HashKind::Phash => &mut self.phash,
+            HashKind::Dhash => &mut self.dhash,
+            HashKind::AverageHash => &mut self.average_hash,
+        };
+        *of_kind = Some(hash);
+    }
+}
+
 /// 16 lower-case hex digits, as `str(imagehash)`.
 pub fn to_hex(hash: u64) -> String {
     format!("{hash:016x}")
@@ -63,12 +74,7 @@ impl Hasher {
     pub fn compute(&mut self, luma: &GrayImage, kinds: &[HashKind]) -> Result<Hashes> {
         let mut hashes = Hashes::default();
         for &kind in kinds {
-            let hash = Some(self.hash(luma, kind)?);
-            match kind {
-                HashKind::Phash => hashes.phash = hash,
-                HashKind::Dhash => hashes.dhash = hash,
-                HashKind::AverageHash => hashes.average_hash = hash,
-            }
+            hashes.set(kind, self.hash(luma, kind)?);
         }
         Ok(hashes)
     }

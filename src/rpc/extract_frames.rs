@@ -280,7 +280,6 @@ fn plan_message(plan: &Plan, claimed: Claimed) -> v1::PlanClaimed {
 
 fn extraction(request: &v1::ExtractFramesRequest) -> Result<Extraction> {
     check_names(&request.timeline, &request.profile)?;
-    backend(request.backend)?;
     Ok(Extraction {
         timeline: request.timeline.clone(),
         profile: profile_name(&request.profile).to_owned(),
@@ -290,6 +289,7 @@ fn extraction(request: &v1::ExtractFramesRequest) -> Result<Extraction> {
         replace: request.replace.as_ref().map(replace).transpose()?,
         retry_failed: request.retry_failed,
         skip_bad: request.skip_bad,
+        backend: backend(request.backend)?,
     })
 }
 
@@ -373,12 +373,11 @@ fn replace(asked: &v1::Replace) -> Result<Replace> {
     })
 }
 
-fn backend(asked: i32) -> Result<()> {
+fn backend(asked: i32) -> Result<Backend> {
     let backend: v1::Backend = choice("backend", asked)?;
-    match backend {
+    Ok(match backend {
         v1::Backend::Unspecified | v1::Backend::Auto => Backend::Auto,
         v1::Backend::Cpu => Backend::Cpu,
         v1::Backend::Gpu => Backend::Gpu,
-    }
-    .check()
+    })
 }

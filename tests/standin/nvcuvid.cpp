@@ -280,6 +280,11 @@ bool look(Parser &p, const std::vector<uint8_t> &data, CUVIDEOFORMAT &format) {
         format.display_area.top = got ? f->crop_top : 0;
         format.display_area.right = width - (got ? f->crop_right : 0);
         format.display_area.bottom = height - (got ? f->crop_bottom : 0);
+        auto &signal = format.video_signal_description;
+        signal.video_full_range_flag = f->color_range == AVCOL_RANGE_JPEG;
+        signal.color_primaries = f->color_primaries;
+        signal.transfer_characteristics = f->color_trc;
+        signal.matrix_coefficients = f->colorspace;
         format.chroma_format = d->nb_components < 3   ? cudaVideoChromaFormat_Monochrome
                                : d->log2_chroma_h     ? cudaVideoChromaFormat_420
                                : d->log2_chroma_w     ? cudaVideoChromaFormat_422

@@ -14,19 +14,8 @@ use crate::rpc::v1;
 use crate::rpc::v1::extract_frames_response::Event;
 use crate::timeline::plan::{ChunkSpec, Parameters};
 
-pub async fn extract(
-    remote: &Remote,
-    (asked, backend): (&Extraction, Backend),
-    hear: Hear<'_>,
-) -> Result<Summary> {
-    let mut request = request(asked)?;
-    request.backend = match backend {
-        Backend::Auto => v1::Backend::Auto,
-        Backend::Cpu => v1::Backend::Cpu,
-        Backend::Gpu => v1::Backend::Gpu,
-    }
-    .into();
-    let answer = remote.frame_service().extract_frames(request).await;
+pub async fn extract(remote: &Remote, asked: &Extraction, hear: Hear<'_>) -> Result<Summary> {
+    let answer = remote.frame_service().extract_frames(request(asked)?).await;
     let mut events = answer.map_err(error_of)?.into_inner();
     let mut chunks = Vec::new();
     while let Some(message) = events.message().await.map_err(error_of)? {
@@ -65,6 +54,12 @@ fn request(asked: &Extraction) -> Result<v1::ExtractFramesRequest> {
         replace: asked.replace.map(replace),
         ..v1::ExtractFramesRequest::default()
     };
+    let backend = match asked.backend {
+        Backend::Auto => v1::Backend::Auto,
+        Backend::Cpu => v1::Backend::Cpu,
+        Backend::Gpu => v1::Backend::Gpu,
+    };
+    request.backend = backend.into();
     if let Some((chunks, parameters)) = &asked.asked {
         add_plan(&mut request, chunks, parameters)?;
     }

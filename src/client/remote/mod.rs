@@ -25,7 +25,6 @@ use crate::cache::status::Ids;
 use crate::client::{
     Clear, Client, Hear, Of, Overlay, OverlayQuery, OverlayRow, Picture, ProfileKind, Report, Rows,
 };
-use crate::decode::Backend;
 use crate::error::{Error, Result};
 use crate::frames::{Extraction, Summary, Take};
 use crate::media::facts::FrameFacts;
@@ -77,13 +76,8 @@ impl Client for Remote {
         Ok(format!("server {}", self.address.target))
     }
 
-    async fn extract(
-        &self,
-        asked: &Extraction,
-        backend: Backend,
-        hear: Hear<'_>,
-    ) -> Result<Summary> {
-        extract::extract(self, (asked, backend), hear).await
+    async fn extract(&self, asked: &Extraction, hear: Hear<'_>) -> Result<Summary> {
+        extract::extract(self, asked, hear).await
     }
 
     async fn facts(&self, of: Of<'_>) -> Result<Rows<Vec<FrameFacts>>> {

@@ -181,7 +181,7 @@ impl Footage {
                 let taking = match piece {
                     Piece::Failed(answer) => Begun::Failed(answer),
                     Piece::Group(group) => match Taking::begin(group, &self).await {
-                        Ok(taking) => Begun::Taking(taking),
+                        Ok(taking) => Begun::Taking(Box::new(taking)),
                         Err(answers) => Begun::Refused(answers),
                     },
                 };
@@ -205,7 +205,7 @@ impl Footage {
 
 /// A group on its lane, or why there is none.
 enum Begun {
-    Taking(Taking),
+    Taking(Box<Taking>),
     Refused(std::vec::IntoIter<Answer<Shot>>),
     Failed(Box<Answer<Shot>>),
 }

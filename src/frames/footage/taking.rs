@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, Receiver};
 
+use crate::decode::Backend;
 use crate::error::{Error, Result};
 use crate::extract::{Made, Output, SpanEvent, SpanJob};
 use crate::frames::Answer;
@@ -62,6 +63,7 @@ impl Taking {
             parameters: footage.parameters.clone(),
             output: Output::Rgb,
             only: Some(only),
+            backend: Backend::Cpu,
         };
         let queue = group.row.queue();
         let (sender, events) = mpsc::channel(queue);

@@ -192,7 +192,10 @@ impl Drop for Hardware {
 
 /// No display area is named: the driver's default is all of the coded picture.
 fn create_info(sequence: &Sequence, surfaces: u32) -> CreateInfo {
-    let (width, height) = (c_ulong::from(sequence.coded.0), c_ulong::from(sequence.coded.1));
+    let (width, height) = (
+        c_ulong::from(sequence.coded.0),
+        c_ulong::from(sequence.coded.1),
+    );
     // SAFETY: a structure of `cuvid`.
     let zero: CreateInfo = unsafe { cuvid::zeroed() };
     CreateInfo {

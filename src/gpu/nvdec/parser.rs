@@ -65,6 +65,8 @@ struct State {
     options: Options,
     session: Option<Arc<Session>>,
     sequence: Option<Sequence>,
+    /// Of the first sequence; kept when the parser begins anew.
+    signal: Option<[u8; 4]>,
     /// Pictures were decoded since the parser began.
     began: bool,
     damage: bool,
@@ -88,6 +90,7 @@ impl Parser {
             options,
             session: None,
             sequence: None,
+            signal: None,
             began: false,
             damage: false,
             refused: false,
@@ -214,7 +217,8 @@ impl Parser {
         let state = self.state();
         // SAFETY: only the lifetime changes: the callbacks use it within the call below, after
         // which it is taken away again, and `out` is borrowed for longer.
-        state.out = Some(unsafe { std::mem::transmute::<NonNull<Out<'_>>, NonNull<Out<'static>>>(sink) });
+        state.out =
+            Some(unsafe { std::mem::transmute::<NonNull<Out<'_>>, NonNull<Out<'static>>>(sink) });
         let parse = state.pool.library().parse;
         state.pool.device().bind()?;
         // SAFETY: the parser exists; the packet's bytes live as long as the call, and are copied.
@@ -267,6 +271,9 @@ impl State {
     /// Answers with the number of surfaces that the parser may use.
     fn sequence(&mut self, format: &VideoFormat) -> Result<c_int> {
         let sequence = Sequence::read(format, self.codec)?;
+        if *self.signal.get_or_insert(sequence.signal) != sequence.signal {
+            return Err(Refusal::ColourChanges.into());
+        }
         let (width, height) = sequence.coded;
         caps::check(self.pool.device(), sequence.shape, width, height)?;
         let wanted = sequence.surfaces + self.options.extra_surfaces;
@@ -324,7 +331,10 @@ impl State {
 
     fn display(&mut self, info: &DisplayInfo) -> Result<c_int> {
         let Some(session) = self.session.clone() else {
-            return Err(nonsense("a picture before its sequence", info.picture_index));
+            return Err(nonsense(
+                "a picture before its sequence",
+                info.picture_index,
+            ));
         };
         let Ok(unit) = u32::try_from(info.timestamp) else {
             return Err(nonsense("a picture of no unit", info.timestamp));

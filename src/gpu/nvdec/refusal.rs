@@ -23,15 +23,23 @@ pub enum Refusal {
     /// This device does not decode it.
     Shape(Shape),
     /// Outside what this device decodes.
-    Size { width: u32, height: u32 },
+    Size {
+        width: u32,
+        height: u32,
+    },
     /// A coded side is odd: NVDEC's surfaces are even.
-    OddSize { width: u32, height: u32 },
+    OddSize {
+        width: u32,
+        height: u32,
+    },
     /// Pictures may be fields; what is known of them would differ from the CPU's.
     Interlaced,
     /// AV1 film grain: applied after decoding, and not to the same bytes.
     FilmGrain,
     /// VP9 and AV1 may change size without a key frame.
     SizeChanges,
+    /// What is said of colour changes in mid-stream.
+    ColourChanges,
     /// The stream's header cannot be read.
     Header,
 }
@@ -57,6 +65,7 @@ impl Refusal {
             Refusal::Interlaced => "interlaced",
             Refusal::FilmGrain => "film_grain",
             Refusal::SizeChanges => "size_changes",
+            Refusal::ColourChanges => "colour_changes",
             Refusal::Header => "header",
         }
     }
@@ -96,6 +105,9 @@ impl fmt::Display for Refusal {
             Refusal::FilmGrain => f.write_str("NVDEC is not used for video with film grain"),
             Refusal::SizeChanges => {
                 f.write_str("NVDEC is not used where pictures change size without a key frame")
+            }
+            Refusal::ColourChanges => {
+                f.write_str("NVDEC is not used where the video's colour tags change")
             }
             Refusal::Header => f.write_str("NVDEC's parser cannot be given this video's header"),
         }

@@ -27,6 +27,8 @@ pub(super) struct Sequence {
     pub crop: Crop,
     /// Surfaces that decoding needs, whatever is shown.
     pub surfaces: u32,
+    /// What is said of colour, as bits to be compared.
+    pub signal: [u8; 4],
 }
 
 impl Sequence {
@@ -61,6 +63,7 @@ impl Sequence {
             coded: coded_size(format)?,
             crop: crop(format, chroma)?,
             surfaces: surfaces(format)?,
+            signal: format.signal,
         })
     }
 }
@@ -93,8 +96,7 @@ fn crop(format: &VideoFormat, chroma: Chroma) -> Result<Crop> {
         let (from, to) = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
         (from < to && to <= size).then_some((from, to - from))
     };
-    let (left, width) =
-        place(area.left, area.right, format.coded_width).ok_or_else(wrong)?;
+    let (left, width) = place(area.left, area.right, format.coded_width).ok_or_else(wrong)?;
     let (top, height) = place(area.top, area.bottom, format.coded_height).ok_or_else(wrong)?;
     // Between two chroma samples nothing can begin.
     if chroma == Chroma::C420 && (left % 2 == 1 || top % 2 == 1) {

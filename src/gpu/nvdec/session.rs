@@ -357,9 +357,6 @@ impl Drop for Session {
 
 fn stalled(what: &str, patience: Duration) -> Error {
     let seconds = patience.as_secs();
-    Error::new(
-        Reason::ChunkStalled,
-        format!("{what}, seconds={seconds}"),
-    )
-    .hint("check nvidia-smi and the kernel's log for Xid errors")
+    Error::new(Reason::ChunkStalled, format!("{what}, seconds={seconds}"))
+        .hint("check nvidia-smi and the kernel's log for Xid errors")
 }

@@ -21,13 +21,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    pub const ALL: [Codec; 5] = [
-        Codec::H264,
-        Codec::Hevc,
-        Codec::Vp8,
-        Codec::Vp9,
-        Codec::Av1,
-    ];
+    pub const ALL: [Codec; 5] = [Codec::H264, Codec::Hevc, Codec::Vp8, Codec::Vp9, Codec::Av1];
 
     /// FFmpeg's name.
     pub fn name(self) -> &'static str {

@@ -232,8 +232,8 @@ pub struct VideoFormat {
     pub chroma: c_int,
     pub bit_rate: c_uint,
     pub aspect: [c_int; 2],
-    /// video_signal_description; colour is taken from the stream's header instead.
-    signal: [c_uchar; 4],
+    /// video_signal_description. Colour itself is taken from libavcodec; this tells when it changes.
+    pub signal: [c_uchar; 4],
     pub header_bytes: c_uint,
 }
 
@@ -402,7 +402,10 @@ mod tests {
             .arg(&program)
             .status()
             .expect("cc must run");
-        assert!(built.success(), "scripts/install.sh test installs libffmpeg-nvenc-dev");
+        assert!(
+            built.success(),
+            "scripts/install.sh test installs libffmpeg-nvenc-dev"
+        );
         let theirs = Command::new(&program).output().unwrap();
         assert_eq!(ours(), String::from_utf8(theirs.stdout).unwrap());
     }

@@ -1,0 +1,155 @@
+//! The promises of `Decode`, as one suite that every decoder passes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use md5::{Digest, Md5};
+
+use super::{Decode, Event, Purpose, Software};
+use crate::av::Frame;
+use crate::demux::{Opener, Track, UnitReader, read_track};
+use crate::error::{Error, Reason, Result};
+use crate::source::{ByteSource, BytesSource};
+use crate::timeline::index::Identity;
+
+/// A file to decode.
+pub(crate) struct Clip {
+    pub track: Arc<Track>,
+    opener: Opener,
+}
+
+impl Clip {
+    pub fn open(path: &Path) -> Self {
+        let bytes = bytes::Bytes::from(std::fs::read(path).unwrap());
+        let opener: Opener = Arc::new(move || {
+            let source: Box<dyn ByteSource> = Box::new(BytesSource(bytes.clone()));
+            Ok(source)
+        });
+        let track = read_track(opener().unwrap(), None, (nobody(), None)).unwrap();
+        Clip {
+            track: Arc::new(track),
+            opener,
+        }
+    }
+
+    pub fn opener(&self) -> Opener {
+        self.opener.clone()
+    }
+
+    /// Pictures' bytes, as `reference` gives them.
+    pub fn named(&self, pictures: Vec<(u32, Vec<u8>)>) -> Pictures {
+        let named = pictures.iter().map(|(unit, bytes)| (*unit, md5(bytes)));
+        named.collect()
+    }
+
+    fn units(&self) -> u32 {
+        self.track.units.len() as u32
+    }
+
+    /// What libavcodec gives on one thread.
+    pub fn reference(&self) -> Pictures {
+        let mut software = Software::open(&self.track.info, 1, Purpose::Frames).unwrap();
+        self.decode(&mut software, 0..self.units(), &frame_bytes)
+            .unwrap()
+    }
+
+    /// Decodes a stretch of units; the first is a cut point.
+    pub fn decode<D: Decode>(
+        &self,
+        decoder: &mut D,
+        units: std::ops::Range<u32>,
+        planes: &dyn Fn(D::Picture) -> Result<Vec<u8>>,
+    ) -> Result<Pictures> {
+        let mut reader = UnitReader::open(self.track.clone(), self.opener.clone())?;
+        let mut pictures = Vec::new();
+        let mut take = |event: Event<D::Picture>| {
+            if let Event::Picture { unit, picture, .. } = event {
+                pictures.push((unit, md5(&planes(picture)?)));
+            }
+            Ok(())
+        };
+        reader.go_to(units.start)?;
+        while reader.next_unit() < units.end {
+            let Some(unit) = reader.advance()? else { break };
+            decoder.submit(unit, reader.packet(), &mut take)?;
+        }
+        decoder.finish(&mut take)?;
+        Ok(pictures)
+    }
+}
+
+fn nobody() -> Identity {
+    Identity {
+        bytes: 0,
+        head_sha256: String::new(),
+        tail_sha256: String::new(),
+    }
+}
+
+/// Units and the md5 of their pictures' planes, in output order.
+pub(crate) type Pictures = Vec<(u32, String)>;
+
+pub(crate) fn frame_bytes(frame: Frame) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    frame.native_bytes(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn md5(bytes: &[u8]) -> String {
+    format!("{} bytes {}", bytes.len(), crate::hex::hex(&Md5::digest(bytes)))
+}
+
+/// Proves every promise of the trait on a sound clip. Panics where one does not hold.
+pub(crate) fn prove<D: Decode>(
+    clip: &Clip,
+    mut decoder: D,
+    planes: &dyn Fn(D::Picture) -> Result<Vec<u8>>,
+) {
+    let reference = clip.reference();
+    assert!(!reference.is_empty());
+    let whole = 0..clip.units();
+    // Every picture, in output order, with the reference's bytes.
+    let pictures = clip.decode(&mut decoder, whole.clone(), planes).unwrap();
+    assert_eq!(pictures, reference);
+    // Finished, nothing is left.
+    decoder
+        .finish(&mut |_| panic!("something was left after the end"))
+        .unwrap();
+    // Back to the start and to every cut point: what was finished has no bearing on what follows.
+    for cut in &clip.track.cuts {
+        let end = (cut.unit + 14).min(clip.units());
+        let pictures = clip.decode(&mut decoder, cut.unit..end, planes).unwrap();
+        let wanted = from_cut(&reference, cut.unit, end);
+        let got: Pictures = pictures
+            .into_iter()
+            .filter(|(unit, _)| wanted.iter().any(|(w, _)| w == unit))
+            .collect();
+        assert_eq!(got, wanted, "from the cut point at unit {}", cut.unit);
+    }
+    assert!(!decoder.take_complaint(), "a sound clip gives no complaint");
+    // Who takes pictures may stop it, with an error of its own.
+    let stopped = stop(clip, &mut decoder).unwrap_err();
+    assert_eq!(stopped.reason(), Reason::Cancelled);
+    let _ = decoder.finish(&mut |_| Ok(()));
+    let pictures = clip.decode(&mut decoder, whole, planes).unwrap();
+    assert_eq!(pictures, reference, "after it was stopped");
+}
+
+/// The pictures that decoding from a cut point gives whole: not those that lead it.
+fn from_cut(reference: &Pictures, cut: u32, end: u32) -> Pictures {
+    let place = reference.iter().position(|(unit, _)| *unit == cut);
+    let after = reference.iter().skip(place.unwrap());
+    after
+        .filter(|(unit, _)| (cut..end).contains(unit))
+        .cloned()
+        .collect()
+}
+
+fn stop<D: Decode>(clip: &Clip, decoder: &mut D) -> Result<()> {
+    let mut reader = UnitReader::open(clip.track.clone(), clip.opener.clone())?;
+    let mut refuse = |_: Event<D::Picture>| Err(Error::new(Reason::Cancelled, "enough"));
+    while let Some(unit) = reader.advance()? {
+        decoder.submit(unit, reader.packet(), &mut refuse)?;
+    }
+    decoder.finish(&mut refuse)
+}

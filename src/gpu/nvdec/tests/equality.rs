@@ -1,0 +1,104 @@
+//! The same bytes as libavcodec's, of every kind of clip.
+
+use std::path::Path;
+
+use super::{clips, standin};
+use crate::decode::conformance::{self, Clip, frame_bytes};
+use crate::decode::{Purpose, Software};
+use crate::error::Result;
+use crate::gpu::nvdec::{Nvdec, Options, Picture, Pool, check};
+use crate::gpu::{Device, Stream};
+
+/// A decoder of a device's own, and how its pictures' bytes are had.
+pub fn prove(clip: &Clip, options: Options) {
+    let device = Device::open(0).unwrap();
+    let pool = Pool::new(&device, 2).unwrap();
+    let stream = Stream::new(&device).unwrap();
+    let nvdec = Nvdec::open(&pool, &clip.track.info, options).unwrap();
+    conformance::prove(clip, nvdec, &|picture| bytes(picture, &stream));
+}
+
+pub fn bytes(picture: Picture, stream: &Stream) -> Result<Vec<u8>> {
+    picture.map(stream)?.native_bytes()
+}
+
+#[test]
+fn libavcodec_keeps_what_decode_promises() {
+    for (name, clip) in clips::good() {
+        println!("{name}");
+        let software = Software::open(&clip.track.info, 1, Purpose::Frames).unwrap();
+        conformance::prove(&clip, software, &frame_bytes);
+    }
+}
+
+super::standin_tests! {
+    fn nvdec_keeps_what_decode_promises on "whole", ["any_size", "any_size,lowest,slow_status"]; {
+        for (name, clip) in clips::good() {
+            println!("{name}");
+            prove(&clip, Options::default());
+            prove(&clip, Options { extra_surfaces: 1, display_delay: 0 });
+        }
+    }
+
+    fn the_media_folder_decodes_to_libavcodecs_bytes on "whole", ["any_size"]; {
+        let Some(media) = std::env::var_os("FRAMECACHE_MEDIA") else { return };
+        let device = Device::open(0).unwrap();
+        let pool = Pool::new(&device, 2).unwrap();
+        let mut decoded = 0;
+        for entry in std::fs::read_dir(Path::new(&media).join("videos")).unwrap() {
+            let path = entry.unwrap().path();
+            decoded += usize::from(equals(&path, &pool));
+        }
+        println!("{decoded} videos decoded");
+        assert!(decoded > 20);
+    }
+
+    fn pictures_that_nobody_maps_cost_no_mapping on "whole", [""]; {
+        let clip = clips::h264();
+        let device = Device::open(0).unwrap();
+        let pool = Pool::new(&device, 2).unwrap();
+        let mut nvdec = Nvdec::open(&pool, &clip.track.info, Options::default()).unwrap();
+        let count = clip.track.units.len();
+        let pictures = clip
+            .decode(&mut nvdec, 0..count as u32, &|_| Ok(Vec::new()))
+            .unwrap();
+        assert_eq!(pictures.len(), count);
+        assert_eq!(standin::mapped(), 0);
+    }
+
+    fn a_device_says_what_it_is_and_decodes on "whole", ["devices=2,like_h100"]; {
+        let second = Device::open(1).unwrap();
+        assert_eq!((second.ordinal(), second.name()), (1, "stand-in 1"));
+        assert_eq!(second.capability(), (9, 0));
+        assert_eq!(second.memory().unwrap().total, 1 << 30);
+        let shapes = crate::gpu::nvdec::Shape::all()
+            .filter(|shape| crate::gpu::nvdec::capability(&second, *shape).unwrap().is_some())
+            .map(|shape| shape.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        assert_eq!(
+            shapes,
+            "h264 8 bit 4:2:0, hevc 8 bit 4:2:0, hevc 10 bit 4:2:0, hevc 12 bit 4:2:0, \
+             hevc 8 bit 4:4:4, hevc 10 bit 4:4:4, hevc 12 bit 4:4:4, vp8 8 bit 4:2:0, \
+             vp9 8 bit 4:2:0, vp9 10 bit 4:2:0, vp9 12 bit 4:2:0"
+        );
+    }
+}
+
+/// Whether the video is one that is decoded here; if so, its bytes are libavcodec's.
+fn equals(path: &Path, pool: &Pool) -> bool {
+    let clip = Clip::open(path);
+    if let Err(why) = check(pool.device(), &clip.track.info) {
+        println!("{} is left to the CPU: {why}", path.display());
+        return false;
+    }
+    let stream = Stream::new(pool.device()).unwrap();
+    let options = Options::default();
+    let mut nvdec = Nvdec::open(pool, &clip.track.info, options).unwrap();
+    let units = 0..clip.track.units.len() as u32;
+    match clip.decode(&mut nvdec, units, &|picture| bytes(picture, &stream)) {
+        Ok(pictures) => assert_eq!(pictures, clip.reference(), "{}", path.display()),
+        Err(why) => println!("{} is left to the CPU: {why}", path.display()),
+    }
+    true
+}
