@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is a failed test
 
 mod cpu;
+mod device;
 mod frames;
 mod surfaces;
 mod tensors;

@@ -63,6 +63,29 @@ fn spec(datatype: Datatype, layout: Layout, channels: Channels) -> TensorSpec {
     }
 }
 
+/// One of each datatype, all else different too.
+pub fn normalized() -> [TensorSpec; 3] {
+    [
+        TensorSpec {
+            size: Some((40, 30)),
+            fit: Fit::Letterbox,
+            ..spec(Datatype::Uint8, Layout::Nhwc, Channels::Bgr)
+        },
+        TensorSpec {
+            size: Some((32, 32)),
+            fit: Fit::Crop,
+            normalize: Some(imagenet(Channels::Gray)),
+            ..spec(Datatype::Fp16, Layout::Nchw, Channels::Gray)
+        },
+        TensorSpec {
+            filter: Filter::Bicubic,
+            size: Some((20, 50)),
+            normalize: Some(imagenet(Channels::Rgb)),
+            ..spec(Datatype::Fp32, Layout::Nchw, Channels::Rgb)
+        },
+    ]
+}
+
 fn kinds() -> impl Iterator<Item = (Datatype, Layout, Channels)> {
     DATATYPES.into_iter().flat_map(|datatype| {
         LAYOUTS

@@ -23,6 +23,7 @@ mod refusal;
 mod sequence;
 mod session;
 mod shape;
+mod surface;
 #[cfg(test)]
 mod tests;
 
