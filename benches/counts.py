@@ -1,6 +1,6 @@
 """Counts the instructions of each inner loop (benches/loops, on its small inputs) and compares them with benches/counts.tsv.
 
-usage: counts.py [--write] [--from FOLDER]
+usage: counts.py [--write]
 
 Exits 1 where a loop takes 5 % more or fewer instructions than its baseline, is missing there or no longer exists.
 Fewer fails too: the baseline is to be rewritten (make bench-baseline), or the gain could be lost again unseen.
@@ -12,7 +12,7 @@ Counts instead of times, because they do not depend on how busy a machine is. Fo
 - Our own kernels are forced to the baseline and to AVX2, each under its own name.
 - Only what `counted` in benches/loops/run.rs calls is counted, in its second run: start-up, inputs and tables are not.
 What does change counts is the compiler: the baseline names its rustc, and a failure says when another one ran.
-The store's work is done by other threads, and callgrind counts each thread by itself: its file jobs are named too.
+The directory store is left out: its work is done by other threads, which callgrind counts apart.
 """
 
 import argparse
@@ -29,7 +29,7 @@ BASELINE = ROOT / "benches" / "counts.tsv"
 TOLERANCE = 0.05
 # The function that callgrind counts, and dumps its counts after.
 COUNTED = "loops::run::counted"
-SKIPPED = ("directory ",)
+SKIPPED = "directory "
 
 
 def bench():
@@ -54,7 +54,7 @@ def count(executable):
     names = run.stdout.splitlines()
     if len(totals) < len(names) or 0 in totals[: len(names)]:
         sys.exit(f"callgrind counted {len(totals)} loops of {len(names)}: was `{COUNTED}` inlined?\n{run.stderr}")
-    return dict(zip(names, totals))
+    return {name: total for name, total in zip(names, totals) if not name.startswith(SKIPPED)}
 
 
 def rustc():

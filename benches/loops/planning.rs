@@ -63,7 +63,7 @@ fn source(frames: usize) -> SourceIndex {
         pts: at as i64 * 512,
         duration: 512,
         unit: at as u32,
-        cut: at % GOP == 0,
+        cut: at.is_multiple_of(GOP),
     });
     SourceIndex {
         stream: 0,
