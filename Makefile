@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test lint kernels bench-peers bench-serving
+.PHONY: help install build demo test lint kernels bench-peers bench-growth bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -30,11 +30,22 @@ kernels: ## compile kernels/*.cu to the PTX that is committed beside them; needs
 	@.venv/bin/pip install --quiet --disable-pip-version-check nvidia-cuda-nvrtc-cu12==12.0.140
 	@.venv/bin/python scripts/kernels.py
 
-bench-peers: ## measure against ffmpeg, into BENCHMARKS.md
+bench-peers: ## measure against what one would use instead, into BENCHMARKS.md (BENCH='--rounds 1 --clips …')
 	@scripts/install.sh test
-	@scripts/venv.sh
+	@scripts/venv.sh .venv-peers benches/peers/requirements.txt
+	@scripts/venv.sh .venv-peers benches/peers/requirements-torch.txt --no-deps --no-cache-dir || echo "torchcodec is left out"
 	@cargo build --release --locked --quiet
-	@.venv/bin/python benches/peers/run.py --write BENCHMARKS.md
+	@.venv-peers/bin/python benches/peers/run.py --write BENCHMARKS.md $(BENCH)
+
+bench-growth: ## measure how cost grows, plots into benches/plots, a table into BENCHMARKS.md
+	@scripts/install.sh test
+	@scripts/venv.sh .venv-peers benches/peers/requirements.txt
+	@cargo build --release --locked --quiet
+	@.venv-peers/bin/python benches/growth/run.py --write BENCHMARKS.md $(BENCH)
+
+bench-baseline: ## rewrite the instruction counts that benches/counts.py compares with
+	@scripts/install.sh test
+	@python3 benches/counts.py --write
 
 bench-serving: ## measure serving against the functions it replaces (FRAMECACHE_ANCESTOR=folder), into BENCHMARKS.md
 	@scripts/install.sh test

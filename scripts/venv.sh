@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Makes .venv with the pinned Python packages of the tests, or brings it up to date.
+# Makes a virtual environment with the pinned packages of a file, or brings it up to date.
+# usage: venv.sh [FOLDER REQUIREMENTS [PIP OPTION...]]     (default: .venv tests/requirements.txt)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stamp=.venv/requirements.sha256
-want=$(sha256sum tests/requirements.txt)
+folder=${1:-.venv}
+requirements=${2:-tests/requirements.txt}
+stamp=$folder/$(basename "$requirements" .txt).sha256
+want=$(sha256sum "$requirements")
 [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && exit 0
 
-echo "==> making .venv with the Python packages of tests/requirements.txt"
-[ -x .venv/bin/pip ] || python3 -m venv .venv
-.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+echo "==> installing the Python packages of $requirements into $folder"
+[ -x "$folder/bin/pip" ] || python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check "${@:3}" -r "$requirements"
 printf '%s\n' "$want" > "$stamp"

@@ -142,8 +142,11 @@ impl Darkroom {
             Some(spare) => spare,
             None => PinnedBuffer::new(self.card.device(), layout.bytes())?,
         };
-        let views = surface.planes().iter().map(|plane| plane.view).collect();
-        pipeline.run(&[views], &self.stream)?;
+        let picture = Surface {
+            source: pipeline.plan().source(),
+            planes: surface.planes().iter().map(|plane| plane.view).collect(),
+        };
+        pipeline.run(&[picture], &self.stream)?;
         pipeline.download(1, &mut planes, &self.stream)?;
         Ok((planes, layout))
     }

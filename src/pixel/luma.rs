@@ -49,7 +49,7 @@ pub fn to_luma_into(
 }
 
 /// In coded orientation.
-pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [u8]) -> Result<()> {
+pub fn convert(level: Level, picture: &Picture, out: &mut [u8]) -> Result<()> {
     each_pixel::<Luma>(level, picture, out)
 }
 

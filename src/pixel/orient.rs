@@ -58,7 +58,7 @@ pub fn gray(image: &GrayImage, orientation: Orientation) -> Result<GrayImage> {
 }
 
 /// Turns a plane of `size` (width, height) and `C` bytes a pixel into `out`.
-pub(crate) fn turn<const C: usize>(
+pub fn turn<const C: usize>(
     source: &[u8],
     size: (usize, usize),
     orientation: Orientation,

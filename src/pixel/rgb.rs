@@ -53,6 +53,6 @@ pub fn to_rgb_into(
 }
 
 /// In coded orientation.
-pub(crate) fn convert(level: Level, picture: &Picture, out: &mut [[u8; 3]]) -> Result<()> {
+pub fn convert(level: Level, picture: &Picture, out: &mut [[u8; 3]]) -> Result<()> {
     each_pixel::<Rgb>(level, picture, out)
 }

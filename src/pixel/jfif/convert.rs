@@ -15,7 +15,7 @@ use crate::pixel::planes::{
 use crate::pixel::simd::{self, Kernel, Level, Machine};
 
 /// Conversion and averaging to 4:2:0, in coded orientation and size.
-pub(crate) fn convert(
+pub fn convert(
     level: Level,
     picture: &Picture,
     scratch: &mut Scratch,

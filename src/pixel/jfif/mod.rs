@@ -23,7 +23,7 @@ use crate::pixel::orient;
 use crate::pixel::planes::subsampled;
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
-pub(crate) use convert::convert;
+pub use convert::convert;
 
 /// How the planes are to stand, and how large they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -143,7 +143,7 @@ impl Resampler {
         self.run_at::<C>(Level::best(), source, scratch, out)
     }
 
-    pub(crate) fn run_at<const C: usize>(
+    pub fn run_at<const C: usize>(
         &self,
         level: Level,
         source: &[u8],

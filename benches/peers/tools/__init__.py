@@ -1,0 +1,43 @@
+"""Who is measured: one file a tool. A tool runs as `commands(job)`, or inside benches/peers/worker.py as `run(job)`."""
+
+import importlib
+from dataclasses import dataclass
+
+ALL = ("all", "fps2", "times")
+
+
+@dataclass(frozen=True)
+class Contender:
+    key: str
+    name: str
+    module: str
+    variant: str = ""
+    # What its JPEGs are fitted by: contenders of one encoder share a quality.
+    encoder: str = "simplejpeg"
+    workloads: tuple = ALL
+    # Runs as programs of its own; else inside worker.py.
+    program: bool = False
+
+    @property
+    def tool(self):
+        return importlib.import_module(f"tools.{self.module}")
+
+
+CONTENDERS = [
+    Contender("framecache", "framecache (phash, records)", "framecache", "phash", "framecache", (*ALL, "first"), True),
+    Contender("framecache-nohash", "framecache `--hash none`", "framecache", "none", "framecache", ("all",), True),
+    Contender("ffmpeg", "ffmpeg", "ffmpeg", "", "ffmpeg", program=True),
+    Contender("pyav-pillow", "PyAV, Pillow", "pyav", "pillow", "pillow"),
+    Contender("pyav-simplejpeg", "PyAV, simplejpeg", "pyav", "simplejpeg"),
+    Contender("pyav-threads", "PyAV, simplejpeg on encoder threads", "pyav", "threads"),
+    Contender("pyav-planes", "PyAV, simplejpeg from planes on encoder threads", "pyav", "planes", "planes"),
+    Contender("opencv", "OpenCV", "opencv", "", "opencv"),
+    Contender("decord", "decord, simplejpeg", "decord"),
+    Contender("torchcodec", "torchcodec, simplejpeg", "torchcodec"),
+    Contender("reach", "libavcodec alone", "limits", "reach", "", ("first",), True),
+    Contender("decode-ffmpeg", "ffmpeg `-f null`", "ffmpeg", "decode", "", ("decode",), True),
+    Contender("decode-framecache", "framecache's decoding tasks", "limits", "decode", "", ("decode",), True),
+    Contender("decode-sparse", "framecache's decoding tasks for 2 frames a second", "limits", "sparse", "", ("decode",), True),
+    Contender("encode-framecache", "framecache: convert, hash, encode", "limits", "encode", "framecache", ("encode",), True),
+    Contender("encode-simplejpeg", "simplejpeg from RGB on threads", "arrays", "", "simplejpeg", ("encode",)),
+]
