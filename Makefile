@@ -20,8 +20,8 @@ demo: ## extract a clip made here, or VIDEO=file; leaves demo/sheet.jpg
 test: ## lint, cargo test, pytest; MEDIA with ground truth by FRAMECACHE_MEDIA=folder
 	@scripts/test.sh
 
-lint: ## rustfmt, clippy, rustdoc, licences; warnings are errors
-	@scripts/install.sh build
+lint: ## rustfmt, clippy, rustdoc, mypy, ruff, licences; warnings are errors
+	@scripts/install.sh test
 	@scripts/lint.sh
 
 bench-peers: ## measure against ffmpeg, into BENCHMARKS.md
