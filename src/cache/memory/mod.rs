@@ -9,10 +9,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use moka::Expiry;
 use moka::future::Cache;
 
 use crate::cache::Profile;
@@ -21,70 +19,27 @@ use crate::cache::overlays::Listed;
 use crate::cache::planned::Row;
 use crate::cache::read::{Miss, View};
 use crate::cache::record::Record;
+use crate::cache::status::Status;
 use crate::error::{Error, Result};
 use crate::hex::unhex;
 use crate::media::facts::FrameFacts;
 use crate::store::ETag;
 
+mod entry;
 mod room;
 
 pub use room::Hold;
 
+use entry::{Ages, Kept, Key, StageKey, weigh};
 use room::Room;
 
-/// After this a plan is asked for again, and frames without one are listed again.
-const MAX_PLAN_AGE: Duration = Duration::from_secs(5);
-/// After this a record is asked for again: others may have cleared it.
-const MAX_RECORD_AGE: Duration = Duration::from_secs(30);
 /// Of the budget, what is kept; the rest is for what is in flight.
 const KEPT_SHARE: (u64, u64) = (3, 4);
-/// Facts of one frame, with their texts.
-const FACTS_BYTES: u64 = 900;
-/// A row of a plan with its digest.
-const ROW_BYTES: u64 = 700;
-/// An overlay in a listing, with its texts.
-const LISTED_BYTES: u64 = 400;
-/// An entry's own.
-const ENTRY_BYTES: u64 = 200;
-
 /// Shared by all readers of a process.
 pub struct Memory {
     kept: Cache<Key, Kept>,
     in_flight: Room,
     overlay_changes: AtomicU64,
-}
-
-/// A stage's listing, between two changes of overlays.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct StageKey(String, u64);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    /// By the sha256 of its bytes.
-    Frame([u8; 32]),
-    /// By its profile's place and its digest, which covers parameters and row.
-    Record(Arc<str>, String),
-    View(Arc<str>),
-    /// By its key and the store's version of it.
-    Overlay(String, String),
-    /// The listing of a stage of overlays, by its prefix and what was changed of any before.
-    Stage(StageKey),
-    /// The listing of a profile without a plan.
-    Legacy(Arc<str>),
-    /// By its profile's place, sequence and version.
-    LegacyFrame(Arc<str>, u64, Version),
-}
-
-#[derive(Clone)]
-enum Kept {
-    /// A frame's bytes, or an overlay's.
-    Frame(Bytes),
-    Record(Arc<Record>),
-    View(View),
-    Stage(Listed),
-    Legacy(Arc<LegacyFrames>),
-    /// With what is known of it, so that its sha256 is taken once.
-    LegacyFrame(FrameFacts, Bytes),
 }
 
 /// Why something was not read; told to all who waited for it.
@@ -97,18 +52,6 @@ pub enum NotRead {
 impl From<Error> for NotRead {
     fn from(error: Error) -> Self {
         NotRead::Failed(error)
-    }
-}
-
-struct Ages;
-
-impl Expiry<Key, Kept> for Ages {
-    fn expire_after_create(&self, key: &Key, _: &Kept, _: Instant) -> Option<Duration> {
-        match key {
-            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) => None,
-            Key::Record(..) => Some(MAX_RECORD_AGE),
-            Key::View(_) | Key::Legacy(_) | Key::Stage(_) => Some(MAX_PLAN_AGE),
-        }
     }
 }
 
@@ -184,7 +127,7 @@ impl Memory {
 
     /// An overlay of this key and version, if it is known.
     pub(super) async fn known_overlay(&self, key: &str, version: &ETag) -> Option<Bytes> {
-        match self.kept.get(&overlay_key(key, version)).await {
+        match self.kept.get(&Key::overlay(key, version)).await {
             Some(Kept::Frame(png)) => Some(png),
             _ => None,
         }
@@ -192,7 +135,7 @@ impl Memory {
 
     pub(super) async fn keep_overlay(&self, key: &str, version: &ETag, png: &Bytes) {
         let kept = Kept::Frame(png.clone());
-        self.kept.insert(overlay_key(key, version), kept).await;
+        self.kept.insert(Key::overlay(key, version), kept).await;
     }
 
     /// To be made before the stage is listed.
@@ -224,7 +167,7 @@ impl Memory {
         profile: &Profile,
         row: Row<'_>,
     ) -> Option<Arc<Record>> {
-        match self.kept.get(&record_key(profile, row)).await {
+        match self.kept.get(&Key::record(profile, row)).await {
             Some(Kept::Record(record)) => Some(record),
             _ => None,
         }
@@ -241,18 +184,18 @@ impl Memory {
                 Err(miss) => Err(NotRead::Miss(miss)),
             }
         };
-        match self.read(record_key(profile, row), read).await? {
+        match self.read(Key::record(profile, row), read).await? {
             Kept::Record(record) => Ok(record),
             _ => Err(mixed_up()),
         }
     }
 
     pub(super) async fn forget_record(&self, profile: &Profile, row: Row<'_>) {
-        self.kept.invalidate(&record_key(profile, row)).await;
+        self.kept.invalidate(&Key::record(profile, row)).await;
     }
 
     pub(super) async fn known_view(&self, profile: &Profile) -> Option<View> {
-        match self.kept.get(&view_key(profile)).await {
+        match self.kept.get(&Key::View(profile.keys.place())).await {
             Some(Kept::View(view)) => Some(view),
             _ => None,
         }
@@ -266,7 +209,7 @@ impl Memory {
                 view => Ok(Kept::View(view)),
             }
         };
-        match self.read(view_key(profile), read).await {
+        match self.read(Key::View(profile.keys.place()), read).await {
             Ok(Kept::View(view)) => Ok(view),
             Err(NotRead::Miss(_)) => Ok(View::Absent),
             Err(NotRead::Failed(error)) => Err(error),
@@ -276,13 +219,27 @@ impl Memory {
 
     /// The next look at the profile asks the store.
     pub(super) async fn forget_view(&self, profile: &Profile) {
-        self.kept.invalidate(&view_key(profile)).await;
-        self.kept.invalidate(&legacy_key(profile)).await;
+        self.kept.invalidate(&Key::View(profile.keys.place())).await;
+        self.kept
+            .invalidate(&Key::Legacy(profile.keys.place()))
+            .await;
+    }
+
+    pub(super) async fn known_status(&self, profile: &Profile) -> Option<Arc<Status>> {
+        match self.kept.get(&Key::Status(profile.keys.place())).await {
+            Some(Kept::Status(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn keep_status(&self, profile: &Profile, status: &Arc<Status>) {
+        let key = Key::Status(profile.keys.place());
+        self.kept.insert(key, Kept::Status(status.clone())).await;
     }
 
     /// The latest listing, if it is known.
     pub(super) async fn known_legacy(&self, profile: &Profile) -> Option<Arc<LegacyFrames>> {
-        match self.kept.get(&legacy_key(profile)).await {
+        match self.kept.get(&Key::Legacy(profile.keys.place())).await {
             Some(Kept::Legacy(listed)) => Some(listed),
             _ => None,
         }
@@ -294,7 +251,7 @@ impl Memory {
             let listed = LegacyFrames::read(&*profile.store, &profile.keys).await?;
             Ok(Kept::Legacy(Arc::new(listed)))
         };
-        match self.read(legacy_key(profile), list).await {
+        match self.read(Key::Legacy(profile.keys.place()), list).await {
             Ok(Kept::Legacy(listed)) => Ok(listed),
             Err(NotRead::Failed(error)) => Err(error),
             Ok(_) | Err(NotRead::Miss(_)) => Err(mixed_up_keys()),
@@ -331,7 +288,7 @@ impl Memory {
         let place = profile.keys.place();
         let of_profile = move |key: &Key, _: &Kept| match key {
             Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) | Key::Stage(_) => false,
-            Key::Record(of, _) | Key::View(of) | Key::Legacy(of) => *of == place,
+            Key::Record(of, _) | Key::View(of) | Key::Legacy(of) | Key::Status(of) => *of == place,
         };
         self.overlays_changed();
         // Fails only where closures are not supported, and they are.
@@ -356,36 +313,6 @@ fn mixed_up_keys() -> Error {
     Error::internal("the memory tier mixed up its keys")
 }
 
-fn record_key(profile: &Profile, row: Row<'_>) -> Key {
-    Key::Record(profile.keys.place(), row.digest.to_owned())
-}
-
-fn overlay_key(key: &str, version: &ETag) -> Key {
-    Key::Overlay(key.to_owned(), version.0.clone())
-}
-
-fn view_key(profile: &Profile) -> Key {
-    Key::View(profile.keys.place())
-}
-
-fn legacy_key(profile: &Profile) -> Key {
-    Key::Legacy(profile.keys.place())
-}
-
 fn sha256_of(facts: &FrameFacts) -> Option<[u8; 32]> {
     unhex(facts.sha256.as_deref()?)
-}
-
-fn weigh(_: &Key, kept: &Kept) -> u32 {
-    let bytes = match kept {
-        Kept::Frame(jpeg) => jpeg.len() as u64,
-        Kept::Record(record) => record.frames().len() as u64 * FACTS_BYTES,
-        Kept::View(View::Extracted(plan)) => plan.rows().len() as u64 * ROW_BYTES,
-        Kept::View(View::Put(index)) => index.latest().count() as u64 * FACTS_BYTES,
-        Kept::View(View::Legacy | View::Absent) => 0,
-        Kept::Stage(listed) => listed.rows() as u64 * LISTED_BYTES,
-        Kept::Legacy(listed) => size_of_val(listed.frames()) as u64,
-        Kept::LegacyFrame(_, jpeg) => FACTS_BYTES + jpeg.len() as u64,
-    };
-    u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
 }
