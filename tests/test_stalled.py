@@ -53,7 +53,6 @@ def test_clients_that_stop_reading_for_a_minute_cost_bounded_memory_and_lose_the
                 served += len(list(v1.FrameServiceStub(channel).GetFrames(whole))) - 1
                 time.sleep(0.2)
             after = resident(server)
-        print(ended, [round(b / MIB) for b in (before, peak, after)], [l for l in server.get("/metrics")[1].splitlines() if "handled_total" in l or "queue" in l or "memory" in l])
         for each in answers:
             with rpc.refused(grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED"):
                 assert sum(1 for _ in each) < len(seqs) * times
@@ -65,5 +64,5 @@ def test_clients_that_stop_reading_for_a_minute_cost_bounded_memory_and_lose_the
     print(f"\nresident before, at most, after a minute: {mib} MiB; {shown}; served to another: {served} frames")
     assert set(ended) >= {0, CLIENTS} and 29 < ended[CLIENTS] < 35
     assert served > 0 and served % frames == 0
-    budget = 512 * MIB
-    assert peak < budget + 200 * MIB
+    # What the server may keep and have in flight by default, and 200 MiB beside it.
+    assert peak < (512 + 200) * MIB
