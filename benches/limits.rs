@@ -204,7 +204,7 @@ fn first_pictures(clip: &Clip) -> Vec<Frame> {
     let mut pictures = Vec::new();
     while pictures.len() < PICTURES {
         let mut take = |event| {
-            if let Event::Picture { frame, .. } = event {
+            if let Event::Picture { picture: frame, .. } = event {
                 pictures.push(frame);
             }
             Ok(())

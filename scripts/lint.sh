@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, lints, documentation, licences. Warnings are errors.
+# Format, lints, types, documentation, licences. Warnings are errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,9 @@ echo "==> cargo clippy"
 cargo clippy --release --locked --quiet --all-targets -- -D warnings
 echo "==> cargo doc"
 RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --quiet --no-deps
+echo "==> mypy and ruff over the Python client"
+scripts/venv.sh
+(cd clients/python && ../../.venv/bin/mypy && ../../.venv/bin/ruff check --quiet .)
 echo "==> licences"
 cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" |
   python3 scripts/licences.py

@@ -99,17 +99,16 @@ def new_store(tmp_path):
 
 @pytest.fixture(scope="session")
 def s3_endpoint():
-    """A server that speaks S3: the one the test command started, or one of our own."""
-    given = os.environ.get("FRAMECACHE_TEST_S3")
-    if given:
+    """A server that speaks S3: the one at FRAMECACHE_TEST_S3, or one of our own of that name (moto, seaweedfs)."""
+    given = os.environ.get("FRAMECACHE_TEST_S3", "moto")
+    if "://" in given:
         yield given
         return
-    from tests.support.s3_server import start
+    from tests.support.s3_server import running
 
     os.environ.update(runner.S3_KEYS)
-    server, endpoint = start()
-    yield endpoint
-    server.stop()
+    with running(given) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

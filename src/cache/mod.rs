@@ -10,6 +10,7 @@ pub mod facts;
 mod facts_table;
 mod inventory;
 pub mod keys;
+pub mod legacy;
 pub mod memory;
 mod objects;
 mod overlay_name;

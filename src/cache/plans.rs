@@ -131,6 +131,7 @@ impl Profile {
     pub async fn claim_plan(&self, asked: &Plan, replace: Option<Replace>) -> Result<Claim> {
         if let Some(replace) = replace {
             self.settle_overlays(replace).await?;
+            self.memory.overlays_changed();
         }
         let over = if replace.is_some() {
             Over::Anything

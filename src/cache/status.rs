@@ -184,6 +184,20 @@ impl Profile {
         }
     }
 
+    /// The status that a page of it is told from: the first page's is read now, and remembered, so
+    /// that further pages cost nothing and tell of the same moment.
+    ///
+    /// # Errors
+    /// As [`Profile::status`].
+    pub async fn status_for_page(&self, is_first: bool) -> Result<Arc<Status>> {
+        if !is_first && let Some(status) = self.memory.known_status(self).await {
+            return Ok(status);
+        }
+        let status = Arc::new(self.status().await?);
+        self.memory.keep_status(self, &status).await;
+        Ok(status)
+    }
+
     /// What the records say of these rows, by their places in the plan.
     ///
     /// # Errors

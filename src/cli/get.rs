@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use futures::StreamExt;
@@ -12,7 +13,7 @@ use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
 use crate::cli::select::Selection;
 use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
-use crate::frames::Decoded;
+use crate::frames::Shot;
 use crate::jpeg::decode_rgb;
 use crate::pixel::RgbImage;
 
@@ -294,14 +295,14 @@ pub fn fails_alone(error: &Error) -> bool {
 
 async fn from_source((client, of): From<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {
     if !sink.is_stack() {
-        let mut take = |made: Decoded| sink.pixels(&made.facts, &made.rgb);
+        let mut take = |made: Shot| sink.pixels(&made.facts, &made.rgb);
         client.decode(of, seqs, &mut take).await?;
         sink.settle(seqs);
         return Ok(Exit::Done);
     }
-    let mut held: BTreeMap<u64, RgbImage> = BTreeMap::new();
+    let mut held: BTreeMap<u64, Arc<RgbImage>> = BTreeMap::new();
     let mut bytes = 0usize;
-    let mut take = |made: Decoded| {
+    let mut take = |made: Shot| {
         bytes = bytes.saturating_add(made.rgb.data.len());
         held.insert(made.facts.seq, made.rgb);
         if bytes <= MAX_HELD_BYTES {
@@ -323,7 +324,7 @@ async fn from_source((client, of): From<'_>, seqs: &[u64], sink: &mut Sink) -> R
 }
 
 impl Sink {
-    /// Pictures came in any order, and perhaps twice: the report has them as they were asked for.
+    /// Pictures came in ascending order, each once: the report has them as they were asked for.
     fn settle(&mut self, seqs: &[u64]) {
         let seq_of = |row: &serde_json::Value| row["seq"].as_u64().unwrap_or_default();
         let rows: BTreeMap<u64, serde_json::Value> = self

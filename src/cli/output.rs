@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -83,7 +82,7 @@ pub fn base64_line(facts: &FrameFacts, jpeg: &[u8]) -> Result<String> {
     let line = Line {
         seq: facts.seq,
         timestamp: facts.timestamp,
-        jpeg_b64: STANDARD.encode(jpeg),
+        jpeg_b64: STANDARD.encode_to_string(jpeg),
     };
     serde_json::to_string(&line).map_err(|e| Error::internal("could not write JSON").caused_by(e))
 }

@@ -96,7 +96,11 @@ pub(crate) fn frame_bytes(frame: Frame) -> Result<Vec<u8>> {
 }
 
 fn md5(bytes: &[u8]) -> String {
-    format!("{} bytes {}", bytes.len(), crate::hex::hex(&Md5::digest(bytes)))
+    format!(
+        "{} bytes {}",
+        bytes.len(),
+        crate::hex::hex(&Md5::digest(bytes))
+    )
 }
 
 /// Proves every promise of the trait on a sound clip. Panics where one does not hold.

@@ -11,9 +11,9 @@ use crate::extract::decoding::Found;
 use crate::extract::develop::{Converted, Development, Exposed, checked_colour, own_facts};
 use crate::extract::span::{PictureTask, SpanRun};
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
-use crate::gpu::{PinnedBuffer, Pipeline, Stream};
+use crate::gpu::{PinnedBuffer, Pipeline, Stream, Surface};
 use crate::media::facts::FrameFacts;
-use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Source};
+use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Plan, Source};
 use crate::pixel::jfif::JfifRequest;
 use crate::timeline::plan::HashKind;
 
@@ -143,7 +143,7 @@ impl Darkroom {
             None => PinnedBuffer::new(self.card.device(), layout.bytes())?,
         };
         let picture = Surface {
-            source: pipeline.plan().source(),
+            source: *pipeline.plan().source(),
             planes: surface.planes().iter().map(|plane| plane.view).collect(),
         };
         pipeline.run(&[picture], &self.stream)?;

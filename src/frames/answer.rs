@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 
 use crate::cache::planned::Planned;
 use crate::cache::read::{Frame, View};
@@ -110,6 +110,15 @@ impl Serving {
         }
     }
 
+    /// Whether a row's record is in memory: most are, and need no task to look for them.
+    fn knows(&self, plan: &Planned, place: usize) -> bool {
+        let Some(row) = plan.row(place) else {
+            return false;
+        };
+        let known = self.reader().known_record(row);
+        known.now_or_never().flatten().is_some()
+    }
+
     /// What is asked for, each when its span is there or cannot be.
     async fn asked(
         self: Arc<Self>,
@@ -125,11 +134,16 @@ impl Serving {
             plan: plan.clone(),
         };
         let ensured = move |(place, group): (Option<usize>, Vec<Indexed>)| {
+            let unknown = |plan: &Arc<Planned>, place| !self.knows(plan, place);
+            let wanted = plan.clone().zip(place);
             // A task: it goes on while the group before it is read.
-            let ensuring = plan.clone().zip(place).map(|(plan, place)| {
-                let serving = self.clone();
-                Task::spawn(async move { serving.ensure(&plan, place).await })
-            });
+            let ensuring =
+                wanted
+                    .filter(|(plan, place)| unknown(plan, *place))
+                    .map(|(plan, place)| {
+                        let serving = self.clone();
+                        Task::spawn(async move { serving.ensure(&plan, place).await })
+                    });
             async move {
                 if let Some(ensuring) = ensuring {
                     // Its frames are answered with why it failed.

@@ -4,7 +4,6 @@
 mod answer;
 mod claim;
 mod collect;
-mod decode;
 mod extract;
 mod flights;
 mod footage;
@@ -30,8 +29,7 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
-pub use decode::{Decoded, Take};
-pub use footage::{Footage, Shot};
+pub use footage::{Footage, Shot, Take};
 pub use library::{Library, blocking};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};

@@ -152,8 +152,8 @@ impl Serving {
                 merged(seqs.filter(|seq| range.contains(seq)))
             }
             View::Legacy => {
-                let listed = self.profile().legacy_frames().await?;
-                let seqs = listed.into_iter().map(|facts| facts.seq);
+                let listed = self.reader().legacy_frames().await?;
+                let seqs = listed.frames().iter().map(|frame| frame.seq);
                 merged(seqs.filter(|seq| range.contains(seq)))
             }
         })

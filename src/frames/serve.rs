@@ -114,7 +114,7 @@ impl Serving {
         Ok(())
     }
 
-    fn places_of(&self, plan: &Planned, seqs: &[u64]) -> Result<BTreeSet<usize>> {
+    pub(super) fn places_of(&self, plan: &Planned, seqs: &[u64]) -> Result<BTreeSet<usize>> {
         let place = |seq: &u64| match place_of(plan, *seq) {
             Some(place) => Ok(place),
             None => Err(self.unplanned(plan, *seq)),

@@ -232,12 +232,12 @@ pub fn colour_rule_name(rule: ColourRule) -> &'static str {
     }
 }
 
-pub fn facts_message(facts: &FrameFacts) -> v1::Facts {
+pub fn facts_message(facts: FrameFacts) -> v1::Facts {
     v1::Facts {
         sequence: facts.seq,
-        chunk_id: facts.chunk_id.clone(),
+        chunk_id: facts.chunk_id,
         pts: facts.pts,
-        time_base: facts.time_base.clone(),
+        time_base: facts.time_base,
         timestamp: facts.timestamp,
         duration: facts.duration,
         keyframe: facts.keyframe,
@@ -247,18 +247,18 @@ pub fn facts_message(facts: &FrameFacts) -> v1::Facts {
         source_height: facts.source_height,
         mirrored: facts.mirrored,
         rotation: facts.rotation.map(u32::from),
-        sample_aspect_ratio: facts.sample_aspect_ratio.clone(),
+        sample_aspect_ratio: facts.sample_aspect_ratio,
         interlaced: facts.interlaced,
         bytes: facts.bytes,
-        sha256: facts.sha256.clone(),
-        content_type: facts.content_type.clone(),
+        sha256: facts.sha256,
+        content_type: facts.content_type,
         quality: facts.quality.map(u32::from),
-        phash: facts.phash.clone(),
-        dhash: facts.dhash.clone(),
-        average_hash: facts.average_hash.clone(),
-        colour: facts.colour.as_ref().map(colour_message),
-        backend: facts.backend.clone(),
-        fallback_reason: facts.fallback_reason.clone(),
+        phash: facts.phash,
+        dhash: facts.dhash,
+        average_hash: facts.average_hash,
+        colour: facts.colour.map(colour_message),
+        backend: facts.backend,
+        fallback_reason: facts.fallback_reason,
         damaged: facts.damaged.then_some(true),
         missing: facts.missing.then_some(true),
         repeats: facts.repeats,
@@ -267,8 +267,7 @@ pub fn facts_message(facts: &FrameFacts) -> v1::Facts {
 
 /// # Errors
 /// FIELD_INVALID for numbers and names that a fact cannot have.
-pub fn facts(message: &v1::Facts) -> Result<FrameFacts> {
-    let m = message.clone();
+pub fn facts(m: v1::Facts) -> Result<FrameFacts> {
     Ok(FrameFacts {
         seq: m.sequence,
         chunk_id: m.chunk_id,
@@ -317,13 +316,13 @@ const MATRICES: [(Matrix, &str); 4] = [
 ];
 const RANGES: [(Range, &str); 2] = [(Range::Limited, "limited"), (Range::Full, "full")];
 
-fn colour_message(colour: &Colour) -> v1::Colour {
+fn colour_message(colour: Colour) -> v1::Colour {
     v1::Colour {
         matrix: name_of(&MATRICES, colour.matrix),
         range: name_of(&RANGES, colour.range),
-        primaries: colour.primaries.clone(),
-        transfer: colour.transfer.clone(),
-        assumed: colour.assumed.clone(),
+        primaries: colour.primaries,
+        transfer: colour.transfer,
+        assumed: colour.assumed,
     }
 }
 
@@ -427,10 +426,10 @@ mod tests {
             repeats: Some(3),
             ..FrameFacts::default()
         };
-        assert_eq!(facts(&facts_message(&known)).unwrap(), known);
+        assert_eq!(facts(facts_message(known.clone())).unwrap(), known);
         let unknown = FrameFacts::default();
-        assert_eq!(facts_message(&unknown), v1::Facts::default());
-        assert_eq!(facts(&v1::Facts::default()).unwrap(), unknown);
+        assert_eq!(facts_message(unknown.clone()), v1::Facts::default());
+        assert_eq!(facts(v1::Facts::default()).unwrap(), unknown);
     }
 
     #[test]
@@ -453,7 +452,7 @@ mod tests {
             rotation: Some(70_000),
             ..Default::default()
         };
-        assert_eq!(facts(&message).unwrap_err().field_path(), Some("rotation"));
+        assert_eq!(facts(message).unwrap_err().field_path(), Some("rotation"));
     }
 
     #[test]

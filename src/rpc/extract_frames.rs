@@ -208,7 +208,7 @@ impl Telling {
         };
         let messages = record.frames().chunks(FACTS_A_MESSAGE).map(|frames| {
             Told::Committed(v1::CommittedFrames {
-                frames: frames.iter().map(facts_message).collect(),
+                frames: frames.iter().cloned().map(facts_message).collect(),
             })
         });
         Ok(messages.collect())

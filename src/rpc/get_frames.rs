@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tonic::Status;
 
+use crate::cache::memory::Hold;
 use crate::cache::read::Frame;
 use crate::error::{Error, Result};
 use crate::frames::{Answer, Serving};
@@ -29,7 +30,7 @@ struct Ready {
     jpeg: Bytes,
     /// Of a payload that is not the stored one.
     size: Option<(u32, u32)>,
-    frame: Option<Frame>,
+    hold: Option<Arc<Hold>>,
 }
 
 impl Service {
@@ -57,15 +58,21 @@ impl Service {
         }
         let metrics = self.frames.metrics().clone();
         let answers = serving.frames_of(selected, on_miss).await?;
-        let answers = answers
-            .map(move |answer| {
-                if let Ok(Some(frame)) = &answer.result {
-                    metrics.frame_served(frame.tier);
-                }
-                ready(answer, payload, reshape)
-            })
-            .buffered(RESHAPED_AT_ONCE);
-        Ok(with_summary(answers))
+        let answers = answers.inspect(move |answer| {
+            if let Ok(Some(frame)) = &answer.result {
+                metrics.frame_served(frame.tier);
+            }
+        });
+        Ok(match reshape {
+            None => with_summary(
+                answers.map(move |answer| answer.map(|frame| Ready::whole(frame, payload, None))),
+            ),
+            Some(reshape) => with_summary(
+                answers
+                    .map(move |answer| reshaped(answer, payload, reshape))
+                    .buffered(RESHAPED_AT_ONCE),
+            ),
+        })
     }
 
     /// A handle on a profile's frames for one call.
@@ -88,7 +95,7 @@ impl Ready {
             payload: v1::Payload::None,
             jpeg: Bytes::new(),
             size: None,
-            frame: None,
+            hold: None,
         }
     }
 
@@ -99,36 +106,31 @@ impl Ready {
                 width,
                 height,
             }) => (jpeg, Some((width, height))),
-            None => (frame.jpeg.clone(), None),
+            None => (frame.jpeg, None),
         };
         Ready {
-            facts: frame.facts.clone(),
+            facts: frame.facts,
             payload,
             jpeg,
             size,
-            frame: Some(frame),
+            hold: Some(frame.hold),
         }
     }
 }
 
-async fn ready(
-    answer: Answer<Frame>,
-    payload: v1::Payload,
-    reshape: Option<Reshape>,
-) -> Answer<Ready> {
+async fn reshaped(answer: Answer<Frame>, payload: v1::Payload, reshape: Reshape) -> Answer<Ready> {
     let Answer {
         index,
         sequence,
         result,
     } = answer;
-    let result = match (result, reshape) {
-        (Ok(Some(frame)), None) => Ok(Some(Ready::whole(frame, payload, None))),
-        (Ok(Some(frame)), Some(reshape)) => reshape
+    let result = match result {
+        Ok(Some(frame)) => reshape
             .run(&frame)
             .await
             .map(|other| Some(Ready::whole(frame, payload, Some(other)))),
-        (Ok(None), _) => Ok(None),
-        (Err(error), _) => Err(error),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
     };
     Answer {
         index,
@@ -201,7 +203,7 @@ fn response(
 fn data(place: (u64, u64), ready: Ready) -> Messages {
     use v1::frame_data::Payload as Wire;
     let head = v1::FrameData {
-        facts: Some(facts_message(&ready.facts)),
+        facts: Some(facts_message(ready.facts)),
         width: ready.size.map(|(width, _)| width),
         height: ready.size.map(|(_, height)| height),
         last: true,
@@ -211,19 +213,19 @@ fn data(place: (u64, u64), ready: Ready) -> Messages {
         v1::Payload::None => one(response(place, v1::frame_item::Result::Data(head))),
         v1::Payload::Base64 => {
             let parts = base64_parts(ready.jpeg);
-            in_parts(place, (head, ready.frame), parts, Wire::Base64)
+            in_parts(place, (head, ready.hold), parts, Wire::Base64)
         }
         v1::Payload::Jpeg | v1::Payload::Unspecified => {
             let parts = parts(ready.jpeg);
-            in_parts(place, (head, ready.frame), parts, Wire::Jpeg)
+            in_parts(place, (head, ready.hold), parts, Wire::Jpeg)
         }
     }
 }
 
-/// The facts go with the first part; the frame is held until the last one is taken.
+/// The facts go with the first part; its share of the memory is held until the last one is taken.
 fn in_parts<T>(
     place: (u64, u64),
-    (head, held): (v1::FrameData, Option<Frame>),
+    (head, held): (v1::FrameData, Option<Arc<Hold>>),
     parts: impl Iterator<Item = Part<T>> + Send + 'static,
     wire: impl Fn(T) -> v1::frame_data::Payload + Send + 'static,
 ) -> Messages {

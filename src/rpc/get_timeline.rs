@@ -30,7 +30,7 @@ impl Service {
         let cache = self.frames.cache();
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
         let after = tokens::value(TOKEN, &asked.page_token)?;
-        let status = profile.status().await?;
+        let status = profile.status_for_page(after.is_none()).await?;
         let mut answer = v1::GetTimelineResponse {
             timeline: asked.timeline.clone(),
             profile: profile.keys().profile().to_owned(),

@@ -86,12 +86,12 @@ impl Page {
     fn add(&mut self, batch: FactsBatch) -> bool {
         match batch {
             FactsBatch::Frames(frames) => {
-                for facts in &frames {
+                for facts in frames {
                     if self.is_full() {
                         return true;
                     }
                     let message = facts_message(facts);
-                    self.count(message.encoded_len(), facts.seq.saturating_add(1));
+                    self.count(message.encoded_len(), message.sequence.saturating_add(1));
                     self.answer.frames.push(message);
                 }
             }

@@ -1,8 +1,7 @@
 //! Payloads in parts: what is over [`PART_BYTES`] goes on in further messages, out and in, so
 //! that nobody need raise a message limit.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Reason, Result};
@@ -45,7 +44,7 @@ pub fn base64_parts(payload: Bytes) -> impl Iterator<Item = Part<String>> + Send
     starts(total, BASE64_BYTES).map(move |start| {
         let end = (start + BASE64_BYTES).min(total);
         Part {
-            data: STANDARD.encode(&payload[start..end]),
+            data: STANDARD.encode_to_string(&payload[start..end]),
             offset: characters(start),
             total: characters(total),
             last: end == total,
@@ -191,7 +190,7 @@ mod tests {
         ] {
             let whole = payload(len);
             let sent: Vec<_> = base64_parts(whole.clone()).collect();
-            let text = STANDARD.encode(&whole);
+            let text = STANDARD.encode_to_string(&whole);
             assert!(
                 sent.iter()
                     .all(|p| p.total == text.len() as u64 && p.data.len() <= PART_BYTES)

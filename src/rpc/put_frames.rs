@@ -193,7 +193,7 @@ impl OpenFrame {
             let message = format!("a frame's facts are too long: limit_bytes={MAX_FACTS_BYTES}");
             return Err(Error::new(Reason::RequestLimit, message).in_field("facts"));
         }
-        let facts = facts(&given).map_err(|e| e.below_field("facts"))?;
+        let facts = facts(given).map_err(|e| e.below_field("facts"))?;
         let limit = match kind.samples() {
             None => MAX_OBJECT_BYTES,
             Some(samples) => raw_size(&facts)?.bytes(samples),

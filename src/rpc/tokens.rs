@@ -1,14 +1,13 @@
 //! Page tokens: where the next page begins, by a name or number that stays true when data is
 //! added. Base64 of `kind:value`, so that a token of another method is refused, not obeyed.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::error::{Error, Result};
 
 /// A token of this kind of page.
 pub fn token(kind: &str, value: impl std::fmt::Display) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{kind}:{value}"))
+    URL_SAFE_NO_PAD.encode_to_string(format!("{kind}:{value}"))
 }
 
 /// What the token says; none for the first page.
@@ -19,7 +18,7 @@ pub fn value(kind: &str, token: &str) -> Result<Option<String>> {
     if token.is_empty() {
         return Ok(None);
     }
-    let decoded = URL_SAFE_NO_PAD.decode(token).ok();
+    let decoded = URL_SAFE_NO_PAD.decode_to_vec(token).ok();
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let value = text
         .as_deref()

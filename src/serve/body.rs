@@ -3,14 +3,16 @@
 //!
 //! hyper asks a body for its next piece only once the client's flow control lets the one before
 //! go, so a client that stops reading is one whose body is not asked. Nothing within the body can
-//! notice that: `Gate::watch` looks at all of them, and drops what they hold.
+//! notice that: `Gate::watch` looks at all of them, and drops what they hold. The same goes for a
+//! body that had nothing when it was asked, has something now, and is not asked again.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
 use http_body::{Body as _, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -40,10 +42,36 @@ pub struct Running {
     rest: Bytes,
     /// When the client was given a piece that it has not taken.
     given: Option<Instant>,
+    woken: Arc<Woken>,
     /// None: it ended.
     held: Option<Held>,
     /// Said in trailers when the client comes back.
     last_words: Option<Status>,
+}
+
+/// Hands wakes on to whoever asks the body, and knows of the first since it was asked last.
+#[derive(Default)]
+struct Woken {
+    asking: AtomicWaker,
+    since: Mutex<Option<Instant>>,
+}
+
+impl Woken {
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self, cx: &Context<'_>) {
+        *self.since() = None;
+        self.asking.register(cx.waker());
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.since().get_or_insert_with(Instant::now);
+        self.asking.wake();
+    }
 }
 
 pub struct CallBody {
@@ -58,6 +86,7 @@ impl CallBody {
             inner,
             rest: Bytes::new(),
             given: None,
+            woken: Arc::default(),
             held: Some(held),
             last_words: None,
         };
@@ -87,9 +116,17 @@ impl Running {
         let Some(held) = &self.held else { return };
         if held.record.deadline.is_some_and(|at| now > at) && self.given.is_some() {
             self.end_with(refusal::past_deadline());
-        } else if self.given.is_some_and(|at| now.duration_since(at) > limit) {
+        } else if self
+            .unasked()
+            .is_some_and(|at| now.duration_since(at) > limit)
+        {
             self.end_with(refusal::client_stalled(limit));
         }
+    }
+
+    /// Since when it could go on, if the client let it.
+    fn unasked(&self) -> Option<Instant> {
+        self.given.or_else(|| *self.woken.since())
     }
 
     /// Drops the method's stream with all it holds.
@@ -101,13 +138,13 @@ impl Running {
 
     fn over(&mut self, code: Code) {
         self.inner = Body::empty();
-        self.given = None;
+        (self.given, *self.woken.since()) = (None, None);
         if let Some(mut held) = self.held.take() {
             held.record.code = Some(code);
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+    fn poll_next(&mut self) -> Poll<Option<Frame<Bytes>>> {
         if let Some(status) = self.last_words.take() {
             return Poll::Ready(Some(Frame::trailers(refusal::trailers(&status))));
         }
@@ -115,7 +152,9 @@ impl Running {
             return Poll::Ready(None);
         }
         while self.rest.is_empty() {
-            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            let waker = Waker::from(self.woken.clone());
+            let mut watched = Context::from_waker(&waker);
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(&mut watched)) {
                 None => {
                     self.over(Code::Ok);
                     return Poll::Ready(None);
@@ -163,6 +202,7 @@ impl http_body::Body for CallBody {
         let _entered = span.enter();
         let mut running = lock(running);
         running.given = None;
+        running.woken.asked(cx);
         // Only between messages, so that the client can read the trailers.
         if running.rest.is_empty()
             && !running.is_over()
@@ -170,7 +210,7 @@ impl http_body::Body for CallBody {
         {
             running.end_with(status);
         }
-        running.poll_next(cx).map(|frame| frame.map(Ok))
+        running.poll_next().map(|frame| frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

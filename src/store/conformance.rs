@@ -14,6 +14,7 @@ pub(crate) async fn prove(store: Arc<dyn Store>) {
     what_was_put_is_read_back(&*store).await;
     absence_is_none_and_deleting_it_succeeds(&*store).await;
     bad_keys_are_refused(&*store).await;
+    a_listing_gives_the_version_that_is_read(&*store).await;
     conditions_hold(&*store).await;
     listing_is_in_byte_order_of_whole_keys(&*store).await;
     pages_join_without_gap_or_repeat(&*store).await;
@@ -111,6 +112,28 @@ async fn absence_is_none_and_deleting_it_succeeds(store: &dyn Store) {
         .await
         .unwrap();
     assert!(page.entries.is_empty() && page.next.is_none());
+}
+
+async fn a_listing_gives_the_version_that_is_read(store: &dyn Store) {
+    let version = async || {
+        let request = ListRequest {
+            prefix: "v/",
+            ..ListRequest::default()
+        };
+        let page = store.list(request).await.unwrap();
+        let read = store.get("v/0.jpg").await.unwrap().unwrap();
+        assert_eq!(page.entries[0].version.as_ref(), read.version());
+        read.version().cloned()
+    };
+    put(store, "v/0.jpg", b"one", Condition::Always).await;
+    let one = version().await;
+    put(store, "v/0.jpg", b"two", Condition::Always).await;
+    let two = version().await;
+    assert!(
+        one.is_none() && two.is_none() || one != two,
+        "{one:?} {two:?}"
+    );
+    delete(store, &["v/0.jpg"]).await;
 }
 
 async fn bad_keys_are_refused(store: &dyn Store) {

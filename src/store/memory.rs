@@ -131,7 +131,9 @@ impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Object>> {
         check_key(key)?;
         self.call(Operation::Get, key, |objects| {
-            objects.get(key).cloned().map(Object::new)
+            let data = objects.get(key).cloned()?;
+            let etag = ETag::of(&data);
+            Some(Object::versioned(data, etag))
         })
     }
 
@@ -205,7 +207,7 @@ fn list(objects: &BTreeMap<String, Bytes>, request: &ListRequest<'_>) -> Page {
                 key: last.clone(),
                 bytes: data.len() as u64,
                 modified: None,
-                version: None,
+                version: Some(ETag::of(data)),
             }),
         }
     }

@@ -45,19 +45,37 @@ impl ETag {
 pub struct Object {
     pub data: Bytes,
     etag: Option<ETag>,
+    version: Option<ETag>,
 }
 
 impl Object {
-    /// Without a version of the store's own: its content is its version.
+    /// Without an ETag of the store's own: its content is its version.
     pub fn new(data: Bytes) -> Object {
-        Object { data, etag: None }
+        Object {
+            data,
+            etag: None,
+            version: None,
+        }
     }
 
+    /// Its ETag is what listings tell it apart by, too.
     pub fn versioned(data: Bytes, etag: ETag) -> Object {
         Object {
             data,
+            version: Some(etag.clone()),
             etag: Some(etag),
         }
+    }
+
+    /// Told apart by something else in listings.
+    pub fn listed_as(self, version: Option<ETag>) -> Object {
+        Object { version, ..self }
+    }
+
+    /// What a listing made while the object is as it was read gives as its version; none where
+    /// that cannot be told.
+    pub fn version(&self) -> Option<&ETag> {
+        self.version.as_ref()
     }
 
     /// For `Condition::IfMatch`. Hashing is left until somebody asks: it costs
@@ -74,7 +92,8 @@ pub struct Entry {
     pub bytes: u64,
     /// Seconds since the Unix epoch.
     pub modified: Option<i64>,
-    /// As `get` would answer it; none where the store's listing has no versions.
+    /// As [`Object::version`]: two that are equal mean the same bytes. None where the listing
+    /// cannot tell.
     pub version: Option<ETag>,
 }
 

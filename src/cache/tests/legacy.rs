@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 
 use crate::cache::clear::ClearRequest;
 use crate::cache::facts::FactsBatch;
 use crate::cache::plans::{Claimed, Replace};
-use crate::cache::read::Miss;
+use crate::cache::read::{Frame, Miss, Reader};
 use crate::cache::status::State;
 use crate::cache::testing::*;
 use crate::cache::verify::Fault;
 use crate::cache::{Cache, Profile};
 use crate::error::Reason;
 use crate::media::facts::FrameFacts;
-use crate::store::memory::MemoryStore;
+use crate::metrics::Tier;
+use crate::store::memory::{MemoryStore, Operation};
 use crate::store::{PutOptions, Store};
 
 const SEQS: [u64; 6] = [0, 9, 10, 100, 1000, 2];
@@ -72,6 +74,138 @@ async fn legacy_frames_are_listed_by_number_and_not_by_key() {
             .iter()
             .all(|f| f.timestamp.is_none() && f.phash.is_none())
     );
+}
+
+/// Another process writes a frame.
+async fn overwrite(store: &MemoryStore, seq: u64, jpeg: Bytes) {
+    let key = format!("cache/timelines/t/frames/{seq}.jpg");
+    let options = PutOptions::durable("image/jpeg");
+    store.put(&key, jpeg, options).await.unwrap();
+}
+
+fn frame_reads(store: &MemoryStore) -> usize {
+    let calls = store.calls();
+    let frames = calls
+        .iter()
+        .filter(|(op, key)| *op == Operation::Get && key.ends_with(".jpg"));
+    frames.count()
+}
+
+async fn read(reader: &Reader, seq: u64) -> Frame {
+    reader.read_frame(seq).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_frame_that_a_listing_gives_in_the_version_read_comes_from_memory() {
+    let (store, _, profile) = legacy().await;
+    let reader = profile.reader();
+    let first = read(&reader, 100).await;
+    assert_eq!(first.tier, Tier::Store);
+    reader.legacy_frames().await.unwrap();
+    for _ in 0..3 {
+        let again = read(&reader, 100).await;
+        assert_eq!(
+            (again.tier, &again.facts, &again.jpeg),
+            (Tier::Memory, &first.facts, &first.jpeg)
+        );
+    }
+    assert_eq!(frame_reads(&store), 1);
+}
+
+#[tokio::test]
+async fn without_a_listing_a_frame_is_read_each_time() {
+    let (store, _, profile) = legacy().await;
+    let reader = profile.reader();
+    read(&reader, 100).await;
+    overwrite(&store, 100, jpeg(101)).await;
+    let frame = read(&reader, 100).await;
+    assert_eq!((frame.tier, frame.jpeg), (Tier::Store, jpeg(101)));
+}
+
+#[tokio::test]
+async fn what_another_writer_overwrote_is_read_again_once_it_is_listed_again() {
+    let (store, _, profile) = legacy().await;
+    let reader = profile.reader();
+    reader.legacy_frames().await.unwrap();
+    read(&reader, 100).await;
+    overwrite(&store, 100, jpeg(101)).await;
+    reader.fresh_view().await.unwrap();
+    reader.legacy_frames().await.unwrap();
+    for tier in [Tier::Store, Tier::Memory] {
+        let frame = read(&reader, 100).await;
+        let sha256 = frame_facts(100, &jpeg(101)).sha256;
+        assert_eq!(
+            (frame.tier, frame.jpeg, frame.facts.sha256),
+            (tier, jpeg(101), sha256)
+        );
+    }
+    // And the old bytes again: they are known still.
+    overwrite(&store, 100, jpeg(100)).await;
+    reader.fresh_view().await.unwrap();
+    reader.legacy_frames().await.unwrap();
+    let frame = read(&reader, 100).await;
+    assert_eq!((frame.tier, frame.jpeg), (Tier::Memory, jpeg(100)));
+}
+
+#[tokio::test]
+async fn bytes_that_came_after_the_listing_are_not_kept_under_its_version() {
+    let (store, _, profile) = legacy().await;
+    let reader = profile.reader();
+    reader.legacy_frames().await.unwrap();
+    overwrite(&store, 100, jpeg(101)).await;
+    for _ in 0..2 {
+        let frame = read(&reader, 100).await;
+        assert_eq!((frame.tier, frame.jpeg), (Tier::Store, jpeg(101)));
+    }
+}
+
+#[tokio::test]
+async fn frames_that_came_after_the_listing_are_looked_for_and_deleted_ones_missed_after_it() {
+    let (store, _, profile) = legacy().await;
+    let reader = profile.reader();
+    reader.legacy_frames().await.unwrap();
+    overwrite(&store, 7, jpeg(7)).await;
+    assert_eq!(read(&reader, 7).await.jpeg, jpeg(7));
+    let gone = "cache/timelines/t/frames/7.jpg".to_owned();
+    store.delete(&[gone]).await.unwrap();
+    let miss = reader.read_frame(7).await.unwrap().unwrap_err();
+    assert_eq!(miss, Miss::NotPlanned);
+}
+
+#[tokio::test]
+async fn a_listing_is_made_once_for_all_who_ask_and_kept_five_seconds() {
+    let (store, _, profile) = legacy().await;
+    let listings = || {
+        let calls = store.calls();
+        let listed = calls
+            .iter()
+            .filter(|(op, key)| *op == Operation::List && key.ends_with("/frames/"));
+        listed.count()
+    };
+    let readers = [profile.reader(), profile.reader()];
+    let [one, two] = &readers;
+    let (a, b) = tokio::join!(one.legacy_frames(), two.legacy_frames());
+    assert_eq!(
+        (a.unwrap().frames().len(), b.unwrap().frames().len()),
+        (6, 6)
+    );
+    assert_eq!(listings(), 1);
+    tokio::time::sleep(std::time::Duration::from_millis(5100)).await;
+    overwrite(&store, 7, jpeg(7)).await;
+    let listed = one.legacy_frames().await.unwrap();
+    assert_eq!((listed.frames().len(), listings()), (7, 2));
+}
+
+#[tokio::test]
+async fn what_this_process_does_to_a_legacy_cache_is_seen_at_once() {
+    let (_, _, profile) = legacy().await;
+    let reader = profile.reader();
+    reader.legacy_frames().await.unwrap();
+    read(&reader, 100).await;
+    profile.clear(ClearRequest::default()).await.unwrap();
+    let miss = reader.read_frame(100).await.unwrap().unwrap_err();
+    assert_eq!(miss, Miss::Absent);
+    assert!(reader.legacy_frames().await.unwrap().frames().is_empty());
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use crate::cache::Profile;
+use crate::cache::clear::ClearRequest;
 use crate::cache::keys::OverlayId;
 use crate::cache::overlays::{OverlayFrames, OverlayScope, PutOverlay};
 use crate::cache::testing::*;
-use crate::store::memory::Operation;
+use crate::store::memory::{MemoryStore, Operation};
 use crate::store::{PutOptions, Store};
 
 fn id(stage: &str, seq: u64, name: &str) -> OverlayId {
@@ -186,6 +187,111 @@ async fn overlays_are_deleted_by_job_stage_or_frame() {
     assert_eq!(count(scope(Some("l"), None), false).await, 2);
     assert_eq!(count(scope(None, None), false).await, 1);
     assert!(profile.overlay_jobs().await.unwrap().is_empty());
+}
+
+fn stage_listings(store: &MemoryStore) -> usize {
+    let calls = store.calls();
+    let listed = calls
+        .iter()
+        .filter(|(op, prefix)| *op == Operation::List && prefix.contains("/overlays/"));
+    listed.count()
+}
+
+async fn names_of(profile: &Profile, seq: u64) -> Vec<String> {
+    let stage = profile.small_stage(("job-7", "e"), 1).await.unwrap();
+    let items = profile.of_stage(&stage.unwrap(), seq).await.unwrap();
+    items.into_iter().map(|item| item.id.name).collect()
+}
+
+#[tokio::test]
+async fn frames_of_a_small_stage_asked_for_one_by_one_are_listed_once() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    put(
+        &profile,
+        &[id("e", 1, "a"), id("e", 2, "b"), id("e", 2, "c")],
+    )
+    .await;
+    assert_eq!(names_of(&profile, 1).await, ["a"]);
+    assert_eq!(names_of(&profile, 2).await, ["b", "c"]);
+    assert_eq!(stage_listings(&store), 1);
+    // What it does not have is asked for again.
+    assert!(names_of(&profile, 3).await.is_empty());
+    assert_eq!(stage_listings(&store), 2);
+}
+
+#[tokio::test]
+async fn overlays_that_this_process_puts_or_deletes_are_seen_at_once() {
+    let (_, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    put(&profile, &[id("e", 1, "a")]).await;
+    assert_eq!(names_of(&profile, 1).await, ["a"]);
+    put(&profile, &[id("e", 1, "b")]).await;
+    assert_eq!(names_of(&profile, 1).await, ["a", "b"]);
+    let scope = OverlayScope {
+        job: "job-7".to_owned(),
+        stage: None,
+        seq: None,
+    };
+    profile.delete_overlays(&scope, false).await.unwrap();
+    assert!(names_of(&profile, 1).await.is_empty());
+    put(&profile, &[id("e", 1, "c")]).await;
+    assert_eq!(names_of(&profile, 1).await, ["c"]);
+    let everything = ClearRequest {
+        overlays: true,
+        ..ClearRequest::default()
+    };
+    profile.clear(everything).await.unwrap();
+    assert!(names_of(&profile, 1).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_overlay_that_another_process_overwrote_is_never_served_old_under_a_new_listing() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    put(&profile, &[id("e", 1, "a")]).await;
+    let listed = profile.list_overlays("job-7", "e", Some(1)).await.unwrap();
+    assert_eq!(
+        profile.get_listed(&listed[0]).await.unwrap(),
+        Some(tiny_png())
+    );
+    let key = "cache/timelines/t/overlays/job-7/e/1_a.png";
+    let options = PutOptions::durable("image/png");
+    store.put(key, "other".into(), options).await.unwrap();
+    assert_eq!(
+        profile.get_listed(&listed[0]).await.unwrap(),
+        Some(tiny_png())
+    );
+    let listed = profile.list_overlays("job-7", "e", Some(1)).await.unwrap();
+    assert_eq!(
+        profile.get_listed(&listed[0]).await.unwrap(),
+        Some("other".into())
+    );
+}
+
+#[tokio::test]
+async fn a_long_stage_is_tried_once_and_then_asked_for_frame_by_frame() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let many: Vec<_> = (0..1001).map(|seq| id("e", seq, "a")).collect();
+    put(&profile, &many).await;
+    for _ in 0..3 {
+        assert!(
+            profile
+                .small_stage(("job-7", "e"), 1)
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+    assert_eq!(stage_listings(&store), 1);
+    assert!(
+        profile
+            .small_stage(("job-7", "e"), 8)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 proptest! {

@@ -131,12 +131,8 @@ impl Items {
             Ok(data) => data,
             Err(error) => return Ok(Some(Err(error))),
         };
-        let known: FrameFacts = facts(
-            &data
-                .facts
-                .take()
-                .ok_or_else(|| nonsense("a frame has no facts"))?,
-        )?;
+        let known = data.facts.take();
+        let known: FrameFacts = facts(known.ok_or_else(|| nonsense("a frame has no facts"))?)?;
         let mut join = Join::new(data.total);
         loop {
             let (offset, last) = (data.offset, data.last);

@@ -37,7 +37,7 @@ pub async fn frames(remote: &Remote, of: Of<'_>, mut frames: Vec<ReadyFrame>) ->
 /// The facts go with the first part.
 fn frame_messages(frame: ReadyFrame) -> impl Iterator<Item = v1::PutFramesRequest> {
     let sequence = frame.facts().seq;
-    let mut facts = Some(facts_message(frame.facts()));
+    let mut facts = Some(facts_message(frame.facts().clone()));
     parts(frame.jpeg().clone()).map(move |part| v1::PutFramesRequest {
         frame: Some(v1::PutFrame {
             sequence,

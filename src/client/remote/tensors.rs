@@ -1,5 +1,7 @@
 //! GetTensors: frames decoded from their source again.
 
+use std::sync::Arc;
+
 use tonic::Streaming;
 
 use crate::client::Of;
@@ -7,7 +9,7 @@ use crate::client::remote::error::{error_in, error_of};
 use crate::client::remote::join::Join;
 use crate::client::remote::{Remote, nonsense};
 use crate::error::Result;
-use crate::frames::{Decoded, Take};
+use crate::frames::{Shot, Take};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
 use crate::rpc::v1;
@@ -48,7 +50,7 @@ fn request(of: Of<'_>, seqs: &[u64]) -> v1::GetTensorsRequest {
     }
 }
 
-async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<Decoded>> {
+async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<Shot>> {
     let header = match event(events).await? {
         Event::Header(header) => header,
         Event::Summary(_) => return Ok(None),
@@ -84,14 +86,12 @@ async fn next(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Option<D
         ..FrameFacts::default()
     };
     let data = Vec::from(join.finish()?);
-    Ok(Some(Decoded {
-        facts,
-        rgb: RgbImage {
-            width,
-            height,
-            data,
-        },
-    }))
+    let rgb = Arc::new(RgbImage {
+        width,
+        height,
+        data,
+    });
+    Ok(Some(Shot { facts, rgb }))
 }
 
 async fn event(events: &mut Streaming<v1::GetTensorsResponse>) -> Result<Event> {

@@ -21,7 +21,8 @@ const NOBODY: &str = "~";
 
 pub async fn facts(remote: &Remote, of: Of<'_>) -> Result<Rows<Vec<FrameFacts>>> {
     let first = list(remote, of, String::new()).await?;
-    let pages = pages(remote, of, first).map(|page| page?.frames.iter().map(facts_of).collect());
+    let pages =
+        pages(remote, of, first).map(|page| page?.frames.into_iter().map(facts_of).collect());
     Ok(pages.boxed())
 }
 

@@ -14,7 +14,7 @@ mod taking;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -49,6 +49,9 @@ pub struct Shot {
     pub rgb: Arc<RgbImage>,
 }
 
+/// Takes pictures as they come.
+pub type Take<'t> = &'t mut (dyn FnMut(Shot) -> Result<()> + Send);
+
 /// A plan whose frames are decoded from their sources.
 pub struct Footage {
     frames: Frames,
@@ -73,6 +76,27 @@ impl Serving {
             plan,
             parameters,
         })
+    }
+
+    /// Decodes these sequences of an extracted profile from their sources, each once, ascending.
+    ///
+    /// # Errors
+    /// As [`Serving::footage`]; FRAME_NOT_CACHED, before anything is decoded; MEDIA_CORRUPT for
+    /// frames that the decoder does not deliver; the source's own, and those of `take`.
+    pub async fn decode(&self, seqs: &[u64], take: Take<'_>) -> Result<()> {
+        let footage = Arc::new(self.footage().await?);
+        self.places_of(&footage.plan, seqs)?;
+        let mut ascending = seqs.to_vec();
+        ascending.sort_unstable();
+        ascending.dedup();
+        let selected = Selected::of(ascending, 1, None);
+        let mut shots = std::pin::pin!(footage.pictures(selected));
+        while let Some(answer) = shots.next().await {
+            if let Some(shot) = answer.result? {
+                take(shot)?;
+            }
+        }
+        Ok(())
     }
 
     /// The timeline's chunks under another sampling, which is planned here and not stored.

@@ -1,6 +1,5 @@
 //! GetOverlays.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,20 +77,20 @@ fn items(
 type Lists = BoxStream<'static, Result<Vec<OverlayItem>>>;
 
 /// A list for each frame asked for, or one of the whole stage where none is named. A small stage is
-/// listed once for many frames.
+/// listed once for all of them.
 async fn lists(
     profile: Profile,
     (job, stage): (String, String),
     sequences: Vec<u64>,
 ) -> Result<Lists> {
     let whole = profile.small_stage((&job, &stage), sequences.len()).await?;
-    if let Some(items) = whole {
-        let mut by_seq: HashMap<u64, Vec<OverlayItem>> = HashMap::new();
-        for item in items {
-            by_seq.entry(item.id.seq).or_default().push(item);
-        }
-        let of_frame = move |seq| Ok(by_seq.get(&seq).cloned().unwrap_or_default());
-        return Ok(stream::iter(sequences).map(of_frame).boxed());
+    if let Some(stage) = whole {
+        let of_frame = move |seq| {
+            let (profile, stage) = (profile.clone(), stage.clone());
+            async move { profile.of_stage(&stage, seq).await }
+        };
+        let lists = stream::iter(sequences).map(of_frame);
+        return Ok(lists.buffered(LISTS_AHEAD).boxed());
     }
     let folders = match sequences.is_empty() {
         true => vec![None],

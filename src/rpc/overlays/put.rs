@@ -1,7 +1,6 @@
 //! PutOverlays.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use futures::Stream;
 use prost::Message;
@@ -269,7 +268,7 @@ impl OpenOverlay {
         if !self.base64 {
             return Ok(PutOverlay { id, png: data });
         }
-        let decoded = blocking(move || Ok(STANDARD.decode(&data))).await?;
+        let decoded = blocking(move || Ok(STANDARD.decode_to_vec(&data))).await?;
         match decoded {
             Ok(png) => Ok(PutOverlay {
                 id,

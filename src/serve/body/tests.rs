@@ -1,6 +1,7 @@
 use super::*;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::metrics::Metrics;
 use crate::serve::methods::Methods;
@@ -130,6 +131,40 @@ async fn a_method_that_takes_its_time_is_no_stalled_client() {
     assert!(futures::poll!(std::pin::pin!(next(&mut body))).is_pending());
     look(&body, LIMIT * 2);
     assert_eq!(call.slots.available_permits(), 0);
+}
+
+#[tokio::test]
+async fn a_method_that_went_on_without_being_asked_has_a_stalled_client() {
+    let call = Call::new();
+    let mut body = call.body(vec![data(1)], None);
+    next(&mut body).await;
+    let (waker, wakes) = counting_waker();
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+    Waker::from(lock(body.running()).woken.clone()).wake();
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    look(&body, LIMIT / 2);
+    assert_eq!(call.slots.available_permits(), 0);
+    // Asked again, it waits for the method again.
+    assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+    look(&body, LIMIT * 2);
+    assert_eq!(call.slots.available_permits(), 0);
+    Waker::from(lock(body.running()).woken.clone()).wake();
+    look(&body, LIMIT * 2);
+    assert!(call.is_over_as("DEADLINE_EXCEEDED"));
+    assert_eq!(code(next(&mut body).await), Some(Code::DeadlineExceeded));
+}
+
+/// A waker that counts.
+fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+    struct Counting(Arc<AtomicUsize>);
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let wakes = Arc::new(AtomicUsize::new(0));
+    (Waker::from(Arc::new(Counting(wakes.clone()))), wakes)
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use rustix::io::Errno;
 use super::fault::{errno, fault, root_is_no_folder};
 use super::folder::{Chain, For, open_root};
 use super::temporary::{self, Temporary};
+use super::version::version_of;
 use super::walk::Walk;
 use crate::error::{Error, Reason, Result};
-use crate::store::{Condition, Durability, ETag, MAX_OBJECT_BYTES, Page, Written};
+use crate::store::{Condition, Durability, ETag, MAX_OBJECT_BYTES, Object, Page, Written};
 
 /// Folders whose names are known to be on disk; forgotten all at once when there are more.
 const DURABLE_FOLDERS: usize = 4096;
@@ -53,7 +54,7 @@ impl Files {
         &self.root
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<Option<Bytes>> {
+    pub(super) fn get(&self, key: &str) -> Result<Option<Object>> {
         let (folder, name) = split(key);
         let chain = match Chain::open(&self.root, folder, For::Lookup) {
             Err(Errno::NOENT | Errno::NOTDIR) => return self.absent().map(|()| None),
@@ -67,9 +68,10 @@ impl Files {
             .transpose()
     }
 
-    fn read(&self, mut file: File, key: &str) -> Result<Bytes> {
-        let failed = |e: std::io::Error| self.fault("could not read an object", key, errno(&e));
-        let bytes = file.metadata().map_err(failed)?.len();
+    fn read(&self, mut file: File, key: &str) -> Result<Object> {
+        let failed = |e| self.fault("could not read an object", key, e);
+        let before = fs::fstat(&file).map_err(failed)?;
+        let bytes = u64::try_from(before.st_size).unwrap_or(0);
         if bytes > MAX_OBJECT_BYTES {
             return Err(Error::new(
                 Reason::ObjectCorrupt,
@@ -77,8 +79,12 @@ impl Files {
             ));
         }
         let mut data = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-        file.read_to_end(&mut data).map_err(failed)?;
-        Ok(Bytes::from(data))
+        file.read_to_end(&mut data).map_err(|e| failed(errno(&e)))?;
+        // What others change in place may be read in the middle of a change.
+        let after = fs::fstat(&file).map_err(failed)?;
+        let version =
+            version_of(&before).filter(|before| version_of(&after).as_ref() == Some(before));
+        Ok(Object::new(Bytes::from(data)).listed_as(version))
     }
 
     pub(super) fn put(&self, job: &Job) -> Result<Written> {

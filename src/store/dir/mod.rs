@@ -23,6 +23,7 @@ mod fault;
 mod files;
 mod folder;
 mod temporary;
+mod version;
 mod walk;
 
 #[cfg(test)]
@@ -75,8 +76,7 @@ impl Store for DirStore {
     async fn get(&self, key: &str) -> Result<Option<Object>> {
         check_key(key)?;
         let key = key.to_owned();
-        self.blocking(move |files| Ok(files.get(&key)?.map(Object::new)))
-            .await
+        self.blocking(move |files| files.get(&key)).await
     }
 
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
+use super::version::version_of;
 use crate::store::key::TEMPORARY;
 use crate::store::{Entry, Page, check_key};
 
@@ -148,7 +149,7 @@ impl<'a> Walk<'a> {
             key,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
             modified: Some(stat.st_mtime),
-            version: None,
+            version: version_of(&stat),
         }));
         Ok(())
     }

@@ -42,7 +42,8 @@ class Frame:
     @property
     def timestamp(self) -> Optional[float]:
         """Timeline seconds at which it is shown."""
-        return fact(self._facts, "timestamp")
+        seconds: Optional[float] = fact(self._facts, "timestamp")
+        return seconds
 
     def decode(self) -> _jpeg.Pixels:
         """(height, width, 3) uint8 RGB of the JPEG; needs Pillow."""

@@ -10,7 +10,9 @@ What differs, on purpose:
 - only `{seq}.jpg` directly in frames/ is a frame: another file there is neither taken for one, nor an error;
 - a frame's bytes must be a JPEG, an overlay's a PNG; sequences are not negative; timeline, job and stage are ids
   of 1 to 128 of A-Z a-z 0-9 . _ ~ -. What breaks this is a `framecache.Invalid`, not a broken object in the store;
-- faults of the store or the server are `framecache.Error`.
+- faults of the store or the server are `framecache.Error`;
+- frames and overlays come from the server's memory where a listing says that they are what they were; it lists again
+  after five seconds, so that what another program overwrites is served old for so long at most.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use crate::cache::Profile;
 use crate::cache::memory::{Hold, Memory, NotRead};
-use crate::cache::objects;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::put_index::PutIndex;
@@ -20,7 +19,11 @@ use crate::media::facts::FrameFacts;
 use crate::metrics::Tier;
 use crate::timeline::plan::ChunkError;
 
-/// What a legacy frame is taken to need before it is read: few are larger.
+mod legacy;
+
+pub(super) use legacy::legacy_facts;
+
+/// What a frame is taken to need before it is read where nothing tells: few are larger.
 const UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// A profile as it is.
@@ -227,6 +230,11 @@ impl Reader {
         self.find_record(row, &mut false).await
     }
 
+    /// A row's record, if it is remembered.
+    pub async fn known_record(&self, row: Row<'_>) -> Option<Arc<Record>> {
+        self.memory().known_record(&self.profile, row).await
+    }
+
     /// The next read of the row's record asks the store.
     pub async fn forget_record(&self, row: Row<'_>) {
         self.memory().forget_record(&self.profile, row).await;
@@ -237,7 +245,7 @@ impl Reader {
         row: Row<'_>,
         remembered: &mut bool,
     ) -> Result<Result<Arc<Record>, Miss>> {
-        if let Some(record) = self.memory().known_record(&self.profile, row).await {
+        if let Some(record) = self.known_record(row).await {
             *remembered = true;
             return Ok(Ok(record));
         }
@@ -363,23 +371,6 @@ impl Reader {
         ))
     }
 
-    async fn read_legacy(&self, seq: u64) -> Result<Result<Frame, Miss>> {
-        let hold = self.hold(&[]).await?;
-        let Some(jpeg) = self.stored(seq).await? else {
-            return Ok(Err(Miss::NotPlanned));
-        };
-        let facts = FrameFacts {
-            sha256: Some(sha256_hex(&[&jpeg])),
-            ..legacy_facts(seq, jpeg.len() as u64)
-        };
-        Ok(Ok(Frame {
-            facts,
-            jpeg,
-            tier: Tier::Store,
-            hold,
-        }))
-    }
-
     fn undelivered(&self, seq: u64) -> Error {
         let what = format!("the decoder did not deliver this frame: seq={seq}");
         let message = format!("{what} {}", self.profile.keys.facts());
@@ -396,15 +387,5 @@ fn or_miss<T>(read: Result<T, NotRead>) -> Result<Result<T, Miss>> {
         Ok(value) => Ok(Ok(value)),
         Err(NotRead::Miss(miss)) => Ok(Err(miss)),
         Err(NotRead::Failed(error)) => Err(error),
-    }
-}
-
-/// All that is known of a frame without a plan.
-pub(super) fn legacy_facts(seq: u64, bytes: u64) -> FrameFacts {
-    FrameFacts {
-        seq,
-        bytes: Some(bytes),
-        content_type: Some(objects::JPEG.to_owned()),
-        ..FrameFacts::default()
     }
 }

@@ -11,11 +11,12 @@ use crate::cache::objects::{self, Tally};
 pub use crate::cache::overlay_name::file_name;
 use crate::cache::{CONCURRENCY, Profile, overlay_name};
 use crate::error::{Error, Result};
-use crate::store::{ETag, Entry, ListRequest, PutOptions};
+use crate::store::{ETag, Entry, PutOptions};
 
-/// Frames for which a page of a whole stage's listing is asked for: pages have up to 1,000 rows,
-/// so that where it does not end in time little was lost.
-const FRAMES_A_PAGE: usize = 4;
+mod stage;
+
+pub(super) use stage::Listed;
+pub use stage::Stage;
 
 /// An overlay in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,7 @@ impl Profile {
             .into_iter()
             .map(|overlay| self.put_overlay(overlay));
         let results = stream::iter(puts).buffered(CONCURRENCY).collect().await;
+        self.memory.overlays_changed();
         self.store.sync().await?;
         Ok(results)
     }
@@ -117,41 +119,12 @@ impl Profile {
         let Some(object) = self.store.get(&item.key).await? else {
             return Ok(None);
         };
-        if let Some(version) = item.version.as_ref().filter(|v| **v == object.etag()) {
+        if let Some(version) = object.version() {
             self.memory
                 .keep_overlay(&item.key, version, &object.data)
                 .await;
         }
         Ok(Some(object.data))
-    }
-
-    /// All overlays of a stage, if listing them takes no more requests than `frames` listings of
-    /// one frame each would by far.
-    ///
-    /// # Errors
-    /// FIELD_INVALID unless both are ids; the store's own.
-    pub async fn small_stage(
-        &self,
-        (job, stage): (&str, &str),
-        frames: usize,
-    ) -> Result<Option<Vec<OverlayItem>>> {
-        let prefix = self.keys.stage_prefix(job, stage)?;
-        let mut request = ListRequest {
-            prefix: &prefix,
-            ..ListRequest::default()
-        };
-        let mut found = BTreeMap::new();
-        for _ in 0..frames / FRAMES_A_PAGE {
-            let page = self.store.list(request.clone()).await?;
-            page.entries
-                .into_iter()
-                .for_each(|entry| self.add_listed(&mut found, entry));
-            match page.next {
-                Some(next) => request.token = Some(next),
-                None => return Ok(Some(found.into_values().collect())),
-            }
-        }
-        Ok(None)
     }
 
     fn add_listed(&self, found: &mut BTreeMap<OverlayId, OverlayItem>, entry: Entry) {
@@ -285,6 +258,12 @@ impl Profile {
     /// # Errors
     /// FIELD_INVALID unless job and stage are ids; the store's own.
     pub async fn delete_overlays(&self, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
+        let tally = self.delete_in(scope, dry_run).await;
+        self.memory.overlays_changed();
+        tally
+    }
+
+    async fn delete_in(&self, scope: &OverlayScope, dry_run: bool) -> Result<Tally> {
         let mut tally = Tally::default();
         for prefix in self.scope_prefixes(scope).await? {
             let deleted = objects::delete_below(&*self.store, &prefix, dry_run).await?;

@@ -1,0 +1,68 @@
+"""Clients that stop reading, with the limits that the server has by default. A minute and more long: only with
+FRAMECACHE_SLOW_TESTS=1.
+
+The figures are printed: `FRAMECACHE_SLOW_TESTS=1 pytest -s tests/test_stalled.py`.
+"""
+
+import os
+import time
+
+import grpc
+import pytest
+
+from .support import rpc
+
+CLIENTS = 32
+MIB = 1 << 20
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("FRAMECACHE_SLOW_TESTS") != "1", reason="a minute long: set FRAMECACHE_SLOW_TESTS=1"
+)
+
+
+def resident(server):
+    """Bytes of the server's memory that are in RAM."""
+    with open(f"/proc/{server.process.pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def stalled(server):
+    return server.metric("grpc_server_handled_total", grpc_method="GetFrames", grpc_code="DEADLINE_EXCEEDED")
+
+
+def test_clients_that_stop_reading_for_a_minute_cost_bounded_memory_and_lose_their_streams(serve, fc, clip, v1):
+    fc.extract("t", "--all", "--quality", "100", clip("h264_gop250.mp4"))
+    seqs = [f["seq"] for f in fc.frames("t") if f.get("bytes")]
+    times = 128 * MIB // sum(f["bytes"] for f in fc.frames("t")) + 1
+    request = v1.GetFramesRequest(timeline="t", selection=v1.Selection(sequences=seqs * times))
+    server = serve(store=fc.store)
+    channels = [server.channel(use_local_subchannel_pool=1) for _ in range(CLIENTS)]
+    try:
+        with server.channel() as channel:
+            whole = v1.GetFramesRequest(timeline="t", selection=v1.Selection(all=True))
+            frames = len(list(v1.FrameServiceStub(channel).GetFrames(whole))) - 1
+            before, begun = resident(server), time.monotonic()
+            answers = [v1.FrameServiceStub(channel).GetFrames(request) for channel in channels]
+            for each in answers:
+                next(each)
+            peak, ended, served = before, {}, 0
+            while (passed := time.monotonic() - begun) < 60:
+                peak = max(peak, resident(server))
+                ended.setdefault(int(stalled(server)), round(passed, 1))
+                # Others are served meanwhile.
+                served += len(list(v1.FrameServiceStub(channel).GetFrames(whole))) - 1
+                time.sleep(0.2)
+            after = resident(server)
+        for each in answers:
+            with rpc.refused(grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED"):
+                assert sum(1 for _ in each) < len(seqs) * times
+    finally:
+        for channel in channels:
+            channel.close()
+    shown = {f"{count} streams ended": f"{at} s" for count, at in ended.items() if count}
+    mib = [round(bytes / MIB) for bytes in (before, peak, after)]
+    print(f"\nresident before, at most, after a minute: {mib} MiB; {shown}; served to another: {served} frames")
+    assert set(ended) >= {0, CLIENTS} and 29 < ended[CLIENTS] < 35
+    assert served > 0 and served % frames == 0
+    # What the server may keep and have in flight by default, and 200 MiB beside it.
+    assert peak < (512 + 200) * MIB
