@@ -185,17 +185,27 @@ impl Profile {
     }
 
     /// The status that a page of it is told from: the first page's is read now, and remembered, so
-    /// that further pages cost nothing and tell of the same moment.
+    /// that further pages read no record again, unless the plan was changed meanwhile.
     ///
     /// # Errors
     /// As [`Profile::status`].
     pub async fn status_for_page(&self, is_first: bool) -> Result<Arc<Status>> {
-        if !is_first && let Some(status) = self.memory.known_status(self).await {
+        if !is_first
+            && let Some(status) = self.memory.known_status(self).await
+            && self.is_of_this_plan(&status).await?
+        {
             return Ok(status);
         }
         let status = Arc::new(self.status().await?);
         self.memory.keep_status(self, &status).await;
         Ok(status)
+    }
+
+    async fn is_of_this_plan(&self, status: &Status) -> Result<bool> {
+        Ok(match (self.view().await?, &status.plan) {
+            (View::Extracted(now), Some(then)) => now.plan() == then.plan(),
+            _ => false,
+        })
     }
 
     /// What the records say of these rows, by their places in the plan.
