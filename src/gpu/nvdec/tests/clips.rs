@@ -15,7 +15,9 @@ fn made(name: &str, arguments: &[&str]) -> Clip {
 pub fn h264() -> Clip {
     made(
         "h264.mp4",
-        &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "3"],
+        &[
+            "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "3",
+        ],
     )
 }
 
@@ -23,7 +25,14 @@ pub fn h264_open_gop() -> Clip {
     let x264 = "open-gop=1:keyint=10:min-keyint=10:scenecut=0:bframes=3";
     made(
         "open.mkv",
-        &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", x264],
+        &[
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-x264-params",
+            x264,
+        ],
     )
 }
 
@@ -31,7 +40,9 @@ pub fn h264_open_gop() -> Clip {
 pub fn h264_ts() -> Clip {
     made(
         "h264.ts",
-        &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "2"],
+        &[
+            "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "2",
+        ],
     )
 }
 
@@ -49,22 +60,35 @@ pub fn h264_larger() -> Clip {
 }
 
 pub fn h264_interlaced() -> Clip {
-    let flags = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"];
-    let mut all = vec!["-c:v", "libx264", "-pix_fmt", "yuv420p"];
-    all.extend(flags);
-    made("interlaced.mp4", &all)
+    made(
+        "fields.mp4",
+        &[
+            "-vf",
+            "setfield=tff",
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-flags",
+            "+ilme+ildct",
+        ],
+    )
 }
 
 pub fn h264_10_bit() -> Clip {
-    made("h264-10.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv420p10le"])
+    made(
+        "h264-10.mp4",
+        &["-c:v", "libx264", "-pix_fmt", "yuv420p10le"],
+    )
 }
 
 pub fn h264_422() -> Clip {
     made("h264-422.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv422p"])
 }
 
-pub fn h264_gray() -> Clip {
-    made("gray.mp4", &["-c:v", "libx264", "-pix_fmt", "gray"])
+/// libavcodec says gray of HEVC; of monochrome H.264 it makes 4:2:0.
+pub fn hevc_gray() -> Clip {
+    hevc_as("hevc-gray.mp4", "gray")
 }
 
 pub fn mpeg4() -> Clip {
@@ -99,7 +123,16 @@ fn hevc_as(name: &str, format: &str) -> Clip {
 pub fn vp8() -> Clip {
     made(
         "vp8.webm",
-        &["-c:v", "libvpx", "-g", "12", "-auto-alt-ref", "1", "-lag-in-frames", "8"],
+        &[
+            "-c:v",
+            "libvpx",
+            "-g",
+            "12",
+            "-auto-alt-ref",
+            "1",
+            "-lag-in-frames",
+            "8",
+        ],
     )
 }
 
@@ -107,7 +140,16 @@ pub fn vp8() -> Clip {
 pub fn vp9() -> Clip {
     made(
         "vp9.webm",
-        &["-c:v", "libvpx-vp9", "-g", "20", "-auto-alt-ref", "1", "-lag-in-frames", "12"],
+        &[
+            "-c:v",
+            "libvpx-vp9",
+            "-g",
+            "20",
+            "-auto-alt-ref",
+            "1",
+            "-lag-in-frames",
+            "12",
+        ],
     )
 }
 
@@ -121,14 +163,27 @@ pub fn vp9_10_bit() -> Clip {
 pub fn vp9_odd() -> Clip {
     Clip::open(&clip(
         "vp9-odd.webm",
-        &["testsrc2=size=211x163:rate=25:duration=0.4", "-c:v", "libvpx-vp9"],
+        &[
+            "testsrc2=size=211x163:rate=25:duration=0.4",
+            "-c:v",
+            "libvpx-vp9",
+        ],
     ))
 }
 
 pub fn av1() -> Clip {
     made(
         "av1.mp4",
-        &["-c:v", "libaom-av1", "-g", "15", "-cpu-used", "8", "-usage", "realtime"],
+        &[
+            "-c:v",
+            "libaom-av1",
+            "-g",
+            "15",
+            "-cpu-used",
+            "8",
+            "-usage",
+            "realtime",
+        ],
     )
 }
 
@@ -136,7 +191,16 @@ pub fn av1() -> Clip {
 pub fn av1_good() -> Clip {
     made(
         "av1-good.mkv",
-        &["-c:v", "libaom-av1", "-g", "20", "-cpu-used", "8", "-lag-in-frames", "12"],
+        &[
+            "-c:v",
+            "libaom-av1",
+            "-g",
+            "20",
+            "-cpu-used",
+            "8",
+            "-lag-in-frames",
+            "12",
+        ],
     )
 }
 

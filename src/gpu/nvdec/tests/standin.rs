@@ -69,7 +69,10 @@ fn folder() -> &'static Path {
         let built = Command::new(root.join("tests/standin/build.sh"))
             .status()
             .unwrap();
-        assert!(built.success(), "scripts/install.sh test installs what the stand-ins need");
+        assert!(
+            built.success(),
+            "scripts/install.sh test installs what the stand-ins need"
+        );
         root.join("target/standin")
     })
 }
@@ -120,7 +123,8 @@ fn number(library: &str, function: &std::ffi::CStr) -> i64 {
         let Ok(library) = libloading::Library::new(library) else {
             return 0;
         };
-        let Ok(function) = library.get::<unsafe extern "C" fn() -> i64>(function.to_bytes_with_nul())
+        let Ok(function) =
+            library.get::<unsafe extern "C" fn() -> i64>(function.to_bytes_with_nul())
         else {
             return 0;
         };
