@@ -12,6 +12,7 @@ use crate::decode::CODECS;
 use crate::error::{Error, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::frames::Frames;
+use crate::gpu;
 use crate::metrics::Metrics;
 use crate::rpc::{self, ServerInfo, v1};
 use crate::serve::Server;
@@ -97,22 +98,15 @@ pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
 
 fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServerInfoResponse> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let there = |codec: &&str| av::decoder_for(codec).is_some();
-    let cpu = v1::Device {
-        name: "cpu".to_owned(),
-        backend: "cpu".to_owned(),
-        engines: count(settings.workers),
-        codecs: CODECS
-            .into_iter()
-            .filter(there)
-            .map(str::to_owned)
-            .collect(),
-    };
+    let (gpus, reason) = gpu_devices();
+    let devices = [cpu_device(count(settings.workers))]
+        .into_iter()
+        .chain(gpus);
     Ok(v1::GetServerInfoResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libavcodec: av::version(),
-        devices: vec![cpu],
-        devices_reason: "this build has no GPU backend; the CPU makes the same frames".to_owned(),
+        devices: devices.collect(),
+        devices_reason: reason,
         limits: Some(v1::Limits {
             pixels_per_frame: MAX_PIXELS,
             side: MAX_SIDE,
@@ -127,6 +121,41 @@ fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServ
         source_roots: count(serve.source_roots.len()),
         source_buckets: serve.source_buckets.clone(),
     })
+}
+
+fn cpu_device(workers: u32) -> v1::Device {
+    let there = |codec: &&str| av::decoder_for(codec).is_some();
+    v1::Device {
+        name: "cpu".to_owned(),
+        backend: "cpu".to_owned(),
+        engines: workers,
+        codecs: CODECS
+            .into_iter()
+            .filter(there)
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// The GPUs that decode, and why there are none where there are none.
+fn gpu_devices() -> (Vec<v1::Device>, String) {
+    let reason = |why: &dyn std::fmt::Display| format!("{why}; the CPU makes the same frames");
+    let found = match gpu::survey() {
+        Ok(found) => found,
+        Err(error) => return (Vec::new(), reason(&error)),
+    };
+    let decoding = found
+        .devices
+        .into_iter()
+        .filter(|device| !device.shapes.is_empty());
+    let devices = decoding.map(|device| v1::Device {
+        name: device.name,
+        backend: "nvdec".to_owned(),
+        engines: device.engines,
+        codecs: device.shapes.iter().map(ToString::to_string).collect(),
+    });
+    let why = found.no_decoding.as_ref().map(|why| reason(why));
+    (devices.collect(), why.unwrap_or_default())
 }
 
 fn store_info(settings: &Settings) -> Result<v1::Store> {

@@ -8,7 +8,9 @@ use crate::app;
 use crate::av;
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::decode::CODECS;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::gpu::nvdec::Shape;
+use crate::gpu::{self, Survey, SurveyedDevice, Unavailable};
 use crate::pixel::simd::Level;
 use crate::store::{self, Location, StoreSpec};
 
@@ -34,7 +36,8 @@ struct Check {
 
 pub async fn run(context: &Context, _: Args) -> Result<Exit> {
     let (store, outcome) = check_store(context).await;
-    let mut checks = vec![version(), ffmpeg(), decoders(), cpu(context), gpu()];
+    let mut checks = vec![version(), ffmpeg(), decoders(), cpu(context)];
+    checks.extend(gpus());
     checks.extend(store);
     if context.json() {
         print_json(
@@ -148,17 +151,48 @@ fn cpu(context: &Context) -> Check {
     )
 }
 
-/// No fault: the CPU makes the same frames.
-fn gpu() -> Check {
-    let seen = if Path::new("/dev/nvidiactl").exists() {
-        "an NVIDIA GPU is here, but "
-    } else {
-        ""
-    };
-    good(
-        "GPU",
-        format!("{seen}this build has no GPU backend; the CPU makes the same frames"),
-    )
+/// One line a GPU, or why there is none: no fault, unless there is one that cannot be used.
+fn gpus() -> Vec<Check> {
+    match gpu::survey() {
+        Ok(found) => found
+            .devices
+            .iter()
+            .map(|device| gpu_check(device, &found))
+            .collect(),
+        Err(error) => vec![no_gpu(&error)],
+    }
+}
+
+fn gpu_check(device: &SurveyedDevice, found: &Survey) -> Check {
+    let (major, minor) = device.capability;
+    let card = format!(
+        "{}, compute {major}.{minor}, {} of {} MiB free, driver for CUDA {}",
+        device.name,
+        device.memory.free >> 20,
+        device.memory.total >> 20,
+        found.driver
+    );
+    let why = Unavailable::NoDecoder(device.name.clone());
+    match &found.no_decoding {
+        Some(why) => bad("GPU", format!("{card}; {why}"), why.hint()),
+        None if device.shapes.is_empty() => bad("GPU", format!("{card}; {why}"), why.hint()),
+        None => {
+            let shapes = device.shapes.iter().map(Shape::to_string);
+            let shapes = shapes.collect::<Vec<_>>().join(", ");
+            good(
+                "GPU",
+                format!("{card}, {} engines decode {shapes}", device.engines),
+            )
+        }
+    }
+}
+
+fn no_gpu(error: &Error) -> Check {
+    let says = format!("{error}; the CPU makes the same frames");
+    if Path::new("/dev/nvidiactl").exists() {
+        return bad("GPU", says, error.hint_text().unwrap_or_default());
+    }
+    good("GPU", says)
 }
 
 async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {

@@ -9,7 +9,7 @@ use cudarc::driver::result;
 use cudarc::driver::sys::{self as cuda, CUDA_MEMCPY2D_st, CUdeviceptr, CUmemorytype};
 
 use super::{Device, Event, Stream, failure, log_failure};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 
 /// Device memory. Its bytes are whatever was there before, until written.
 pub struct DeviceBuffer {
@@ -364,10 +364,14 @@ fn rectangle(copy: &Copy2d) -> CUDA_MEMCPY2D_st {
 
 impl Drop for PinnedBuffer {
     fn drop(&mut self) {
-        // Never freed under a copy: memory that the GPU does not let go of is left to it.
-        if let Err(error) = self.copied.wait() {
-            tracing::warn!("page-locked memory is given up: {error}");
-            return;
+        // Never freed under a copy: memory that the GPU does not let go of is left to it. Any
+        // other failure means that it is not at it any more.
+        match self.copied.wait() {
+            Err(error) if error.reason() == Reason::ChunkStalled => {
+                tracing::warn!("page-locked memory is given up: {error}");
+                return;
+            }
+            _ => {}
         }
         // SAFETY: allocated in `new`, freed once, no copy is under way.
         let freed = self

@@ -14,6 +14,7 @@ mod module;
 pub mod nvdec;
 mod pipeline;
 mod stream;
+mod survey;
 mod sys;
 mod unavailable;
 
@@ -23,6 +24,7 @@ pub use driver::{DriverVersion, device_count, driver_version};
 pub use module::{Function, Module};
 pub use pipeline::{Kernels, Pipeline, Surface};
 pub use stream::{Event, Stream};
+pub use survey::{Survey, SurveyedDevice, survey};
 pub use unavailable::Unavailable;
 
 use cudarc::driver::result::DriverError;

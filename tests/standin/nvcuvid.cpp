@@ -438,8 +438,8 @@ int unit(Parser &p, std::vector<uint8_t> data, long long timestamp) {
         return static_cast<int>(setting("parse_fails", 0));
     bool change = setting("change_at", -1) == p.serial;
     if (!p.known || change || (!sets.empty() && sets != p.parameter_sets)) {
-        CUVIDEOFORMAT format;
-        if (look(p, data, format)) {
+        CUVIDEOFORMAT format = p.format;
+        if (look(p, data, format) || change) {
             if (change)
                 format.coded_width += 16;
             p.parameter_sets = sets;

@@ -146,6 +146,9 @@ impl Nvdec {
                 self.parser.parse(header, out)?;
             }
         }
+        if packet.discarded() {
+            self.parser.hide(unit);
+        }
         let mut all = Parsed::Taken;
         // Errors of the parser are kept apart from the filter's, which are damage.
         let mut failed = None;

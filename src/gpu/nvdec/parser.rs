@@ -7,6 +7,7 @@
 //! kept, 0 is returned, and it goes on from where the parser was called.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
@@ -69,6 +70,8 @@ struct State {
     signal: Option<[u8; 4]>,
     /// Pictures were decoded since the parser began.
     began: bool,
+    /// Units whose pictures are decoded but not shown (edit lists).
+    hidden: HashSet<u32>,
     damage: bool,
     refused: bool,
     /// Set while the parser is called.
@@ -92,6 +95,7 @@ impl Parser {
             sequence: None,
             signal: None,
             began: false,
+            hidden: HashSet::new(),
             damage: false,
             refused: false,
             out: None,
@@ -126,6 +130,7 @@ impl Parser {
         let user_data = self.state.as_ptr().cast();
         let state = self.state();
         state.began = false;
+        state.hidden.clear();
         // SAFETY: a structure of `cuvid`.
         let mut params: ParserParams = unsafe { cuvid::zeroed() };
         params.codec = state.codec.raw();
@@ -146,6 +151,11 @@ impl Parser {
             status => return Err(failure("could not create a video parser", status)),
         }
         Ok(())
+    }
+
+    /// Pictures of this unit are not shown, as libavcodec does with packets that are to be discarded.
+    pub fn hide(&mut self, unit: u32) {
+        self.state().hidden.insert(unit);
     }
 
     /// Parses bytes; pictures that become ready go to `out`.
@@ -339,7 +349,12 @@ impl State {
         let Ok(unit) = u32::try_from(info.timestamp) else {
             return Err(nonsense("a picture of no unit", info.timestamp));
         };
-        let (index, crop, damaged) = session.hold(info.picture_index)?;
+        if self.hidden.contains(&unit) {
+            return Ok(1);
+        }
+        let Some((index, crop, damaged)) = session.hold(info.picture_index)? else {
+            return Ok(1);
+        };
         let picture = Picture::held(session, index, crop, info.progressive != 0);
         let Some(mut out) = self.out else {
             return Ok(1);

@@ -47,6 +47,8 @@ struct Slot {
     held: u32,
     /// What part of the picture in it is shown; none before the first was decoded into it.
     crop: Option<Crop>,
+    /// The driver would not decode that picture: what is in the surface is an older one.
+    refused: bool,
     /// How its decoding went has been asked, with an answer.
     checked: bool,
 }
@@ -139,11 +141,11 @@ impl Session {
             self.broken.store(true, Ordering::Relaxed);
             return Err(failure("could not decode a picture", status));
         }
-        // A refused picture is displayed as well: the surface shows what was in it before.
         let refused = status != SUCCESS;
         self.lock().slots[index as usize] = Slot {
             held: 0,
             crop: Some(crop),
+            refused,
             checked: refused,
         };
         if refused {
@@ -190,8 +192,9 @@ impl Session {
         }
     }
 
-    /// A displayed picture takes hold of its surface: what part of it is shown, and whether it is known to be damaged.
-    pub fn hold(&self, index: i32) -> Result<(u32, Crop, bool)> {
+    /// A displayed picture takes hold of its surface: what part of it is shown, and whether it is
+    /// known to be damaged. None for a picture that the driver refused.
+    pub fn hold(&self, index: i32) -> Result<Option<(u32, Crop, bool)>> {
         let index = self.index(index)?;
         let crop = {
             let mut state = self.lock();
@@ -199,11 +202,14 @@ impl Session {
             let Some(crop) = slot.crop else {
                 return Err(nonsense("a picture that was never decoded", index));
             };
+            if slot.refused {
+                return Ok(None);
+            }
             slot.held += 1;
             crop
         };
         match self.check(index) {
-            Ok(damaged) => Ok((index, crop, damaged)),
+            Ok(damaged) => Ok(Some((index, crop, damaged))),
             Err(error) => {
                 self.release(index);
                 Err(error)
@@ -303,17 +309,23 @@ impl Session {
     }
 
     fn unmap(&self, retired: &Retired) -> Result<()> {
-        let unmapped = retired
-            .done
-            .wait()
-            .and_then(|()| self.hardware()?.unmap(retired.address));
+        let waited = retired.done.wait();
+        if let Err(error) = &waited {
+            self.broken.store(true, Ordering::Relaxed);
+            // Any other failure means that the GPU is not at it any more.
+            if error.reason() == Reason::ChunkStalled {
+                self.give_up(error);
+                return waited;
+            }
+        }
+        let unmapped = self.hardware()?.unmap(retired.address);
         if let Err(error) = &unmapped {
             self.give_up(error);
             return unmapped;
         }
         self.lock().mapped -= 1;
         self.release(retired.index);
-        Ok(())
+        waited
     }
 
     /// Takes the decoder out of use, whatever becomes of the pictures that are left.

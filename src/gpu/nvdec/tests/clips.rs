@@ -60,10 +60,19 @@ pub fn h264_larger() -> Clip {
 }
 
 pub fn h264_interlaced() -> Clip {
-    let flags = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"];
-    let mut all = vec!["-c:v", "libx264", "-pix_fmt", "yuv420p"];
-    all.extend(flags);
-    made("interlaced.mp4", &all)
+    made(
+        "fields.mp4",
+        &[
+            "-vf",
+            "setfield=tff",
+            "-c:v",
+            "libx264",
+            "-pix_fmt",
+            "yuv420p",
+            "-flags",
+            "+ilme+ildct",
+        ],
+    )
 }
 
 pub fn h264_10_bit() -> Clip {
@@ -77,8 +86,9 @@ pub fn h264_422() -> Clip {
     made("h264-422.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv422p"])
 }
 
-pub fn h264_gray() -> Clip {
-    made("gray.mp4", &["-c:v", "libx264", "-pix_fmt", "gray"])
+/// libavcodec says gray of HEVC; of monochrome H.264 it makes 4:2:0.
+pub fn hevc_gray() -> Clip {
+    hevc_as("hevc-gray.mp4", "gray")
 }
 
 pub fn mpeg4() -> Clip {

@@ -92,6 +92,7 @@ fn equals(path: &Path, pool: &Pool) -> bool {
         println!("{} is left to the CPU: {why}", path.display());
         return false;
     }
+    println!("{}", path.display());
     let stream = Stream::new(pool.device()).unwrap();
     let options = Options::default();
     let mut nvdec = Nvdec::open(pool, &clip.track.info, options).unwrap();

@@ -82,7 +82,7 @@ super::standin_tests! {
         assert_eq!(refused(&clips::av1()), "not_decoded_here");
         assert_eq!(refused(&clips::h264_10_bit()), "not_decoded_here");
         assert_eq!(refused(&clips::h264_422()), "chroma");
-        assert_eq!(refused(&clips::h264_gray()), "monochrome");
+        assert_eq!(refused(&clips::hevc_gray()), "monochrome");
         assert_eq!(refused(&clips::mpeg4()), "codec");
         assert_eq!(refused(&clips::h264_interlaced()), "interlaced");
         assert_eq!(refused(&clips::vp9_odd()), "odd_size");
