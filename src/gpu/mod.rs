@@ -22,7 +22,7 @@ pub use buffer::{Copy2d, DeviceBuffer, DeviceView, PinnedBuffer, Pitched};
 pub use device::{Device, Memory};
 pub use driver::{DriverVersion, device_count, driver_version};
 pub use module::{Function, Module};
-pub use pipeline::{Kernels, Pipeline, Surface};
+pub use pipeline::{Kernels, Pipeline};
 pub use stream::{Event, Stream};
 pub use survey::{Survey, SurveyedDevice, survey};
 pub use unavailable::Unavailable;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Copy2d, Device, DeviceBuffer, DeviceView, Function, Module, PinnedBuffer, Stream};
 use crate::error::{Error, Result};
-use crate::pixel::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan, Source, ptx};
+use crate::pixel::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan, ptx};
 
 /// All kernels, compiled for one device; a clone is the same ones.
 #[derive(Clone)]
@@ -37,16 +37,6 @@ impl Kernels {
         let missing = || Error::internal(format!("no PTX has such a kernel, kernel={name}"));
         self.functions.get(name).ok_or_else(missing)
     }
-}
-
-/// A decoded picture in device memory.
-#[derive(Clone)]
-pub struct Surface<'a> {
-    /// How its samples lie, and what they mean.
-    pub source: Source,
-    /// Y, then interleaved chroma, or Cb and Cr; each begins with its first sample, and all have
-    /// the source's pitch.
-    pub planes: Vec<DeviceView<'a>>,
 }
 
 /// One plan, for batches of up to a number of frames, with all the memory that it needs.
@@ -91,15 +81,17 @@ impl<P: Plan> Pipeline<P> {
         self.tables.len() + self.workspace.len() + self.output.len()
     }
 
-    /// Queues the kernels for `surfaces`, which must stay until the stream has done it, as buffers
-    /// and mapped pictures do when they are dropped.
+    /// Queues the kernels for `surfaces`: the planes of each, as many as the source's format has.
+    /// They must stay until the stream has done it, as buffers and mapped pictures do when they are
+    /// dropped.
     ///
     /// # Errors
-    /// INTERNAL where a surface is not as the plan's source says, or there are more than the
-    /// pipeline is for.
-    pub fn run(&mut self, surfaces: &[Surface<'_>], stream: &Stream) -> Result<()> {
-        let addresses = surfaces.iter().map(|surface| self.addresses(surface));
-        let addresses: Vec<[Address; 3]> = addresses.collect::<Result<_>>()?;
+    /// INTERNAL where a plane is too short, or there are more surfaces than the pipeline is for.
+    pub fn run(&mut self, surfaces: &[Vec<DeviceView<'_>>], stream: &Stream) -> Result<()> {
+        let addresses: Vec<[Address; 3]> = surfaces
+            .iter()
+            .map(|planes| self.addresses(planes))
+            .collect::<Result<_>>()?;
         let frames = surfaces.len();
         if self.plan.workspace_bytes(frames)? > self.workspace.len()
             || self.plan.output_bytes(frames) > self.output.len()
@@ -122,25 +114,23 @@ impl<P: Plan> Pipeline<P> {
         Ok(())
     }
 
-    fn addresses(&self, surface: &Surface) -> Result<[Address; 3]> {
+    fn addresses(&self, planes: &[DeviceView<'_>]) -> Result<[Address; 3]> {
         let source = self.plan.source();
-        let wrong = || {
-            Error::internal(format!(
-                "a decoded surface is not as its plan has it, surface={:?} plan={source:?}",
-                surface.source
-            ))
-        };
-        if surface.source != *source {
-            return Err(wrong());
-        }
         let mut addresses = [0; 3];
-        for (index, address) in addresses[..source.format.plane_count()]
+        for (index, address) in addresses
             .iter_mut()
             .enumerate()
+            .take(source.format.plane_count())
         {
-            let plane = surface.planes.get(index);
-            let plane = plane.filter(|plane| plane.len() >= source.plane_bytes(index));
-            *address = plane.ok_or_else(wrong)?.address();
+            let plane = planes
+                .get(index)
+                .filter(|plane| plane.len() >= source.plane_bytes(index));
+            let plane = plane.ok_or_else(|| {
+                Error::internal(format!(
+                    "a decoded surface is smaller than its geometry, plane={index} {source:?}"
+                ))
+            })?;
+            *address = plane.address();
         }
         Ok(addresses)
     }

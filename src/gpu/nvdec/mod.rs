@@ -23,7 +23,6 @@ mod refusal;
 mod sequence;
 mod session;
 mod shape;
-mod surface;
 #[cfg(test)]
 mod tests;
 
