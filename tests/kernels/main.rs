@@ -4,6 +4,7 @@
 
 mod cpu;
 mod frames;
+#[path = "../../src/bin/gpu-check/surfaces.rs"]
 mod surfaces;
 mod tensors;
 mod triples;
