@@ -85,6 +85,20 @@ impl DeviceBuffer {
         self.address
     }
 
+    /// Queues a copy of all of `from`, to the start. `from` must stay until the stream has done it.
+    ///
+    /// # Errors
+    /// INTERNAL where it does not fit.
+    pub fn copy_from(&mut self, from: DeviceView<'_>, stream: &Stream) -> Result<()> {
+        if from.bytes > self.bytes {
+            return Err(out_of_bounds(from.bytes, self.bytes));
+        }
+        self.device.bind()?;
+        // SAFETY: both have that many bytes, just checked; they are apart, as self is borrowed alone.
+        unsafe { result::memcpy_dtod_async(self.address, from.address, from.bytes, stream.raw()) }
+            .map_err(|error| failure("could not queue a copy on the device", error))
+    }
+
     /// Queues: every byte becomes `value`.
     pub fn fill(&mut self, value: u8, stream: &Stream) -> Result<()> {
         self.device.bind()?;

@@ -5,6 +5,7 @@
 mod cpu;
 mod device;
 mod frames;
+#[path = "../../src/bin/gpu-check/surfaces.rs"]
 mod surfaces;
 mod tensors;
 mod triples;

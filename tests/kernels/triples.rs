@@ -9,32 +9,7 @@ use framecache::pixel::rgb::to_rgb;
 use framecache::tensor::{Channels, Datatype, Fit, Layout, Recipe, TensorSpec};
 
 use crate::cpu::run_plan;
-use crate::surfaces::{MATRICES, RANGES, Surface, source};
-
-const SIDE: usize = 4096;
-
-/// A picture of 4096 x 4096 that has each triple once: a quad of four has one Cb and Cr, and 64
-/// quads side by side have all Y.
-fn every_triple(format: Format) -> (Source, Surface) {
-    let source = source(format, (SIDE, SIDE), 0, 0);
-    let chroma_of = |quad: usize, row: usize| (row << 5 | quad >> 6).to_le_bytes();
-    let mut planes = [const { Vec::new() }; 3];
-    for y in 0..SIDE {
-        let luma = |x: usize| (x >> 1 << 2 | (y & 1) << 1 | x & 1) as u8;
-        planes[0].extend((0..SIDE).map(luma));
-        if format.is_halved() {
-            if y % 2 == 0 {
-                let pairs = (0..SIDE / 2).map(|quad| chroma_of(quad, y / 2));
-                planes[1].extend(pairs.flat_map(|[u, v, ..]| [u, v]));
-            }
-        } else {
-            for (plane, byte) in [(1, 0), (2, 1)] {
-                planes[plane].extend((0..SIDE).map(|x| chroma_of(x / 2, y / 2)[byte]));
-            }
-        }
-    }
-    (source, Surface { planes })
-}
+use crate::surfaces::{MATRICES, RANGES, SIDE, every_triple};
 
 #[test]
 fn the_picture_of_triples_has_each_once() {

@@ -404,6 +404,19 @@ EXPORT Result cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t byte
     });
 }
 
+EXPORT Result cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
+    LOCK;
+    auto sound = [=] { return inside(device_memory, from, bytes) && inside(device_memory, to, bytes); };
+    if (!sound())
+        return result(INVALID_VALUE);
+    return queue(reinterpret_cast<Stream *>(stream), [=]() -> int {
+        if (!sound())
+            return ILLEGAL_ADDRESS;
+        std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<const void *>(from), bytes);
+        return OK;
+    });
+}
+
 EXPORT Result cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
     LOCK;
     Stream *own = reinterpret_cast<Stream *>(stream);

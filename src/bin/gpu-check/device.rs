@@ -1,0 +1,77 @@
+//! The GPU that is checked: the first.
+
+use framecache::error::Result;
+use framecache::gpu::nvdec::{self, Pool};
+use framecache::gpu::{Device, DeviceBuffer, Kernels, PinnedBuffer, Pipeline, Stream};
+use framecache::pixel::cuda::Plan;
+
+use crate::files::Clip;
+use crate::surfaces::Surface;
+
+pub struct Card {
+    pub device: Device,
+    pub pool: Pool,
+    pub stream: Stream,
+    pub kernels: Kernels,
+}
+
+/// Surfaces on the device: planes of each.
+pub struct Uploaded(Vec<Vec<DeviceBuffer>>);
+
+impl Card {
+    /// # Errors
+    /// GPU_UNAVAILABLE with the reason.
+    pub fn open() -> Result<Self> {
+        let device = Device::open(0)?;
+        Ok(Card {
+            pool: Pool::new(&device, 14)?,
+            stream: Stream::new(&device)?,
+            kernels: Kernels::load(&device)?,
+            device,
+        })
+    }
+
+    /// Whether NVDEC is said to decode the clip.
+    pub fn takes(&self, clip: &Clip) -> bool {
+        nvdec::check(&self.device, &clip.media.track.info).is_ok()
+    }
+
+    pub fn upload(&self, surfaces: &[Surface]) -> Result<Uploaded> {
+        let plane = |bytes: &Vec<u8>| DeviceBuffer::from_bytes(&self.stream, bytes);
+        let surface = |surface: &Surface| {
+            let planes = surface.planes.iter().filter(|plane| !plane.is_empty());
+            planes.map(plane).collect::<Result<Vec<_>>>()
+        };
+        surfaces
+            .iter()
+            .map(surface)
+            .collect::<Result<_>>()
+            .map(Uploaded)
+    }
+
+    pub fn pipeline<P: Plan>(&self, plan: P, frames: usize) -> Result<Pipeline<P>> {
+        Pipeline::new(&self.kernels, plan, frames, &self.stream)
+    }
+
+    /// The plan's kernels, once.
+    pub fn queue<P: Plan>(&self, pipeline: &mut Pipeline<P>, surfaces: &Uploaded) -> Result<()> {
+        let views: Vec<Vec<_>> = surfaces
+            .0
+            .iter()
+            .map(|planes| planes.iter().map(DeviceBuffer::view).collect())
+            .collect();
+        pipeline.run(&views, &self.stream)
+    }
+
+    /// The plan's output for these surfaces.
+    pub fn run<P: Plan>(&self, plan: P, surfaces: &[Surface]) -> Result<Vec<u8>> {
+        let frames = surfaces.len();
+        let uploaded = self.upload(surfaces)?;
+        let bytes = plan.output_bytes(frames);
+        let mut pipeline = self.pipeline(plan, frames)?;
+        let mut host = PinnedBuffer::new(&self.device, bytes)?;
+        self.queue(&mut pipeline, &uploaded)?;
+        pipeline.download(frames, &mut host, &self.stream)?;
+        Ok(host.bytes()?[..bytes].to_vec())
+    }
+}

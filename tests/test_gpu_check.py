@@ -1,0 +1,96 @@
+"""gpu-check on machines without a GPU, and against stand-ins for NVIDIA's libraries: it passes, and it can fail."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.media import make
+from tests.support import framecache as runner
+
+CHECK = runner.BINARY.parent / "gpu-check"
+STANDIN = runner.ROOT / "target" / "standin" / "whole"
+CLIPS = ["h264_bframes.mp4"]
+
+
+@pytest.fixture(scope="module")
+def fixtures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fixtures")
+    for name in CLIPS:
+        shutil.copy(make.clip(name), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def standin():
+    """Variables that put the stand-ins in the place of NVIDIA's libraries."""
+    done = subprocess.run(["tests/standin/build.sh"], cwd=runner.ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"the stand-ins cannot be built here: {done.stderr.strip().splitlines()[-1:]}")
+    return {"LD_LIBRARY_PATH": str(STANDIN), "FRAMECACHE_STANDIN": "any_size"}
+
+
+def check(*arguments, **environment):
+    done = runner.run([CHECK, *arguments], environment=environment, timeout=300)
+    assert done.code in (0, 1), done.describe()
+    return done, done.json
+
+
+def rows(report, part=None, outcome=None):
+    return [r for r in report["rows"] if (part in (None, r["part"])) and outcome in (None, r["outcome"])]
+
+
+def test_without_a_gpu_all_that_needs_none_passes_and_the_rest_says_why_not(fixtures, tmp_path):
+    done, report = check("--no-gpu", "--fixtures", fixtures, "--json", tmp_path / "gpu.json")
+    assert done.code == 0 and report["failed"] == 0, done.describe()
+    assert json.loads((tmp_path / "gpu.json").read_text()) == report
+    for part in ("planes", "frames", "seeks"):
+        assert len(rows(report, part, "pass")) == len(CLIPS)
+    for part in ("kernels", "spans", "rates", "peers"):
+        (row,) = rows(report, part)
+        assert row["outcome"] == "skipped" and "GPU" in row["says"]
+
+
+def test_where_a_gpu_is_asked_for_and_there_is_none_it_fails():
+    if subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout.find("libcuda.so.1") >= 0:
+        pytest.skip("there is a driver")
+    done, report = check("--quick")
+    assert done.code == 1
+    (row,) = (r for r in rows(report, "probe") if r["name"] == "driver")
+    assert row["outcome"] == "fail" and "libcuda.so.1" in row["says"]
+    (refusal,) = rows(report, "refusals")
+    assert refusal["outcome"] == "pass"
+
+
+def test_with_stand_ins_everything_that_needs_a_gpu_passes(fixtures, standin):
+    done, report = check("--quick", "--fixtures", fixtures, **standin)
+    assert done.code == 0 and report["failed"] == 0, done.describe()
+    assert len(rows(report, "kernels", "pass")) == 6
+    for part in ("planes", "frames", "seeks"):
+        assert len(rows(report, part, "pass")) == len(CLIPS)
+    assert rows(report, "frames")[0]["figures"]["backend"] == "nvdec"
+    assert len(rows(report, "spans", "pass")) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "part"),
+    [("error_at=3", "frames"), ("decode_fails=700,fails_at=3", "planes"), ("map_fails=205", "planes"), ("lowest,broken", "probe")],
+)
+def test_a_fault_of_the_gpu_is_a_failure(fixtures, standin, fault, part):
+    faulty = {**standin, "FRAMECACHE_STANDIN": f"{standin['FRAMECACHE_STANDIN']},{fault}"}
+    done, report = check("--quick", "--fixtures", fixtures, **faulty)
+    assert done.code == 1, done.describe()
+    assert rows(report, part, "fail") or part == "probe", done.describe()
+    assert report["failed"] == len(rows(report, outcome="fail")) > 0
+
+
+def test_video_that_nvdec_does_not_take_is_named_with_the_reason(standin, tmp_path):
+    try:
+        shutil.copy(make.clip("mpeg2.ts"), tmp_path)
+    except (KeyError, make.CannotMake) as why:
+        pytest.skip(f"no such clip: {why}")
+    done, report = check("--quick", "--fixtures", tmp_path, **standin)
+    assert done.code == 0, done.describe()
+    (row,) = rows(report, "planes")
+    assert row["outcome"] == "skipped" and row["figures"]["reason"] == "codec"
