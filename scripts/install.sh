@@ -8,11 +8,7 @@ build=(build-essential pkg-config cmake nasm libavcodec-dev libavformat-dev liba
 case $for_what in
   build) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" ffmpeg) ;;
-<<<<<<< HEAD
-  test) wanted=("${build[@]}" ffmpeg python3 python3-venv valgrind) ;;
-=======
-  test) wanted=("${build[@]}" ffmpeg python3 python3-venv libffmpeg-nvenc-dev) ;;
->>>>>>> nvdec
+  test) wanted=("${build[@]}" ffmpeg python3 python3-venv valgrind libffmpeg-nvenc-dev) ;;
   *) echo "usage: $0 build | demo | test" >&2; exit 2 ;;
 esac
 
