@@ -11,9 +11,9 @@ use crate::extract::decoding::Found;
 use crate::extract::develop::{Converted, Development, Exposed, checked_colour, own_facts};
 use crate::extract::span::{PictureTask, SpanRun};
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
-use crate::gpu::{PinnedBuffer, Pipeline, Stream, Surface};
+use crate::gpu::{PinnedBuffer, Pipeline, Stream};
 use crate::media::facts::FrameFacts;
-use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Plan, Source};
+use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Source};
 use crate::pixel::jfif::JfifRequest;
 use crate::timeline::plan::HashKind;
 
@@ -142,11 +142,8 @@ impl Darkroom {
             Some(spare) => spare,
             None => PinnedBuffer::new(self.card.device(), layout.bytes())?,
         };
-        let picture = Surface {
-            source: *pipeline.plan().source(),
-            planes: surface.planes().iter().map(|plane| plane.view).collect(),
-        };
-        pipeline.run(&[picture], &self.stream)?;
+        let views = surface.planes().iter().map(|plane| plane.view).collect();
+        pipeline.run(&[views], &self.stream)?;
         pipeline.download(1, &mut planes, &self.stream)?;
         Ok((planes, layout))
     }
