@@ -57,6 +57,7 @@ impl Lane {
         }
         let began = Instant::now();
         match self.run(task, shared) {
+            Ok(()) if task.span.stopped() => {}
             Ok(()) => cards.cards_rate.measured(task.load(), began.elapsed()),
             Err(error) => {
                 self.close();

@@ -334,7 +334,10 @@ fn work(shared: &Shared, cards: &Cards) {
                 let more = guarded(&span, || {
                     SpanRun::decode(task, shared, &mut decoders, &mut developer);
                 });
-                cards.workers_rate.measured(load, began.elapsed());
+                // A task that was stopped did not feed all of it.
+                if !span.stopped() {
+                    cards.workers_rate.measured(load, began.elapsed());
+                }
                 shared.decoded();
                 shared.add(more);
             }
