@@ -202,3 +202,17 @@ super::standin_tests! {
         assert_eq!(standin::created(), 2);
     }
 }
+
+#[test]
+fn nothing_of_nvidias_is_linked() {
+    let told = std::process::Command::new("readelf")
+        .arg("-d")
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let needed = String::from_utf8(told.stdout).unwrap();
+    assert!(needed.contains("libavcodec"), "{needed}");
+    for library in ["libcuda", "libnv"] {
+        assert!(!needed.contains(library), "{needed}");
+    }
+}
