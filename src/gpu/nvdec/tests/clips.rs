@@ -60,9 +60,11 @@ pub fn h264_larger() -> Clip {
 }
 
 pub fn h264_interlaced() -> Clip {
-    made(
+    // Fields are 4:2:0 each: the height is a multiple of 4.
+    Clip::open(&clip(
         "fields.mp4",
         &[
+            "testsrc2=size=208x160:rate=25:duration=0.4",
             "-vf",
             "setfield=tff",
             "-c:v",
@@ -72,7 +74,7 @@ pub fn h264_interlaced() -> Clip {
             "-flags",
             "+ilme+ildct",
         ],
-    )
+    ))
 }
 
 pub fn h264_10_bit() -> Clip {
@@ -162,9 +164,9 @@ pub fn vp9_10_bit() -> Clip {
 
 pub fn vp9_odd() -> Clip {
     Clip::open(&clip(
-        "vp9-odd.webm",
+        "vp9-odd-sides.webm",
         &[
-            "testsrc2=size=211x163:rate=25:duration=0.4",
+            "testsrc2=size=320x240:rate=25:duration=0.4,scale=211:163",
             "-c:v",
             "libvpx-vp9",
         ],

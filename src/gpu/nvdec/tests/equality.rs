@@ -7,7 +7,10 @@ use crate::decode::conformance::{self, Clip, frame_bytes};
 use crate::decode::{Purpose, Software};
 use crate::error::Result;
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Pool, check};
-use crate::gpu::{Device, Stream};
+use crate::gpu::{Device, Stream, survey};
+
+/// Of one video of the media folder: both decoders' planes are hashed.
+const MOST_PIXELS: u64 = 60_000_000;
 
 /// A decoder of a device's own, and how its pictures' bytes are had.
 pub fn prove(clip: &Clip, options: Options) {
@@ -50,7 +53,7 @@ super::standin_tests! {
             decoded += usize::from(equals(&path, &pool));
         }
         println!("{decoded} videos decoded");
-        assert!(decoded > 20);
+        assert!(decoded > 10);
     }
 
     fn pictures_that_nobody_maps_cost_no_mapping on "whole", [""]; {
@@ -71,9 +74,13 @@ super::standin_tests! {
         assert_eq!((second.ordinal(), second.name()), (1, "stand-in 1"));
         assert_eq!(second.capability(), (9, 0));
         assert_eq!(second.memory().unwrap().total, 1 << 30);
-        let shapes = crate::gpu::nvdec::Shape::all()
-            .filter(|shape| crate::gpu::nvdec::capability(&second, *shape).unwrap().is_some())
-            .map(|shape| shape.to_string())
+        let found = survey().unwrap();
+        assert_eq!((found.devices.len(), found.no_decoding), (2, None));
+        assert_eq!(found.devices[1].engines, 7);
+        let shapes = found.devices[1]
+            .shapes
+            .iter()
+            .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ");
         assert_eq!(
@@ -88,6 +95,12 @@ super::standin_tests! {
 /// Whether the video is one that is decoded here; if so, its bytes are libavcodec's.
 fn equals(path: &Path, pool: &Pool) -> bool {
     let clip = Clip::open(path);
+    let (width, height) = clip.track.info.size();
+    let pixels = clip.track.units.len() as u64 * u64::from(width) * u64::from(height);
+    if pixels > MOST_PIXELS {
+        println!("{} is too long for a test", path.display());
+        return false;
+    }
     if let Err(why) = check(pool.device(), &clip.track.info) {
         println!("{} is left to the CPU: {why}", path.display());
         return false;

@@ -9,7 +9,9 @@ use crate::decode::Decode;
 use crate::decode::conformance::{Clip, Pictures};
 use crate::error::{Error, Reason, Result};
 use crate::gpu::nvdec::{self, Nvdec, Options, Pool, Refusal};
-use crate::gpu::{Device, DriverVersion, Stream, Unavailable, device_count, driver_version};
+use crate::gpu::{
+    Device, DriverVersion, Stream, Unavailable, device_count, driver_version, survey,
+};
 
 /// Decodes the whole clip, waiting at most 200 ms for anything; whether there was a complaint.
 fn decode(clip: &Clip) -> Result<(Pictures, bool)> {
@@ -71,6 +73,9 @@ super::standin_tests! {
         let device = Device::open(0).unwrap();
         assert_eq!(Pool::new(&device, 1).err(), Some(Unavailable::NoVideoLibrary));
         assert!(device.memory().unwrap().total > 0);
+        let found = survey().unwrap();
+        assert_eq!(found.no_decoding, Some(Unavailable::NoVideoLibrary));
+        assert_eq!((found.devices.len(), found.devices[0].engines), (1, 0));
     }
 
     fn a_video_library_that_lacks_a_function_is_named on "no-reconfigure", [""]; {
@@ -91,6 +96,8 @@ super::standin_tests! {
 
     fn a_device_without_a_decoder_refuses_all on "whole", ["no_decoder"]; {
         assert_eq!(refused(&clips::h264()), "not_decoded_here");
+        let why = survey().unwrap().no_decoding;
+        assert_eq!(why, Some(Unavailable::NoDecoder("stand-in 0".to_owned())));
     }
 
     fn what_only_the_bitstream_tells_is_refused_in_mid_stream on "whole", ["interlaced"]; {
@@ -193,5 +200,19 @@ super::standin_tests! {
         assert_eq!(pool.idle(), 0);
         assert!(clip.decode(&mut nvdec, 0..units, nothing).is_err());
         assert_eq!(standin::created(), 2);
+    }
+}
+
+#[test]
+fn nothing_of_nvidias_is_linked() {
+    let told = std::process::Command::new("readelf")
+        .arg("-d")
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let needed = String::from_utf8(told.stdout).unwrap();
+    assert!(needed.contains("libavcodec"), "{needed}");
+    for library in ["libcuda", "libnv"] {
+        assert!(!needed.contains(library), "{needed}");
     }
 }
