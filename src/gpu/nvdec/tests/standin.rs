@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Set in the process that has the stand-ins.
 const INSIDE: &str = "FRAMECACHE_STANDIN_INSIDE";
 /// No fault may make a test wait longer.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// Which libraries there are, and what they are told.
 pub struct Machine {
