@@ -63,34 +63,24 @@ def test_where_a_gpu_is_asked_for_and_there_is_none_it_fails():
     assert refusal["outcome"] == "pass"
 
 
-def test_with_stand_ins_everything_that_needs_a_gpu_passes(fixtures, standin):
-    done, report = check("--quick", "--fixtures", fixtures, **standin)
+def test_with_stand_ins_what_needs_a_gpu_passes_and_what_nvdec_does_not_take_is_named(fixtures, standin, tmp_path):
+    shutil.copytree(fixtures, tmp_path / "both")
+    shutil.copy(make.clip("mpeg2.ts"), tmp_path / "both")
+    done, report = check("--quick", "--fixtures", tmp_path / "both", **standin)
     assert done.code == 0 and report["failed"] == 0, done.describe()
-    assert len(rows(report, "kernels", "pass")) == 6
+    assert len(rows(report, "kernels", "pass")) == 5
     for part in ("planes", "frames", "seeks"):
         assert len(rows(report, part, "pass")) == len(CLIPS)
+        (left,) = rows(report, part, "skipped")
+        assert (left["name"], left["figures"]["reason"]) == ("mpeg2.ts", "codec")
     assert rows(report, "frames")[0]["figures"]["backend"] == "nvdec"
     assert len(rows(report, "spans", "pass")) == 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "part"),
-    [("error_at=3", "frames"), ("decode_fails=700,fails_at=3", "planes"), ("map_fails=205", "planes"), ("lowest,broken", "probe")],
-)
+@pytest.mark.parametrize(("fault", "part"), [("decode_fails=700,fails_at=3", "frames"), ("broken", "kernels")])
 def test_a_fault_of_the_gpu_is_a_failure(fixtures, standin, fault, part):
     faulty = {**standin, "FRAMECACHE_STANDIN": f"{standin['FRAMECACHE_STANDIN']},{fault}"}
     done, report = check("--quick", "--fixtures", fixtures, **faulty)
     assert done.code == 1, done.describe()
-    assert rows(report, part, "fail") or part == "probe", done.describe()
+    assert rows(report, part, "fail"), done.describe()
     assert report["failed"] == len(rows(report, outcome="fail")) > 0
-
-
-def test_video_that_nvdec_does_not_take_is_named_with_the_reason(standin, tmp_path):
-    try:
-        shutil.copy(make.clip("mpeg2.ts"), tmp_path)
-    except (KeyError, make.CannotMake) as why:
-        pytest.skip(f"no such clip: {why}")
-    done, report = check("--quick", "--fixtures", tmp_path, **standin)
-    assert done.code == 0, done.describe()
-    (row,) = rows(report, "planes")
-    assert row["outcome"] == "skipped" and row["figures"]["reason"] == "codec"

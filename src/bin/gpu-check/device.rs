@@ -37,10 +37,11 @@ impl Card {
     }
 
     pub fn upload(&self, surfaces: &[Surface]) -> Result<Uploaded> {
-        let plane = |bytes: &Vec<u8>| DeviceBuffer::from_bytes(&self.stream, bytes);
+        let plane = |bytes: &[u8]| DeviceBuffer::from_bytes(&self.stream, bytes);
         let surface = |surface: &Surface| {
-            let planes = surface.planes.iter().filter(|plane| !plane.is_empty());
-            planes.map(plane).collect::<Result<Vec<_>>>()
+            let planes = surface.planes().into_iter();
+            let filled = planes.filter(|plane| !plane.is_empty());
+            filled.map(plane).collect::<Result<Vec<_>>>()
         };
         surfaces
             .iter()

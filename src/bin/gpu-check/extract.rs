@@ -65,10 +65,6 @@ impl Extractor {
         })
     }
 
-    pub fn frames(&self) -> &Frames {
-        &self.frames
-    }
-
     /// Extracts the chunks as a timeline of their own.
     ///
     /// # Errors

@@ -30,14 +30,15 @@ pub fn check(report: &mut Report, card: Option<&Card>, args: &Args) {
         return;
     };
     report.add(PART, "planes of every colour, layout and size", || {
-        colours(card)
+        colours(card, args.quick)
     });
     report.add(PART, "orientations, limits and hashes", || {
-        orientations(card)
+        orientations(card, args.quick)
     });
     report.add(PART, "gray", || gray(card));
     report.add(PART, "tensors", || tensors(card, args.quick));
-    for format in [Format::Yuv444, Format::Nv12] {
+    let layouts = [Format::Yuv444, Format::Nv12].into_iter();
+    for format in layouts.take(if args.quick { 1 } else { 2 }) {
         report.add(PART, format!("all 2^24 triples, {format:?}"), || {
             triples(card, format, args.quick)
         });
@@ -159,10 +160,14 @@ fn all_orientations() -> impl Iterator<Item = Orientation> {
         .flat_map(|mirrored| [0, 90, 180, 270].map(|rotation| Orientation { mirrored, rotation }))
 }
 
-fn colours(card: &Card) -> Result<Finding> {
+fn colours(card: &Card, quick: bool) -> Result<Finding> {
     let mut tally = Tally::default();
     let mut seed = 0;
-    for (format, size) in FORMATS.into_iter().flat_map(|f| SIZES.map(|s| (f, s))) {
+    let sizes = if quick { &SIZES[2..4] } else { &SIZES[..] };
+    let cases = FORMATS
+        .into_iter()
+        .flat_map(|f| sizes.iter().map(move |s| (f, *s)));
+    for (format, size) in cases {
         for (matrix, range) in MATRICES.into_iter().flat_map(|m| RANGES.map(|r| (m, r))) {
             seed += 2;
             let source = Source {
@@ -178,12 +183,17 @@ fn colours(card: &Card) -> Result<Finding> {
     Ok(tally.finding())
 }
 
-fn orientations(card: &Card) -> Result<Finding> {
+fn orientations(card: &Card, quick: bool) -> Result<Finding> {
     let mut tally = Tally::default();
-    for (format, size) in FORMATS
+    let sizes = if quick {
+        &[(41, 35)][..]
+    } else {
+        &[(64, 40), (97, 75), (41, 130)]
+    };
+    let cases = FORMATS
         .into_iter()
-        .flat_map(|f| [(64, 40), (97, 75), (41, 130)].map(|s| (f, s)))
-    {
+        .flat_map(|f| sizes.iter().map(move |s| (f, *s)));
+    for (format, size) in cases {
         for orientation in all_orientations() {
             let case = Case::new(card, source(format, size, 2, 3), tally.cases as u64);
             case.rgb(orientation, &mut tally)?;
