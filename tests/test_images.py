@@ -59,7 +59,9 @@ def test_the_build_has_every_file_that_cargo_names_or_the_source_includes():
     files = set(in_context())
     manifest = (ROOT / "Cargo.toml").read_text()
     named = re.findall(r'^path = "([^"]+)"', manifest, re.M)
-    named += [f"benches/{name}.rs" for name in re.findall(r'\[\[bench\]\]\nname = "([^"]+)"', manifest)]
+    benches = re.findall(r'\[\[bench\]\]\nname = "([^"]+)"', manifest)
+    # Where Cargo looks for a target that names no path.
+    named += [next((f for f in (f"benches/{name}.rs", f"benches/{name}/main.rs") if f in files), name) for name in benches]
     for source in (f for f in files if f.endswith(".rs") and "/tests" not in f):
         for included in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', (ROOT / source).read_text()):
             named.append(str((ROOT / source).parent.joinpath(included).resolve().relative_to(ROOT)))
