@@ -33,6 +33,8 @@ export FRAMECACHE_TEST_S3
 
 echo "==> cargo test --release"
 cargo test --release --locked --quiet
+echo "==> instructions of the inner loops"
+python3 benches/counts.py
 echo "==> pytest"
 .venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "$@"
 echo "==> the Python client"
