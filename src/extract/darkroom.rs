@@ -8,10 +8,11 @@ use crate::av::Frame;
 use crate::error::{Error, Result};
 use crate::extract::cards::Card;
 use crate::extract::decoding::Found;
-use crate::extract::develop::{Converted, Development, Exposed, checked_colour, own_facts};
+use crate::extract::develop::{Converted, Exposed, checked_colour, own_facts};
 use crate::extract::span::{PictureTask, SpanRun};
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
 use crate::gpu::{PinnedBuffer, Pipeline, Stream};
+use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
 use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Source};
 use crate::pixel::jfif::JfifRequest;
@@ -70,9 +71,14 @@ impl Darkroom {
         })
     }
 
+    /// What a task that panicked left under way is nobody's.
+    pub fn forget(&mut self) {
+        self.under_way.clear();
+    }
+
     /// Forgets what is under way, and frees its memory.
     pub fn clear(&mut self) {
-        self.under_way.clear();
+        self.forget();
         self.spare.clear();
         self.pipeline = None;
     }
@@ -87,7 +93,7 @@ impl Darkroom {
         let how = sitter.span.development();
         let colour = checked_colour(sitter.sample, parameters)?;
         let geometry = Geometry {
-            source: source(&surface, sitter.sample, &how)?,
+            source: source(&surface, sitter.sample, &colour)?,
             request: JfifRequest {
                 orientation: how.orientation,
                 max_side: parameters.max_side,
@@ -183,12 +189,11 @@ fn small(layout: &FramesLayout, bytes: &[u8]) -> Vec<(HashKind, Vec<u8>)> {
 ///
 /// # Errors
 /// A [`Refusal`] where it is not of the sample's size or kind.
-fn source(surface: &MappedSurface, sample: &Frame, how: &Development) -> Result<Source> {
+fn source(surface: &MappedSurface, sample: &Frame, colour: &Colour) -> Result<Source> {
     let crop = surface.crop();
     if (crop.width, crop.height) != sample.size() {
         return Err(Refusal::SizeChanges.into());
     }
-    let colour = checked_colour(sample, how.parameters)?;
     let depth = surface.depth();
     let format = match surface.format() {
         SurfaceFormat::Nv12 => Format::Nv12,

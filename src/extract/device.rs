@@ -68,11 +68,12 @@ impl Lane {
 
     fn run(&mut self, task: &DecodeTask, shared: &Shared) -> Result<()> {
         let span = &task.span;
-        let open = match self.open.take() {
+        // Kept again only once the task went well.
+        let mut open = match self.open.take() {
             Some(open) if Arc::ptr_eq(&open.track, &span.media.track) => open,
             _ => Open::new(&self.card, task)?,
         };
-        let open = self.open.insert(open);
+        self.darkroom.forget();
         let sitter = Sitter {
             span,
             sample: &open.sample,
@@ -90,7 +91,9 @@ impl Lane {
         };
         let mut deliver = |found: Found<Picture>| darkroom.expose(sitter, found, &mut hand_on);
         Decoding::new(task, &mut open.reader, &mut open.decoder)?.run(&mut deliver)?;
-        darkroom.finish(span, &mut hand_on)
+        darkroom.finish(span, &mut hand_on)?;
+        self.open = Some(open);
+        Ok(())
     }
 }
 
