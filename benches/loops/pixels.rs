@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use framecache::hash;
+use framecache::hash::{self, Hasher};
 use framecache::jpeg::{self, Encoder};
 use framecache::media::colour::{Matrix, Range};
 use framecache::media::picture::{JfifPlanes, Layout, Orientation, Picture, Plane};
@@ -52,14 +52,21 @@ fn conversions(sides: Sides, level: Level) -> Vec<Loop> {
             let samples = Samples::new(sides, layout, depth, matrix);
             let (mut scratch, mut planes) = (jfif::Scratch::default(), JfifPlanes::default());
             let work = move || {
-                jfif::convert(level, &samples.picture(), &mut scratch, &mut planes).unwrap()
+                jfif::convert(
+                    level,
+                    &samples.picture(),
+                    &mut scratch,
+                    &mut planes,
+                    &mut |_| (),
+                )
+                .unwrap()
             };
             Loop::new(named(&format!("jfif {what}"), level), pixels(sides), work)
         })
         .into();
     let samples = Rc::new(Samples::new(sides, Layout::Yuv420, 8, Matrix::Bt709));
     let (of_luma, of_rgb) = (samples.clone(), samples);
-    let mut gray = vec![0; sides.0 * sides.1];
+    let mut gray = Vec::new();
     let work = move || luma::convert(level, &of_luma.picture(), &mut gray).unwrap();
     all.push(Loop::new(named("luma", level), pixels(sides), work));
     let mut colours = vec![[0; 3]; sides.0 * sides.1];
@@ -94,6 +101,10 @@ fn of_whole_pictures(sides: Sides) -> Vec<Loop> {
     let mut encoder = Encoder::new(85).unwrap();
     let file = encoder.encode(&planes).unwrap();
     let small = pattern((32, 32), 32 * 32);
+    let (hashed, mut hasher) = (
+        Samples::new(sides, Layout::Yuv420, 8, Matrix::Bt709),
+        Hasher::default(),
+    );
     let turned = Orientation {
         rotation: 90,
         mirrored: false,
@@ -103,6 +114,15 @@ fn of_whole_pictures(sides: Sides) -> Vec<Loop> {
     vec![
         Loop::new("turn by 90", pixels(sides), move || {
             orient::turn::<1>(&source, sides, turned, &mut out);
+        }),
+        Loop::new("phash of a picture", pixels(sides), move || {
+            let kinds = [HashKind::Phash];
+            let picture = hashed.picture();
+            let mut hashing = hasher
+                .begin(&picture, Orientation::default(), &kinds)
+                .unwrap();
+            hashing.rows(0..sides.1);
+            black_box(hashing.end().unwrap());
         }),
         Loop::new("phash of 32 x 32", (1, "hash"), move || {
             black_box(hash::of_small(HashKind::Phash, &small));
@@ -120,7 +140,13 @@ fn jfif_planes(sides: Sides) -> (Samples, JfifPlanes) {
     let samples = Samples::new(sides, Layout::Yuv420, 8, Matrix::Bt709);
     let mut planes = JfifPlanes::default();
     let (request, mut scratch) = (JfifRequest::default(), jfif::Scratch::default());
-    to_jfif_into(&samples.picture(), &request, &mut scratch, &mut planes).unwrap();
+    to_jfif_into(
+        &samples.picture(),
+        &request,
+        (&mut scratch, &mut planes),
+        &mut |_| (),
+    )
+    .unwrap();
     (samples, planes)
 }
 

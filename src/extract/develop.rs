@@ -10,10 +10,9 @@ use crate::jpeg::Encoder;
 use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::{JfifPlanes, Orientation};
+use crate::pixel::RgbImage;
 use crate::pixel::jfif::{self, JfifRequest, to_jfif_into};
-use crate::pixel::luma::to_luma_into;
 use crate::pixel::rgb::to_rgb_into;
-use crate::pixel::{GrayImage, RgbImage};
 use crate::timeline::plan::{HashKind, Parameters};
 
 /// A picture's area is limited, so that one frame cannot take all memory.
@@ -49,7 +48,6 @@ pub struct Developer {
     encoder: Option<(u8, Encoder)>,
     scratch: jfif::Scratch,
     planes: JfifPlanes,
-    luma: GrayImage,
     turned: Vec<u8>,
     hasher: Hasher,
 }
@@ -68,14 +66,12 @@ impl Developer {
             orientation: how.orientation,
             max_side: parameters.max_side,
         };
-        to_jfif_into(&picture, &request, &mut self.scratch, &mut self.planes)?;
-        let planes = std::mem::take(&mut self.planes);
-        let hashes = if parameters.hashes.is_empty() {
-            Ok(Hashes::default())
-        } else {
-            to_luma_into(&picture, how.orientation, &mut self.turned, &mut self.luma)
-                .and_then(|()| self.hasher.compute(&self.luma, &parameters.hashes))
-        };
+        let mut planes = std::mem::take(&mut self.planes);
+        let (asked, turn) = (&parameters.hashes, how.orientation);
+        let mut hashing = self.hasher.begin(&picture, turn, asked)?;
+        let buffers = (&mut self.scratch, &mut planes);
+        let hashes = to_jfif_into(&picture, &request, buffers, &mut |rows| hashing.rows(rows))
+            .and_then(|()| hashing.end());
         let facts = own_facts(frame, how, colour);
         let coded = hashes.and_then(|hashes| self.code(&planes, hashes, (facts, parameters)));
         self.planes = planes;

@@ -4,13 +4,21 @@
 mod cosines;
 mod dct;
 
+use std::ops::Range;
+
 use crate::error::Result;
+use crate::media::picture::{Orientation, Picture};
 use crate::pixel::GrayImage;
-use crate::pixel::resample::{Filter, Geometry, Resampler, Scratch};
+use crate::pixel::each::Pixels;
+use crate::pixel::luma::{Luma, to_luma_into};
+use crate::pixel::resample::{Filter, Geometry, ROWS, Resampler, Scratch, Strip};
+use crate::pixel::simd::Level;
 use crate::timeline::plan::HashKind;
 
 /// Side of the picture that `phash` is made of.
 const PHASH_SIDE: usize = 32;
+
+const KINDS: [HashKind; 3] = [HashKind::Phash, HashKind::Dhash, HashKind::AverageHash];
 
 /// The hashes that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,27 +54,31 @@ pub fn compute(luma: &GrayImage, kinds: &[HashKind]) -> Result<Hashes> {
     Hasher::default().compute(luma, kinds)
 }
 
-/// `imagehash.phash` of the picture whose mode `L` is `luma`.
-pub fn phash(luma: &GrayImage) -> Result<u64> {
-    Hasher::default().hash(luma, HashKind::Phash)
-}
-
-/// `imagehash.dhash` of the picture whose mode `L` is `luma`.
-pub fn dhash(luma: &GrayImage) -> Result<u64> {
-    Hasher::default().hash(luma, HashKind::Dhash)
-}
-
-/// `imagehash.average_hash` of the picture whose mode `L` is `luma`.
-pub fn average_hash(luma: &GrayImage) -> Result<u64> {
-    Hasher::default().hash(luma, HashKind::AverageHash)
-}
-
 /// Makes hashes, and keeps resampling weights and buffers for the next picture.
 #[derive(Debug, Default)]
 pub struct Hasher {
-    resamplers: [Option<Resampler>; 3],
+    /// By kind.
+    reductions: [Reduction; 3],
     scratch: Scratch,
     small: Vec<u8>,
+    lanes: Vec<i16>,
+    coded: Vec<u8>,
+    luma: GrayImage,
+}
+
+/// Luma on its way to the small picture of one kind.
+#[derive(Debug, Default)]
+struct Reduction {
+    resampler: Option<Resampler>,
+    /// What strips were made into so far.
+    between: Vec<u8>,
+}
+
+impl Reduction {
+    fn of_size(&mut self, kind: HashKind, size: (usize, usize)) -> Result<&Resampler> {
+        let geometry = Geometry::whole(size, kind.size(), Filter::Lanczos);
+        Resampler::cached(&mut self.resampler, &geometry)
+    }
 }
 
 impl Hasher {
@@ -74,17 +86,121 @@ impl Hasher {
     pub fn compute(&mut self, luma: &GrayImage, kinds: &[HashKind]) -> Result<Hashes> {
         let mut hashes = Hashes::default();
         for &kind in kinds {
-            hashes.set(kind, self.hash(luma, kind)?);
+            let reduction = &mut self.reductions[kind as usize];
+            let resampler = reduction.of_size(kind, (luma.width, luma.height))?;
+            resampler.run::<1>(&luma.data, &mut self.scratch, &mut self.small)?;
+            hashes.set(kind, of_small(kind, &self.small));
         }
         Ok(hashes)
     }
 
-    fn hash(&mut self, luma: &GrayImage, kind: HashKind) -> Result<u64> {
-        let geometry = Geometry::whole((luma.width, luma.height), kind.size(), Filter::Lanczos);
-        let slot = &mut self.resamplers[kind as usize];
-        let resampler = Resampler::cached(slot, &geometry)?;
-        resampler.run::<1>(&luma.data, &mut self.scratch, &mut self.small)?;
-        Ok(of_small(kind, &self.small))
+    /// Begins the hashes of the upright picture, whose rows come along while they are in the cache.
+    ///
+    /// # Errors
+    /// As [`to_luma_into`].
+    pub fn begin<'h, 'p>(
+        &'h mut self,
+        picture: &'p Picture<'p>,
+        orientation: Orientation,
+        kinds: &'h [HashKind],
+    ) -> Result<Hashing<'h, 'p>> {
+        let size = (picture.width, picture.height);
+        let mut in_strips = orientation == Orientation::default();
+        let mut stride = 0;
+        for &kind in kinds {
+            let reduction = &mut self.reductions[kind as usize];
+            let resampler = reduction.of_size(kind, size)?;
+            in_strips &= resampler.takes_strips();
+            stride = stride.max(resampler.lanes());
+            reduction.between.clear();
+        }
+        self.lanes.resize(ROWS * stride, 0);
+        let way = if in_strips {
+            Way::Strips(Pixels::new(picture)?, stride)
+        } else {
+            Way::Whole(picture, orientation)
+        };
+        Ok(Hashing {
+            hasher: self,
+            kinds,
+            way,
+        })
+    }
+}
+
+/// The hashes of one picture in the making.
+pub struct Hashing<'h, 'p> {
+    hasher: &'h mut Hasher,
+    kinds: &'h [HashKind],
+    way: Way<'p>,
+}
+
+enum Way<'p> {
+    /// Luma is made row by row, the given number of samples from row to row, and is never there as a whole.
+    Strips(Pixels<'p>, usize),
+    /// Of pictures that have to be turned, and of very tall ones.
+    Whole(&'p Picture<'p>, Orientation),
+}
+
+impl Hashing<'_, '_> {
+    /// The next rows. Those before the last are a multiple of 4.
+    pub fn rows(&mut self, rows: Range<usize>) {
+        let Way::Strips(pixels, stride) = &mut self.way else {
+            return;
+        };
+        if self.kinds.is_empty() {
+            return;
+        }
+        let level = Level::best();
+        let Hasher {
+            reductions, lanes, ..
+        } = &mut *self.hasher;
+        for first in rows.clone().step_by(ROWS) {
+            let rows = first..(first + ROWS).min(rows.end);
+            pixels.rows::<Luma>(level, rows.clone(), (*stride, lanes));
+            let strip = Strip {
+                rows: rows.len(),
+                stride: *stride,
+                samples: lanes,
+            };
+            // The same kind may be asked for twice.
+            for kind in KINDS.iter().filter(|kind| self.kinds.contains(kind)) {
+                let Reduction { resampler, between } = &mut reductions[*kind as usize];
+                if let Some(resampler) = resampler {
+                    resampler.push(level, strip, between);
+                }
+            }
+        }
+    }
+
+    /// The hashes, once all rows have come.
+    ///
+    /// # Errors
+    /// As [`Hasher::compute`].
+    pub fn end(self) -> Result<Hashes> {
+        if self.kinds.is_empty() {
+            return Ok(Hashes::default());
+        }
+        if let Way::Whole(picture, orientation) = self.way {
+            let mut luma = std::mem::take(&mut self.hasher.luma);
+            let coded = &mut self.hasher.coded;
+            let hashes = to_luma_into(picture, orientation, coded, &mut luma)
+                .and_then(|()| self.hasher.compute(&luma, self.kinds));
+            self.hasher.luma = luma;
+            return hashes;
+        }
+        let Hasher {
+            reductions, small, ..
+        } = self.hasher;
+        let mut hashes = Hashes::default();
+        for &kind in self.kinds {
+            let Reduction { resampler, between } = &reductions[kind as usize];
+            if let Some(resampler) = resampler {
+                resampler.finish(Level::best(), between, small)?;
+            }
+            hashes.set(kind, of_small(kind, small));
+        }
+        Ok(hashes)
     }
 }
 
@@ -167,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_empty_picture_is_refused() {
-        assert!(phash(&GrayImage::default()).is_err());
+        assert!(compute(&GrayImage::default(), &[HashKind::Phash]).is_err());
     }
 
     #[test]

@@ -3,13 +3,15 @@
 
 use proptest::prelude::*;
 
+use crate::hash::{self, Hasher};
 use crate::media::colour::{Matrix, Range};
-use crate::media::picture::{JfifPlanes, Layout, Picture, Plane};
+use crate::media::picture::{JfifPlanes, Layout, Orientation, Picture, Plane};
 use crate::pixel::fit;
 use crate::pixel::jfif::{self, Scratch};
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
 use crate::pixel::{luma, rgb};
+use crate::timeline::plan::HashKind;
 
 const LAYOUTS: [Layout; 11] = [
     Layout::Gray,
@@ -134,7 +136,8 @@ proptest! {
     fn jfif_planes_are_the_same_at_both_levels(case in cases()) {
         with_picture(&case, |picture| same_at_both_levels(|level| {
             let mut planes = JfifPlanes::default();
-            jfif::convert(level, picture, &mut Scratch::default(), &mut planes).unwrap();
+            let scratch = &mut Scratch::default();
+            jfif::convert(level, picture, scratch, &mut planes, &mut |_| ()).unwrap();
             planes
         }));
     }
@@ -143,7 +146,7 @@ proptest! {
     fn rgb_and_luma_are_the_same_at_both_levels(case in cases()) {
         with_picture(&case, |picture| {
             same_at_both_levels(|level| {
-                let mut pixels = vec![0; picture.width * picture.height];
+                let mut pixels = Vec::new();
                 luma::convert(level, picture, &mut pixels).unwrap();
                 pixels
             });
@@ -152,6 +155,23 @@ proptest! {
                 rgb::convert(level, picture, &mut pixels).unwrap();
                 pixels
             });
+        });
+    }
+
+    #[test]
+    fn hashes_made_in_strips_are_those_of_the_whole_luma(case in cases()) {
+        with_picture(&case, |picture| {
+            let kinds = [HashKind::Dhash, HashKind::Phash, HashKind::AverageHash, HashKind::Phash];
+            let luma = luma::to_luma(picture, Orientation::default()).unwrap();
+            let whole = hash::compute(&luma, &kinds).unwrap();
+            let mut hasher = Hasher::default();
+            for _ in 0..2 {
+                let mut hashing = hasher.begin(picture, Orientation::default(), &kinds).unwrap();
+                let (scratch, planes) = (&mut Scratch::default(), &mut JfifPlanes::default());
+                jfif::convert(Level::best(), picture, scratch, planes, &mut |rows| hashing.rows(rows))
+                    .unwrap();
+                assert_eq!(hashing.end().unwrap(), whole);
+            }
         });
     }
 

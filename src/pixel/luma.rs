@@ -3,18 +3,27 @@
 
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
-use crate::pixel::each::{Pixel, each_pixel};
-use crate::pixel::planes::Checked;
-use crate::pixel::simd::Level;
+use crate::pixel::coefficients::ToRgb;
+use crate::pixel::each::{Pixel, Pixels, Terms};
+use crate::pixel::simd::{self, Level, Machine};
 use crate::pixel::{GrayImage, RgbImage, fit, orient};
 
-struct Luma;
+/// In 16 bits, as resampling takes them.
+pub(crate) struct Luma;
 
 impl Pixel for Luma {
-    type Out = u8;
+    type Out = i16;
     #[inline(always)]
-    fn of(red: i32, green: i32, blue: i32) -> u8 {
-        ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16) as u8
+    fn of(red: i32, green: i32, blue: i32) -> i16 {
+        simd::of_rgb(red, green, blue) as i16
+    }
+
+    const IN_PAIRS: bool = true;
+
+    #[inline(always)]
+    fn of_pairs<M: Machine>(luma: &[u8], c: &ToRgb, terms: Terms, out: &mut [i16]) {
+        // Coefficients for 8 bits have 16 fraction bits.
+        M::luma(luma, c.cy, terms, out);
     }
 }
 
@@ -36,12 +45,11 @@ pub fn to_luma_into(
     out: &mut GrayImage,
 ) -> Result<()> {
     orient::check(orientation)?;
-    Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
     (out.width, out.height) = orientation.upright(width, height);
     let upright = orientation == Orientation::default();
     let target = if upright { &mut out.data } else { &mut *coded };
-    convert(Level::best(), picture, fit(target, width * height))?;
+    convert(Level::best(), picture, target)?;
     if !upright {
         orient::turn::<1>(coded, (width, height), orientation, &mut out.data);
     }
@@ -49,8 +57,20 @@ pub fn to_luma_into(
 }
 
 /// In coded orientation.
-pub fn convert(level: Level, picture: &Picture, out: &mut [u8]) -> Result<()> {
-    each_pixel::<Luma>(level, picture, out)
+pub fn convert(level: Level, picture: &Picture, out: &mut Vec<u8>) -> Result<()> {
+    let mut pixels = Pixels::new(picture)?;
+    let (width, height) = (picture.width, picture.height);
+    let strip = Pixels::ALIGNED * width;
+    let mut lanes = vec![0; strip];
+    let strips = fit(out, width * height).chunks_mut(strip);
+    for (first, out) in (0..height).step_by(Pixels::ALIGNED).zip(strips) {
+        let rows = first..(first + Pixels::ALIGNED).min(height);
+        pixels.rows::<Luma>(level, rows, (width, &mut lanes));
+        for (out, &lane) in out.iter_mut().zip(&lanes) {
+            *out = lane as u8;
+        }
+    }
+    Ok(())
 }
 
 /// Luma of an RGB image, as Pillow's `convert("L")`.
@@ -66,6 +86,6 @@ pub fn of_rgb_into(image: &RgbImage, out: &mut GrayImage) {
     let (pixels, _) = image.data.as_chunks::<3>();
     for (out, pixel) in fit(&mut out.data, pixels.len()).iter_mut().zip(pixels) {
         let [red, green, blue] = pixel.map(i32::from);
-        *out = Luma::of(red, green, blue);
+        *out = simd::of_rgb(red, green, blue) as u8;
     }
 }

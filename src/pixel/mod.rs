@@ -13,7 +13,7 @@
 mod average;
 pub mod coefficients;
 pub mod cuda;
-mod each;
+pub(crate) mod each;
 #[cfg(test)]
 mod equality;
 pub mod jfif;

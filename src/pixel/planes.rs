@@ -189,6 +189,8 @@ pub(crate) trait Sample {
     type Raw: Copy + 'static;
     fn split(bytes: &[u8]) -> &[Self::Raw];
     fn value(raw: Self::Raw) -> i32;
+    /// The samples, where each is a byte.
+    fn bytes(samples: &[Self::Raw]) -> Option<&[u8]>;
 }
 
 pub(crate) struct Byte;
@@ -204,6 +206,10 @@ impl Sample for Byte {
     fn value(raw: u8) -> i32 {
         i32::from(raw)
     }
+    #[inline(always)]
+    fn bytes(samples: &[u8]) -> Option<&[u8]> {
+        Some(samples)
+    }
 }
 
 impl Sample for Word {
@@ -215,6 +221,10 @@ impl Sample for Word {
     #[inline(always)]
     fn value(raw: [u8; 2]) -> i32 {
         i32::from(u16::from_le_bytes(raw))
+    }
+    #[inline(always)]
+    fn bytes(_: &[[u8; 2]]) -> Option<&[u8]> {
+        None
     }
 }
 

@@ -33,11 +33,18 @@ pub(crate) trait Kernel {
     fn run<M: Machine>(self) -> Self::Output;
 }
 
-/// The one operation that the compiler does not find in scalar code.
+/// Operations for which the compiler does not find the best instructions in scalar code.
 pub(crate) trait Machine {
     /// For each of four rows the sum of `samples * (256*high + low)` modulo
     /// 2^32. All slices are of one length, a multiple of [`LANES`].
     fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4];
+
+    /// Whether [`Machine::luma`] is better than the compiler's own.
+    const PAIRS: bool;
+
+    /// For each 8-bit sample Y the [luma](of_rgb) of R, G and B, each
+    /// `clamp((cy*Y + term) >> 16)`. Two pixels share their `terms`.
+    fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]);
 }
 
 /// Samples that [`Machine::weigh`] takes at a time.
@@ -46,9 +53,24 @@ pub(crate) const LANES: usize = 16;
 struct Scalar;
 
 impl Machine for Scalar {
+    const PAIRS: bool = false;
+
     #[inline(always)]
     fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
         samples.map(|samples| (dot(samples, high) << 8).wrapping_add(dot(samples, low)))
+    }
+
+    #[inline(always)]
+    fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]) {
+        let (samples, out) = (samples.chunks(2), out.chunks_mut(2));
+        let terms = terms[0].iter().zip(terms[1]).zip(terms[2]);
+        for ((samples, out), ((&red, &green), &blue)) in samples.zip(out).zip(terms) {
+            for (&sample, out) in samples.iter().zip(out) {
+                let y = cy.wrapping_mul(i32::from(sample));
+                let value = |term: i32| (y.wrapping_add(term) >> 16).clamp(0, 255);
+                *out = of_rgb(value(red), value(green), value(blue)) as i16;
+            }
+        }
     }
 }
 
@@ -59,6 +81,12 @@ fn dot(samples: &[i16], weights: &[i16]) -> i32 {
         sum = sum.wrapping_add(i32::from(sample) * i32::from(weight));
     }
     sum
+}
+
+/// Pillow's `convert("L")` of one pixel: 0 to 255, of values from 0 to 255.
+#[inline(always)]
+pub(crate) fn of_rgb(red: i32, green: i32, blue: i32) -> i32 {
+    (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 }
 
 /// Runs `kernel` with the instructions of `level`, or of the baseline where
@@ -78,7 +106,7 @@ pub(crate) fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Kernel, LANES, Machine};
+    use super::{Kernel, LANES, Machine, Scalar};
 
     #[target_feature(enable = "avx2")]
     pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
@@ -89,10 +117,18 @@ mod x86 {
     struct Avx2;
 
     impl Machine for Avx2 {
+        const PAIRS: bool = true;
+
         #[inline(always)]
         fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
             // SAFETY: Avx2 is private to this module and named only where the processor has avx2.
             unsafe { weigh(samples, high, low) }
+        }
+
+        #[inline(always)]
+        fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]) {
+            // SAFETY: as above.
+            unsafe { luma(samples, cy, terms, out) }
         }
     }
 
@@ -130,6 +166,81 @@ mod x86 {
             _mm_extract_epi32::<2>(total),
             _mm_extract_epi32::<3>(total),
         ]
+    }
+
+    /// Sixteen pixels at a time, R, G and B in 16-bit lanes; even and odd pixels
+    /// meet their common terms separately.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]) {
+        let (groups, rest) = samples.as_chunks::<LANES>();
+        let (outs, out_of_rest) = out.as_chunks_mut::<LANES>();
+        let of_groups = groups.len() * (LANES / 2);
+        let [(red, r), (green, g), (blue, b)] = [
+            terms[0].split_at(of_groups),
+            terms[1].split_at(of_groups),
+            terms[2].split_at(of_groups),
+        ];
+        let [red, green, blue] = [
+            red.as_chunks::<8>().0,
+            green.as_chunks::<8>().0,
+            blue.as_chunks::<8>().0,
+        ];
+        let cy_of_all = _mm256_set1_epi32(cy);
+        let groups = groups.iter().zip(outs).zip(red).zip(green).zip(blue);
+        for ((((samples, out), red), green), blue) in groups {
+            let (even, odd) = pairs(samples);
+            let y = (
+                _mm256_mullo_epi32(even, cy_of_all),
+                _mm256_mullo_epi32(odd, cy_of_all),
+            );
+            luma_of([value(y, red), value(y, green), value(y, blue)], out);
+        }
+        Scalar::luma(rest, cy, [r, g, b], out_of_rest);
+    }
+
+    /// `clamp((y + term) >> 16)` of even and odd pixels, in order.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn value((even, odd): (__m256i, __m256i), terms: &[i32; 8]) -> __m256i {
+        // SAFETY: the reference covers the 32 bytes read; the load needs no alignment.
+        let terms = unsafe { _mm256_loadu_si256(terms.as_ptr().cast()) };
+        let even = _mm256_srli_epi32::<16>(_mm256_add_epi32(even, terms));
+        let both = _mm256_blend_epi16::<0b1010_1010>(even, _mm256_add_epi32(odd, terms));
+        let positive = _mm256_max_epi16(both, _mm256_setzero_si256());
+        _mm256_min_epi16(positive, _mm256_set1_epi16(255))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn luma_of([red, green, blue]: [__m256i; 3], out: &mut [i16; LANES]) {
+        // 38470 does not fit 16 bits: green goes half with red, half with blue.
+        let with_red = _mm256_set1_epi32(19235 << 16 | 19595);
+        let with_blue = _mm256_set1_epi32(19235 << 16 | 7471);
+        let low = _mm256_add_epi32(
+            _mm256_madd_epi16(_mm256_unpacklo_epi16(red, green), with_red),
+            _mm256_madd_epi16(_mm256_unpacklo_epi16(blue, green), with_blue),
+        );
+        let high = _mm256_add_epi32(
+            _mm256_madd_epi16(_mm256_unpackhi_epi16(red, green), with_red),
+            _mm256_madd_epi16(_mm256_unpackhi_epi16(blue, green), with_blue),
+        );
+        let half = _mm256_set1_epi32(0x8000);
+        let low = _mm256_srli_epi32::<16>(_mm256_add_epi32(low, half));
+        let high = _mm256_srli_epi32::<16>(_mm256_add_epi32(high, half));
+        // SAFETY: the reference covers the 32 bytes written; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_packs_epi32(low, high)) }
+    }
+
+    /// Samples 0 2 4 ..., and 1 3 5 ..., each in 32 bits.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn pairs(samples: &[u8; LANES]) -> (__m256i, __m256i) {
+        // SAFETY: the reference covers the 16 bytes read; the load needs no alignment.
+        let samples = unsafe { _mm_loadu_si128(samples.as_ptr().cast()) };
+        let pairs = _mm256_cvtepu16_epi32(samples);
+        let even = _mm256_and_si256(pairs, _mm256_set1_epi32(255));
+        (even, _mm256_srli_epi32::<8>(pairs))
     }
 
     #[target_feature(enable = "avx2")]

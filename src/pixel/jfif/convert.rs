@@ -1,6 +1,7 @@
 //! Planes of any layout and depth to 8-bit JFIF planes, in coded orientation and size.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::error::Result;
 use crate::media::picture::{JfifPlanes, Picture};
@@ -14,12 +15,18 @@ use crate::pixel::planes::{
 };
 use crate::pixel::simd::{self, Kernel, Level, Machine};
 
-/// Conversion and averaging to 4:2:0, in coded orientation and size.
+/// Rows that are converted before `along` hears of them: their samples are still in the cache.
+/// A multiple of the tallest chroma sample.
+const STRIP: usize = 8;
+
+/// Conversion and averaging to 4:2:0, in coded orientation and size. `along` is called for
+/// stretches of rows, from the first to the last, right after they were read.
 pub fn convert(
     level: Level,
     picture: &Picture,
     scratch: &mut Scratch,
     out: &mut JfifPlanes,
+    along: &mut dyn FnMut(Range<usize>),
 ) -> Result<()> {
     let source = Checked::new(picture)?;
     let (width, height) = (picture.width, picture.height);
@@ -30,18 +37,23 @@ pub fn convert(
     for plane in [&mut out.cb, &mut out.cr] {
         fit(plane, if gray { 0 } else { half });
     }
-    match source.kind {
-        Kind::Gray => each_pixel::<Gray>(level, picture, &mut out.y),
-        Kind::Yuv(chroma) => convert_yuv(level, source, chroma, (scratch, out)),
-        Kind::Gbr | Kind::Packed { .. } => convert_rgb(level, picture, scratch, out),
+    if let Kind::Yuv(chroma) = source.kind {
+        return convert_yuv(level, (source, chroma), (scratch, out), along);
     }
+    if gray {
+        each_pixel::<Gray>(level, picture, &mut out.y)?;
+    } else {
+        convert_rgb(level, picture, scratch, out)?;
+    }
+    along(0..height);
+    Ok(())
 }
 
 fn convert_yuv(
     level: Level,
-    source: Checked,
-    chroma: Chroma,
+    (source, chroma): (Checked, Chroma),
     (scratch, out): (&mut Scratch, &mut JfifPlanes),
+    along: &mut dyn FnMut(Range<usize>),
 ) -> Result<()> {
     let Picture {
         matrix,
@@ -61,33 +73,29 @@ fn convert_yuv(
         let samples = chroma_width * chroma_height;
         (fit(full_cb, samples), fit(full_cr, samples))
     };
-    let y = &mut out.y[..];
-    if depth == 8 {
-        simd::run(
-            level,
-            Convert::<Byte> {
-                source,
-                chroma,
-                to_jfif,
-                y,
-                cb,
-                cr,
-                sample: PhantomData,
-            },
-        );
-    } else {
-        simd::run(
-            level,
-            Convert::<Word> {
-                source,
-                chroma,
-                to_jfif,
-                y,
-                cb,
-                cr,
-                sample: PhantomData,
-            },
-        );
+    let mut conversion = Conversion {
+        source,
+        chroma,
+        to_jfif,
+        y: &mut out.y,
+        cb,
+        cr,
+        tile: [[0; TILE]; 4],
+    };
+    for first in (0..height).step_by(STRIP) {
+        let rows = first..(first + STRIP).min(height);
+        if depth == 8 {
+            simd::run(
+                level,
+                Rows::<Byte>(&mut conversion, rows.clone(), PhantomData),
+            );
+        } else {
+            simd::run(
+                level,
+                Rows::<Word>(&mut conversion, rows.clone(), PhantomData),
+            );
+        }
+        along(rows);
     }
     if !is_half {
         for (source, out) in scratch.chroma.iter().zip([&mut out.cb, &mut out.cr]) {
@@ -164,7 +172,8 @@ impl Pixel for Ycc {
     }
 }
 
-struct Convert<'a, S> {
+/// Planes of Y, Cb and Cr on their way.
+struct Conversion<'a> {
     source: Checked<'a>,
     chroma: Chroma,
     to_jfif: ToJfif,
@@ -172,55 +181,54 @@ struct Convert<'a, S> {
     /// At the source's chroma sampling.
     cb: &'a mut [u8],
     cr: &'a mut [u8],
-    sample: PhantomData<S>,
+    /// Scratch.
+    tile: [[i32; TILE]; 4],
 }
 
-impl<S: Sample> Kernel for Convert<'_, S> {
+/// Some rows of it, from a multiple of the tallest chroma sample on.
+struct Rows<'c, 'a, S>(&'c mut Conversion<'a>, Range<usize>, PhantomData<S>);
+
+impl<S: Sample> Kernel for Rows<'_, '_, S> {
     type Output = ();
 
     #[inline(always)]
     fn run<M: Machine>(self) {
-        let (chroma, c) = (self.chroma, self.to_jfif);
-        let (width, height) = (self.source.picture.width, self.source.picture.height);
-        let (chroma_width, chroma_height) = self.source.chroma_size(chroma);
-        let mut tiles = [[0i32; TILE]; 4];
-        let [cb, cr, narrow, wide] = &mut tiles;
-        for chroma_y in 0..chroma_height {
-            let rows = chroma_y << chroma.shift_y..((chroma_y + 1) << chroma.shift_y).min(height);
+        let Rows(conversion, strip, _) = self;
+        let Conversion {
+            source,
+            chroma,
+            to_jfif: c,
+            tile: [cb, cr, narrow, wide],
+            ..
+        } = conversion;
+        let chroma = *chroma;
+        let width = source.picture.width;
+        let (chroma_width, _) = source.chroma_size(chroma);
+        for chroma_y in strip.start >> chroma.shift_y..subsampled(strip.end, chroma.shift_y) {
+            let rows =
+                chroma_y << chroma.shift_y..((chroma_y + 1) << chroma.shift_y).min(strip.end);
             for x in (0..width).step_by(TILE) {
                 let count = TILE.min(width - x);
                 let chroma_x = x >> chroma.shift_x;
                 let chroma_count = subsampled(count, chroma.shift_x);
                 let (cb, cr) = (&mut cb[..chroma_count], &mut cr[..chroma_count]);
-                self.source.load_chroma::<S>(
-                    chroma,
-                    (chroma_x, chroma_y),
-                    ChromaTile {
-                        cb: &mut *cb,
-                        cr: &mut *cr,
-                    },
-                );
+                let at = (chroma_x, chroma_y);
+                let tile = ChromaTile {
+                    cb: &mut *cb,
+                    cr: &mut *cr,
+                };
+                source.load_chroma::<S>(chroma, at, tile);
                 let from = chroma_y * chroma_width + chroma_x;
-                chroma_row(
-                    cb,
-                    cr,
-                    [c.uu, c.uv],
-                    c.shift,
-                    &mut self.cb[from..][..chroma_count],
-                );
-                chroma_row(
-                    cb,
-                    cr,
-                    [c.vu, c.vv],
-                    c.shift,
-                    &mut self.cr[from..][..chroma_count],
-                );
+                let out = &mut conversion.cb[from..][..chroma_count];
+                chroma_row(cb, cr, [c.uu, c.uv], c.shift, out);
+                let out = &mut conversion.cr[from..][..chroma_count];
+                chroma_row(cb, cr, [c.vu, c.vv], c.shift, out);
                 let narrow = &mut narrow[..chroma_count];
-                cross_terms(cb, cr, &c, narrow);
+                cross_terms(cb, cr, c, narrow);
                 replicate(narrow, chroma.shift_x, &mut wide[..count]);
                 for y in rows.clone() {
-                    let luma = S::split(self.source.bytes(0, (x, y), count));
-                    let out = &mut self.y[y * width + x..][..count];
+                    let luma = S::split(source.bytes(0, (x, y), count));
+                    let out = &mut conversion.y[y * width + x..][..count];
                     for ((out, &raw), &term) in out.iter_mut().zip(luma).zip(&*wide) {
                         let y = c.yy.wrapping_mul(S::value(raw)).wrapping_add(term);
                         *out = (y >> c.shift).clamp(0, 255) as u8;

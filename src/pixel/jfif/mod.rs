@@ -17,6 +17,8 @@
 
 mod convert;
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::media::picture::{JfifPlanes, Orientation, Picture};
 use crate::pixel::orient;
@@ -54,30 +56,33 @@ pub struct Scratch {
 /// for `max_side` 0; INTERNAL where planes are too short.
 pub fn to_jfif(picture: &Picture, request: &JfifRequest) -> Result<JfifPlanes> {
     let mut planes = JfifPlanes::default();
-    to_jfif_into(picture, request, &mut Scratch::default(), &mut planes)?;
+    let scratch = &mut Scratch::default();
+    to_jfif_into(picture, request, (scratch, &mut planes), &mut |_| ())?;
     Ok(planes)
 }
 
-/// [`to_jfif`] into buffers that the caller keeps.
+/// [`to_jfif`] into buffers that the caller keeps. `along` is called for stretches of the
+/// picture's rows, from the first to the last, while they are in the processor's cache.
 pub fn to_jfif_into(
     picture: &Picture,
     request: &JfifRequest,
-    scratch: &mut Scratch,
-    out: &mut JfifPlanes,
+    (scratch, out): (&mut Scratch, &mut JfifPlanes),
+    along: &mut dyn FnMut(Range<usize>),
 ) -> Result<()> {
     orient::check(request.orientation)?;
     let size = (picture.width, picture.height);
     let target = limited_size(size, request.max_side)?;
     let upright = request.orientation == Orientation::default();
+    let level = Level::best();
     let mut converted = std::mem::take(&mut scratch.converted);
     let mut resized = std::mem::take(&mut scratch.resized);
     let result = match (target == size, upright) {
-        (true, true) => convert(Level::best(), picture, scratch, out),
-        (false, true) => convert(Level::best(), picture, scratch, &mut converted)
+        (true, true) => convert(level, picture, scratch, out, along),
+        (false, true) => convert(level, picture, scratch, &mut converted, along)
             .and_then(|()| resize(&converted, target, scratch, out)),
-        (true, false) => convert(Level::best(), picture, scratch, &mut converted)
+        (true, false) => convert(level, picture, scratch, &mut converted, along)
             .map(|()| turn(&converted, request.orientation, out)),
-        (false, false) => convert(Level::best(), picture, scratch, &mut converted)
+        (false, false) => convert(level, picture, scratch, &mut converted, along)
             .and_then(|()| resize(&converted, target, scratch, &mut resized))
             .map(|()| turn(&resized, request.orientation, out)),
     };

@@ -13,7 +13,8 @@ mod weights;
 use crate::error::{Error, Result};
 use crate::pixel::simd::{self, Level};
 use crate::pixel::{GrayImage, RgbImage, fit};
-use passes::{Horizontal, Vertical};
+pub(crate) use passes::ROWS;
+use passes::{Horizontal, HorizontalOfRows, Rows, Vertical};
 pub use weights::Axis;
 
 /// Kernels as Pillow names them; each is widened by the scale when shrinking.
@@ -200,6 +201,65 @@ impl Resampler {
                 down(vertical, target.0 * C, rows.start, between, out);
             }
         }
+        Ok(())
+    }
+}
+
+/// Rows of one channel as 16-bit samples, of a source that is never there as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strip<'s> {
+    /// [`ROWS`] rows, the last strip's less.
+    pub rows: usize,
+    /// From one row to the next: at least [`Resampler::lanes`].
+    pub stride: usize,
+    pub samples: &'s [i16],
+}
+
+impl Resampler {
+    /// Whether a source of one channel can come in strips: the horizontal pass is the first, and needs all rows.
+    pub(crate) fn takes_strips(&self) -> bool {
+        let whole = |axis: &Axis| axis.span() == (0..self.geometry.source.1);
+        self.horizontal.is_some()
+            && self.vertical.as_ref().is_some_and(whole)
+            && !self.vertical_first
+    }
+
+    /// A row's samples, and the room behind them that is read and does not count.
+    pub(crate) fn lanes(&self) -> usize {
+        self.geometry.source.0 + self.horizontal.as_ref().map_or(0, |axis| axis.taps)
+    }
+
+    /// Adds what the horizontal pass makes of the next strip to `between`.
+    pub(crate) fn push(&self, level: Level, strip: Strip, between: &mut Vec<u8>) {
+        let Some(axis) = &self.horizontal else {
+            return;
+        };
+        let from = between.len();
+        between.resize(from + strip.rows * self.geometry.target.0, 0);
+        let rows = Rows {
+            axis,
+            wide: strip.samples,
+            wide_row: strip.stride,
+        };
+        let out = &mut between[from..];
+        simd::run(level, HorizontalOfRows { rows, out });
+    }
+
+    /// The vertical pass over what all strips were made into; INTERNAL where some are missing.
+    pub(crate) fn finish(&self, level: Level, between: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let (width, height) = self.geometry.target;
+        let complete = between.len() == width * self.geometry.source.1;
+        let Some(axis) = self.vertical.as_ref().filter(|_| complete) else {
+            return Err(Error::internal("resize a picture: it did not come whole"));
+        };
+        let pass = Vertical {
+            axis,
+            first_row: 0,
+            width,
+            source: between,
+            out: fit(out, width * height),
+        };
+        simd::run(level, pass);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::pixel::simd::{Kernel, Machine};
 const HALF: i32 = 1 << 21;
 
 /// Rows that the horizontal pass sums up at a time.
-const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 4;
 
 /// Columns that the vertical pass sums up at a time, in registers.
 const COLUMNS: usize = 32;
@@ -53,29 +53,49 @@ impl<const C: usize> Kernel for Horizontal<'_, C> {
                     axis,
                     wide: self.row,
                     wide_row,
-                    channel,
                 };
-                match axis.taps {
-                    4 => rows.few::<4, C>(out),
-                    8 => rows.few::<8, C>(out),
-                    _ => rows.many::<M, C>(out),
-                }
+                rows.reduce::<M, C>(channel, out);
             }
         }
     }
 }
 
 /// One channel of up to [`ROWS`] rows as 16-bit samples.
-struct Rows<'a> {
-    axis: &'a Axis,
-    wide: &'a [i16],
-    wide_row: usize,
-    channel: usize,
+pub(crate) struct Rows<'a> {
+    pub axis: &'a Axis,
+    pub wide: &'a [i16],
+    /// From one row to the next: a row's samples, and room for unused taps.
+    pub wide_row: usize,
+}
+
+/// [`Rows`] to as many rows of `axis.starts.len()` samples as `out` has.
+pub(crate) struct HorizontalOfRows<'a> {
+    pub rows: Rows<'a>,
+    pub out: &'a mut [u8],
+}
+
+impl Kernel for HorizontalOfRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Machine>(self) {
+        let (out, _) = self.out.as_chunks_mut::<1>();
+        self.rows.reduce::<M, 1>(0, out);
+    }
 }
 
 impl Rows<'_> {
     #[inline(always)]
-    fn few<const TAPS: usize, const C: usize>(&self, out: &mut [[u8; C]]) {
+    fn reduce<M: Machine, const C: usize>(&self, channel: usize, out: &mut [[u8; C]]) {
+        match self.axis.taps {
+            4 => self.few::<4, C>(channel, out),
+            8 => self.few::<8, C>(channel, out),
+            _ => self.many::<M, C>(channel, out),
+        }
+    }
+
+    #[inline(always)]
+    fn few<const TAPS: usize, const C: usize>(&self, channel: usize, out: &mut [[u8; C]]) {
         let (weights, _) = self.axis.weights.as_chunks::<TAPS>();
         let rows = self.wide.chunks_exact(self.wide_row);
         for (out, row) in out.chunks_exact_mut(self.axis.starts.len()).zip(rows) {
@@ -84,7 +104,7 @@ impl Rows<'_> {
                 for (&sample, &weight) in row[start..][..TAPS].iter().zip(weights) {
                     sum = sum.wrapping_add(i32::from(sample).wrapping_mul(weight));
                 }
-                out[self.channel] = finish(sum);
+                out[channel] = finish(sum);
             }
         }
     }
@@ -92,7 +112,7 @@ impl Rows<'_> {
     /// Always sums [`ROWS`] rows, so that each weight is loaded once for all;
     /// rows that `out` lacks hold old samples and are dropped.
     #[inline(always)]
-    fn many<M: Machine, const C: usize>(&self, out: &mut [[u8; C]]) {
+    fn many<M: Machine, const C: usize>(&self, channel: usize, out: &mut [[u8; C]]) {
         let taps = self.axis.taps;
         let targets = self.axis.starts.len();
         let weights = self
@@ -106,7 +126,7 @@ impl Rows<'_> {
             let sums = M::weigh(samples, high, low);
             for (row, sum) in sums.into_iter().enumerate() {
                 if let Some(out) = out.get_mut(row * targets + index) {
-                    out[self.channel] = finish(sum.wrapping_add(HALF));
+                    out[channel] = finish(sum.wrapping_add(HALF));
                 }
             }
         }
