@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! limits decode CLIP THREADS [EVERY]    decodes what each EVERY-th frame needs, in the engine's own tasks, and drops it
+//! limits assume CLIP THREADS HOW        decodes everything as the planner might: `run`, `groups`, `needed`, `threads`
 //! limits encode CLIP THREADS FRAMES QUALITY    makes JPEGs and hashes of pictures decoded before
 //! limits reach CLIP THREADS SECONDS     opens the clip, seeks and decodes on to the frame shown then, by libavcodec alone
 //! ```
@@ -35,6 +36,7 @@ fn main() {
         ["decode", clip, threads, every] => {
             decode(&Clip::open(clip), number(threads), number(every))
         }
+        ["assume", clip, threads, how] => assume(&Clip::open(clip), number(threads), how),
         ["encode", clip, threads, frames, quality] => encode(
             &Clip::open(clip),
             number(threads),
@@ -117,7 +119,36 @@ fn decode(clip: &Clip, threads: usize, every: usize) -> String {
     let tasks = tasks(segments(&clip.track.cuts, wanted), threads);
     // As the engine: where there are fewer runs than workers, decoders get frame threads.
     let workers = tasks.len().min(threads);
-    let own = threads.div_ceil(workers);
+    decode_tasks(clip, &tasks, workers, threads.div_ceil(workers))
+}
+
+/// What the planner's choices cost: one run through all groups, each group a run of its own, that
+/// without pictures that no other needs, and one run on frame threads.
+fn assume(clip: &Clip, threads: usize, how: &str) -> String {
+    let shown = clip.track.index.shown.iter().copied();
+    let mut groups = segments(&clip.track.cuts, shown);
+    let run = groups
+        .iter()
+        .cloned()
+        .reduce(|mut run, group| {
+            run.until = group.until;
+            run.wanted.extend(group.wanted);
+            run
+        })
+        .unwrap();
+    match how {
+        "run" => decode_tasks(clip, &[vec![run]], 1, 1),
+        "groups" => decode_tasks(clip, &[groups], 1, 1),
+        "needed" => {
+            groups.iter_mut().for_each(|group| group.wanted.clear());
+            decode_tasks(clip, &[groups], 1, 1)
+        }
+        "threads" => decode_tasks(clip, &[vec![run]], 1, threads),
+        _ => panic!("no such way: {how}"),
+    }
+}
+
+fn decode_tasks(clip: &Clip, tasks: &[Task], workers: usize, own: usize) -> String {
     let (next, pictures) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let watch = Stopwatch::start();
     std::thread::scope(|scope| {

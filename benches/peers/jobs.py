@@ -34,6 +34,7 @@ WORKLOADS = {
     "times": "Ten random times, open included",
     "first": f"First frame of a chunk of {CHUNK_SECONDS} s",
     "decode": "Decode alone",
+    "assume": "What the planner assumes: decoding alone, every frame",
     "encode": "Encode alone",
 }
 

@@ -3,7 +3,7 @@
 usage: run.py [--write BENCHMARKS.md] [--rounds 5] [--only NAME,…] [--clips NAME,…] [--workloads NAME,…] [--check]
 
 Everybody gets the same clips, the same number of threads and JPEGs of one size, in turns: each round runs everybody once.
---only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, decode, encode, reach).
+--only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, decode, assume, encode, reach).
 """
 
 import argparse
@@ -114,7 +114,7 @@ def side_by_side(run, launcher, workload, clip, references, out):
                            run.qualities[clip.lines][contender.encoder])  # fmt: skip
             try:
                 sample = measure.run(launcher, contender, job)
-                if workload not in ("decode", "encode") and contender.key != "reach":
+                if workload not in ("decode", "assume", "encode") and contender.key != "reach":
                     check.frames(job, references)
                 samples[contender.key].append(sample)
             except measure.Failed as why:

@@ -5,6 +5,8 @@
 //! the one before. From there every unit that something may depend on is fed, up
 //! to the picture itself; then nothing, until the next wanted picture's cut point.
 
+use std::cmp::Reverse;
+
 use crate::demux::Cut;
 use crate::timeline::index::Shown;
 
@@ -70,11 +72,11 @@ pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
     own.or(cuts.first()).map_or(0, |cut| cut.unit)
 }
 
-/// Deals segments into tasks for `workers` decoders: a few tasks each, so that they end
-/// together, and none so short that starting it would cost more than it decodes.
+/// Deals segments into tasks for `workers` decoders: enough of them, and the longest first, so
+/// that the decoders end together, and none so short that starting it would cost more than it decodes.
 pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
-    const SHORTEST: u64 = 24;
-    const TASKS_PER_WORKER: u64 = 8;
+    const SHORTEST: u64 = 8;
+    const TASKS_PER_WORKER: u64 = 16;
     let total: u64 = segments.iter().map(Segment::units).sum();
     let share = (total / (workers as u64 * TASKS_PER_WORKER).max(1)).max(SHORTEST);
     let mut tasks: Vec<Task> = Vec::new();
@@ -90,6 +92,7 @@ pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
         }
         filled += length;
     }
+    tasks.sort_by_key(|task| Reverse(task.iter().map(Segment::units).sum::<u64>()));
     tasks
 }
 
@@ -177,6 +180,21 @@ mod tests {
         assert!(dealt.iter().all(|task| task.len() == 1), "{dealt:?}");
         let units: u32 = dealt.iter().flatten().map(|s| s.until - s.from + 1).sum();
         assert_eq!(units, 30);
+    }
+
+    #[test]
+    fn lone_pictures_of_several_groups_are_a_task_each_and_the_longest_comes_first() {
+        let cuts: Vec<Cut> = (0..4)
+            .map(|n| Cut {
+                unit: 30 * n,
+                pts: 30 * i64::from(n),
+            })
+            .collect();
+        let picks = [10, 40, 89, 100].map(|n| shown(i64::from(n), n));
+        let dealt = tasks(segments(&cuts, picks), 2);
+        let lengths: Vec<u64> = dealt.iter().map(|task| task[0].units()).collect();
+        assert!(dealt.iter().all(|task| task.len() == 1), "{dealt:?}");
+        assert_eq!(lengths, [30, 11, 11, 11]);
     }
 
     proptest! {

@@ -38,6 +38,11 @@ CONTENDERS = [
     Contender("decode-ffmpeg", "ffmpeg `-f null`", "ffmpeg", "decode", "", ("decode",), True),
     Contender("decode-framecache", "framecache's decoding tasks", "limits", "decode", "", ("decode",), True),
     Contender("decode-sparse", "framecache's decoding tasks for 2 frames a second", "limits", "sparse", "", ("decode",), True),
+    Contender("assume-run", "all groups in one run, one thread", "limits", "run", "", ("assume",), True),
+    Contender("assume-groups", "each group a run of its own, one thread", "limits", "groups", "", ("assume",), True),
+    Contender("assume-needed", "that, without pictures that no other needs", "limits", "needed", "", ("assume",), True),
+    Contender("assume-threads", "one run on frame threads", "limits", "threads", "", ("assume",), True),
+    Contender("assume-workers", "groups on as many workers", "limits", "decode", "", ("assume",), True),
     Contender("encode-framecache", "framecache: convert, hash, encode", "limits", "encode", "framecache", ("encode",), True),
     Contender("encode-simplejpeg", "simplejpeg from RGB on threads", "arrays", "", "simplejpeg", ("encode",)),
 ]
