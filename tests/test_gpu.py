@@ -8,11 +8,14 @@ import subprocess
 
 import pytest
 
+from tests.media import make
 from tests.support import rpc
-from tests.support.framecache import BINARY
+from tests.support.framecache import BINARY, Framecache
 
 # Clips of which one picture in some is wanted, so that decoding starts and stops.
 SPARSE = ["--every", "5"]
+# 1080p, of which decoding is most of the work.
+HD = ["--every", "20"]
 # One core is estimated to need longer for nine seconds of 1080p than a card that must be opened first.
 AUTO_TAKES_THE_CARD = ["--workers", "1"]
 DEVICE_FAULTS = {
@@ -41,9 +44,22 @@ def facts(runner):
     return [{name: value for name, value in frame.items() if name not in apart} for frame in runner.frames("t")]
 
 
+@pytest.fixture(scope="module")
+def hd_by_cpu(tmp_path_factory):
+    """The store with what the CPU makes of nine seconds of 1080p."""
+    reference = Framecache(tmp_path_factory.mktemp("hd") / "store")
+    reference.extract("t", *HD, make.clip("hd.mp4"))
+    return reference
+
+
 def assert_equal(runner, reference, *arguments):
-    """The same frames as the CPU's, byte for byte, with the same facts."""
+    """The same frames as the CPU makes now."""
     reference.extract("t", *arguments, code=None)
+    assert_same_frames(runner, reference)
+
+
+def assert_same_frames(runner, reference):
+    """Byte for byte, with the same facts."""
     assert runner.jpegs("t") == reference.jpegs("t")
     assert facts(runner) == facts(reference)
 
@@ -131,13 +147,12 @@ def test_what_is_missing_is_said_in_words(on_card, clip, does, libraries, words)
 
 
 @pytest.mark.parametrize("does", DEVICE_FAULTS)
-def test_a_failure_of_the_card_starts_the_span_again_on_the_cpu_and_says_why(on_card, new_store, clip, does):
-    source = clip("hd.mp4")
+def test_a_failure_of_the_card_starts_the_span_again_on_the_cpu_and_says_why(on_card, hd_by_cpu, clip, does):
     card = on_card(f"any_size,{does}")
-    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, "--every", "20", source, backend="auto", timeout=300))
+    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, *HD, clip("hd.mp4"), backend="auto", timeout=300))
     assert (chunk["backend"], chunk["fallback_reason"]) == ("cpu", DEVICE_FAULTS[does])
     assert {frame["fallback_reason"] for frame in card.frames("t")} == {DEVICE_FAULTS[does]}
-    assert_equal(card, new_store(), "--every", "20", source)
+    assert_same_frames(card, hd_by_cpu)
 
 
 @pytest.mark.parametrize("does", ["create_fails=1", "fails_at=9,decode_fails=999", "interlaced"])
@@ -148,21 +163,21 @@ def test_backend_gpu_fails_rather_than_fall_back(on_card, clip, does):
     assert not card.records("t")
 
 
-def test_damage_that_the_card_reports_is_decoded_again_by_libavcodec_on_one_thread(on_card, new_store, clip):
+def test_damage_that_the_card_reports_is_decoded_again_by_libavcodec_on_one_thread(on_card, hd_by_cpu, clip):
     for backend in ("gpu", "auto"):
         card = on_card("any_size,error_at=5")
-        arguments = [*AUTO_TAKES_THE_CARD, "--every", "20", clip("hd.mp4")]
+        arguments = [*AUTO_TAKES_THE_CARD, *HD, clip("hd.mp4")]
         chunk = only_chunk(decoded(card, *arguments, backend=backend, timeout=300))
         assert (chunk["backend"], chunk["fallback_reason"]) == ("cpu", "damage")
-        assert_equal(card, new_store(), "--every", "20", clip("hd.mp4"))
+        assert_same_frames(card, hd_by_cpu)
 
 
-def test_pictures_that_the_card_leaves_out_come_from_the_cpu(on_card, new_store, clip):
+def test_pictures_that_the_card_leaves_out_come_from_the_cpu(on_card, hd_by_cpu, clip):
     # The parser's callbacks say nothing of any picture.
     card = on_card("any_size,nonsense=8")
-    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, "--every", "20", clip("hd.mp4"), backend="auto", timeout=300))
+    chunk = only_chunk(decoded(card, *AUTO_TAKES_THE_CARD, *HD, clip("hd.mp4"), backend="auto", timeout=300))
     assert chunk["backend"] == "cpu" and chunk["fallback_reason"]
-    assert_equal(card, new_store(), "--every", "20", clip("hd.mp4"))
+    assert_same_frames(card, hd_by_cpu)
 
 
 def test_a_short_span_is_done_by_the_cpu_since_it_is_done_earlier(on_card, clip):

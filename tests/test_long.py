@@ -8,7 +8,11 @@ import time
 
 import pytest
 
-from .support.framecache import Watched, assert_same_store, two_cores
+from .media import make
+from .support.framecache import Framecache, Watched, assert_same_store, two_cores
+
+
+TEN_HOURS = ["--fps", "1/5"]
 
 
 def packets_of(path):
@@ -36,10 +40,18 @@ def extract_watched(fc, *arguments):
     return watched, done.json
 
 
+@pytest.fixture(scope="module")
+def ten_hours(tmp_path_factory):
+    """What one undisturbed run over ten hours made: its store, itself, watched, and its CPU seconds."""
+    fc = Framecache(tmp_path_factory.mktemp("ten-hours") / "store")
+    (watched, _told), secs = cpu_secs_of(lambda: extract_watched(fc, *TEN_HOURS, make.clip("ten_hours.mp4")))
+    return fc, watched, secs
+
+
 def test_ten_hours_are_planned_within_seconds(fc, clip):
     source = clip("ten_hours.mp4")
     began = time.monotonic()
-    fc.extract("t", "--fps", "1/5", "--plan-only", source)
+    fc.extract("t", *TEN_HOURS, "--plan-only", source)
     took = time.monotonic() - began
     plan = json.loads((fc.folder("t") / "plan.json").read_text())
     assert sum(row["count"] for row in plan["spans"]) == ticks(source)
@@ -48,10 +60,10 @@ def test_ten_hours_are_planned_within_seconds(fc, clip):
     assert took < 10
 
 
-def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(new_store, clip):
-    source, sampling = clip("ten_hours.mp4"), ["--fps", "1/5"]
-    fc, quiet = new_store(), new_store()
-    process = fc.start("extract", "--timeline", "t", "--backend", "cpu", *sampling, source)
+def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(fc, clip, ten_hours):
+    source = clip("ten_hours.mp4")
+    quiet, _watched, whole_secs = ten_hours
+    process = fc.start("extract", "--timeline", "t", "--backend", "cpu", *TEN_HOURS, source)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline and len(fc.records("t")) < 60:
         time.sleep(0.05)
@@ -63,19 +75,18 @@ def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(new_
     assert 60 <= len(committed) < 600
     kept = sum(len(json.loads(p.read_text())["frames"]) for p in committed)
 
-    done, resumed_secs = cpu_secs_of(lambda: fc.extract("t", *sampling, source, timeout=300))
+    done, resumed_secs = cpu_secs_of(lambda: fc.extract("t", *TEN_HOURS, source, timeout=300, preexec_fn=two_cores))
     told, total = done.json, ticks(source)
     assert (told["frames"], told["reused"], told["written"]) == (total, kept, total - kept)
     assert all(p.stat().st_mtime_ns == t for p, t in committed.items())
     untouched = sum(p.stat().st_mtime_ns == t for p, t in frames.items())
     assert untouched >= kept
-    _done, whole_secs = cpu_secs_of(lambda: quiet.extract("t", *sampling, source, timeout=300))
     assert_same_store(quiet.store, fc.store)
     assert resumed_secs < 1.5 * whole_secs, f"going on took {resumed_secs:.1f} CPU seconds, the whole run {whole_secs:.1f}"
 
 
-def test_memory_is_flat_over_ten_hours(fc, clip):
-    watched, _told = extract_watched(fc, "--fps", "1/5", clip("ten_hours.mp4"))
+def test_memory_is_flat_over_ten_hours(ten_hours):
+    _fc, watched, _secs = ten_hours
     samples = watched.samples
     quarter = len(samples) // 4
     early, late = max(samples[quarter : 2 * quarter]), max(samples[-quarter:])

@@ -27,19 +27,24 @@ def bits(one, other):
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-def extract_with_hashes(fc, source):
+@pytest.fixture(scope="module")
+def known():
+    """{source: (facts of all frames, JPEGs of a few)}, as `extract_with_hashes` found them."""
+    return {}
+
+
+def extract_with_hashes(fc, source, known):
     fc.extract("t", "--all", "--hash", "phash,dhash,average_hash", source)
-    return fc.frames("t")
+    facts, jpegs = fc.frames("t"), fc.jpegs("t")
+    known[source] = facts, {k: jpegs.get(k) for k in few(len(facts))}
+    return known[source]
 
 
-def assert_rgb_and_hashes(fc, source, folder):
+def assert_rgb_and_hashes(fc, source, folder, known):
     stream = oracle.probe(source)
-    facts = extract_with_hashes(fc, source)
+    facts, _jpegs = extract_with_hashes(fc, source, known)
     assert len(facts) == len(stream.frames)
-    chosen = few(len(facts))
-    for k, planes in enumerate(oracle.raw_frames(source, stream)):
-        if k not in chosen:
-            continue
+    for k, planes in oracle.raw_frames(source, stream, few(len(facts))):
         want = oracle.upright(oracle.rgb_of(planes, oracle.matrix_of(stream), oracle.range_of(stream)), stream.turn)
         got = source_rgb(fc, "t", k, folder)
         assert got.shape == want.shape
@@ -49,14 +54,14 @@ def assert_rgb_and_hashes(fc, source, folder):
             assert facts[k][name] == str(function(picture)), f"{name} of frame {k}"
 
 
-def test_rgb_is_the_contracts_formula_and_hashes_are_imagehashs_of_it(fc, ordinary_clip, tmp_path):
-    assert_rgb_and_hashes(fc, ordinary_clip, tmp_path / "out")
+def test_rgb_is_the_contracts_formula_and_hashes_are_imagehashs_of_it(fc, ordinary_clip, tmp_path, known):
+    assert_rgb_and_hashes(fc, ordinary_clip, tmp_path / "out", known)
 
 
-def test_rgb_and_hashes_of_a_video_are_the_formulas_and_imagehashs(fc, media, video_file, tmp_path):
+def test_rgb_and_hashes_of_a_video_are_the_formulas_and_imagehashs(fc, media, video_file, tmp_path, known):
     if len(oracle.Truth(media).framemd5(video_file)) > 1000:
         pytest.skip("long: its pixels are as those of the others, its frames are compared by framemd5")
-    assert_rgb_and_hashes(fc, media / video_file, tmp_path / "out")
+    assert_rgb_and_hashes(fc, media / video_file, tmp_path / "out", known)
 
 
 def test_png_and_npy_from_the_source_are_the_same_picture(fc, clip, tmp_path):
@@ -76,14 +81,15 @@ def test_png_and_npy_from_the_cache_are_what_pillow_decodes_from_the_jpeg(fc, cl
     assert np.array_equal(np.array(Image.open(tmp_path / "2.png")), want)
 
 
-def test_hashes_are_at_most_two_bits_from_those_of_the_reference_pictures(truth, new_store, record_property):
+def test_hashes_are_at_most_two_bits_from_those_of_the_reference_pictures(truth, new_store, known):
     compared = exact = 0
     far = []
     for relative in truth.files("videos"):
         rows = truth.hashes(relative)
         if not rows or len(truth.framemd5(relative)) > 1000:
             continue
-        facts = extract_with_hashes(new_store(), truth.root / relative)
+        source = truth.root / relative
+        facts, _jpegs = known.get(source) or extract_with_hashes(new_store(), source, known)
         for row in rows:
             for name, column in {"phash": "disp_phash", "dhash": "disp_dhash", "average_hash": "disp_ahash"}.items():
                 distance = bits(facts[int(row["frame"])][name], row[column] or row[column.removeprefix("disp_")])
@@ -107,13 +113,9 @@ def pillow_jpeg(rgb):
     return out.getvalue()
 
 
-def assert_jpegs_as_good_as_pillows(fc, source, allowed=0.15):
+def assert_jpegs_as_good_as_pillows(jpegs, source, allowed=0.15):
     stream = oracle.probe(source)
-    fc.extract("t", "--all", "--hash", "none", source)
-    jpegs = fc.jpegs("t")
-    for k, planes in enumerate(oracle.raw_frames(source, stream)):
-        if k not in few(len(stream.frames)):
-            continue
+    for k, planes in oracle.raw_frames(source, stream, few(len(stream.frames))):
         want = oracle.reference_rgb(planes, oracle.matrix_of(stream), oracle.range_of(stream))
         ours, pillows = jpeg_error(jpegs[k], oracle.upright(want, stream.turn)), jpeg_error(pillow_jpeg(want), want)
         assert ours <= pillows + allowed, f"frame {k}: mean absolute error {ours:.3f}, Pillow's {pillows:.3f}"
@@ -123,10 +125,11 @@ def assert_jpegs_as_good_as_pillows(fc, source, allowed=0.15):
 def test_the_jpeg_of_a_generated_frame_is_nearly_as_near_to_the_reference_as_pillows(fc, clip, name):
     # The test pattern is all saturated edges: there the half sample between MPEG's and JFIF's chroma sites costs
     # 0.17 to 0.19 levels (measured). A wrong matrix or range costs several.
-    assert_jpegs_as_good_as_pillows(fc, clip(name), allowed=0.25)
+    fc.extract("t", "--all", "--hash", "none", clip(name))
+    assert_jpegs_as_good_as_pillows(fc.jpegs("t"), clip(name), allowed=0.25)
 
 
-def test_jpegs_of_bt709_videos_are_as_near_to_the_reference_as_pillows(truth, new_store):
+def test_jpegs_of_bt709_videos_are_as_near_to_the_reference_as_pillows(truth, new_store, known):
     def is_bt709(name):
         rows = truth.frames(name) or truth.frames(f"{name}.s0")
         return rows[0]["color_space"] == "bt709" and rows[0]["pix_fmt"] in ("yuv420p", "yuvj420p")
@@ -134,7 +137,9 @@ def test_jpegs_of_bt709_videos_are_as_near_to_the_reference_as_pillows(truth, ne
     names = [n for n in truth.files("videos") if is_bt709(n)]
     assert names
     for name in names:
-        assert_jpegs_as_good_as_pillows(new_store(), truth.root / name)
+        source = truth.root / name
+        _facts, jpegs = known.get(source) or extract_with_hashes(new_store(), source, known)
+        assert_jpegs_as_good_as_pillows(jpegs, source)
 
 
 def test_the_reference_picture_is_the_stored_one(truth):
@@ -143,7 +148,7 @@ def test_the_reference_picture_is_the_stored_one(truth):
     row = truth.hashes("videos/dev_gop250_720p.mp4")[0]
     source = truth.root / row["file"]
     stream = oracle.probe(source)
-    planes = next(oracle.raw_frames(source, stream))
+    ((_first, planes),) = oracle.raw_frames(source, stream, [0])
     rgb = oracle.reference_rgb(planes, oracle.matrix_of(stream), oracle.range_of(stream))
     assert hashlib.sha256(rgb.tobytes()).hexdigest() == row["rgb_sha256"]
 

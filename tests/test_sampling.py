@@ -11,7 +11,7 @@ from .support.oracle import probe
 
 # Clips with what makes time hard: B-frames, open GOPs, VFR, edit lists, offsets, coarse and fine clocks.
 HARD = ["h264_gop250.mp4", "hevc_opengop.mp4", "vfr.mp4", "vfr.mkv", "h264.flv", "edit_list_cut.mp4", "edit_list_delay.mp4",
-        "negative_pts.mkv", "h264.ts", "vp8.webm", "vp9.webm", "ntsc.mp4", "mpeg2.ts", "all_intra.mp4"]
+        "negative_pts.mkv", "h264.ts", "vp8.webm", "vp9.webm", "av1_leaves.mp4", "ntsc.mp4", "mpeg2.ts", "all_intra.mp4"]
 # All but the open GOP: its pictures after a cut point are one decoder's matter, `keyframe` is our own index's.
 SAMPLINGS = {
     "fps 2": (["--fps", "2"], lambda c: timelines.by_fps(c, Fraction(2))),

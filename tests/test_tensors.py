@@ -91,7 +91,8 @@ def rgb_of(source):
     """The upright RGB of every frame by the contract's formula, from ffmpeg's planes."""
     stream = oracle.probe(source)
     matrix, span = oracle.matrix_of(stream), oracle.range_of(stream)
-    return [oracle.upright(oracle.rgb_of(planes, matrix, span), stream.turn) for planes in oracle.raw_frames(source, stream)]
+    frames = oracle.raw_frames(source, stream, range(len(stream.frames)))
+    return [oracle.upright(oracle.rgb_of(planes, matrix, span), stream.turn) for _k, planes in frames]
 
 
 def fields_of(v1, case):

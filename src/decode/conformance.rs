@@ -1,7 +1,8 @@
 //! The promises of `Decode`, as one suite that every decoder passes.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest, Md5};
 
@@ -76,6 +77,32 @@ impl Clip {
         decoder.finish(&mut take)?;
         Ok(pictures)
     }
+}
+
+/// A clip to decode, made once; by ffmpeg, whose encoders are the tests' own. The first argument is
+/// its lavfi source.
+pub(crate) fn clip(name: &str, arguments: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-clips");
+    let path = folder.join(name);
+    // Two tests may ask for one clip at once.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if path.exists() {
+        return path;
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    let unfinished = folder.join(format!("{}-{name}", std::process::id()));
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i"])
+        .args(arguments)
+        .arg(&unfinished)
+        // libsvtav1 logs what it likes, whatever -v says.
+        .env("SVT_LOG", "1")
+        .status()
+        .unwrap();
+    assert!(made.success(), "ffmpeg could not make {name}");
+    std::fs::rename(&unfinished, &path).unwrap();
+    path
 }
 
 fn nobody() -> Identity {

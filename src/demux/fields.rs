@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use super::bits::Bits;
+
 /// What a slice header's first elements hang on (7.3.2.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sequence {
@@ -53,7 +55,7 @@ impl Fields {
     /// Takes a NAL unit. Some(true) for a slice of a second field, Some(false) for any other slice.
     pub fn take(&mut self, nal: &[u8]) -> Option<bool> {
         let (header, payload) = nal.split_first()?;
-        let mut bits = Bits::new(payload);
+        let mut bits = Bits::of_nal(payload);
         match header & 31 {
             7 => {
                 let (id, sequence) = sequence(&mut bits)?;
@@ -157,73 +159,6 @@ fn scaling_lists(bits: &mut Bits, lists: usize) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// Reads bits of a NAL unit, passing over emulation prevention bytes (7.3.1).
-struct Bits<'a> {
-    rest: &'a [u8],
-    zeros: u32,
-    byte: u8,
-    left: u32,
-}
-
-impl<'a> Bits<'a> {
-    fn new(rest: &'a [u8]) -> Self {
-        Bits {
-            rest,
-            zeros: 0,
-            byte: 0,
-            left: 0,
-        }
-    }
-
-    fn next_byte(&mut self) -> Option<u8> {
-        let (mut byte, mut after) = self.rest.split_first()?;
-        if self.zeros >= 2 && *byte == 3 {
-            self.zeros = 0;
-            (byte, after) = after.split_first()?;
-        }
-        self.zeros = if *byte == 0 { self.zeros + 1 } else { 0 };
-        self.rest = after;
-        Some(*byte)
-    }
-
-    fn bit(&mut self) -> Option<u32> {
-        if self.left == 0 {
-            self.byte = self.next_byte()?;
-            self.left = 8;
-        }
-        self.left -= 1;
-        Some(u32::from(self.byte >> self.left & 1))
-    }
-
-    /// At most 32 bits.
-    fn take(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0u32, |value, _| Some(value << 1 | self.bit()?))
-    }
-
-    /// ue(v) (9.1).
-    fn ue(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        let suffix = self.take(zeros)?;
-        ((1u32 << zeros) - 1).checked_add(suffix)
-    }
-
-    /// se(v) (9.1.1).
-    fn se(&mut self) -> Option<i64> {
-        let code = i64::from(self.ue()?);
-        Some(if code % 2 == 1 {
-            code / 2 + 1
-        } else {
-            -(code / 2)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Container bytes to access units: which stream, which units, where decoding
 //! can start, and what is shown when. Reads packets, decodes nothing.
 
+mod av1;
+mod bits;
 mod fields;
 mod h26x;
 mod index;

@@ -3,7 +3,7 @@
 use ffmpeg_next::ffi::AVCodecID;
 
 use super::fields::Fields;
-use super::{h26x, mpeg, vpx};
+use super::{av1, h26x, mpeg, vpx};
 use crate::av::{Packet, StreamInfo};
 
 /// What a packet's bytes say of it.
@@ -31,6 +31,7 @@ pub enum Classifier {
     Hevc(h26x::Framing),
     Vp8,
     Vp9,
+    Av1(av1::References),
     Mpeg12,
     /// Cut points are the container's key frames, nothing is droppable.
     Other,
@@ -46,6 +47,8 @@ impl Classifier {
             Classifier::Vp8
         } else if stream.is_codec(AVCodecID::AV_CODEC_ID_VP9) {
             Classifier::Vp9
+        } else if stream.is_codec(AVCodecID::AV_CODEC_ID_AV1) {
+            Classifier::Av1(av1::References::of_extradata(stream.extradata()))
         } else if stream.is_codec(AVCodecID::AV_CODEC_ID_MPEG2VIDEO)
             || stream.is_codec(AVCodecID::AV_CODEC_ID_MPEG1VIDEO)
         {
@@ -87,6 +90,10 @@ impl Classifier {
             },
             Classifier::Vp9 => UnitKind {
                 shown: vpx::vp9_shown(packet.data()),
+                ..plain
+            },
+            Classifier::Av1(references) => UnitKind {
+                disposable: references.disposable(packet.data()) && !plain.cut,
                 ..plain
             },
             Classifier::Mpeg12 => mpeg::mpeg12(packet.data(), plain),

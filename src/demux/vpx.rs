@@ -1,5 +1,9 @@
 //! VP8 (RFC 6386, 9.1) and VP9 (bitstream specification, 6.2 and Annex B):
 //! whether a packet holds a frame that is shown.
+//!
+//! No frame of theirs is disposable, not even one that refreshes no reference frame: its
+//! probabilities may go on, and in VP9 the next frame takes motion vectors (PrevMvs), segment ids
+//! (PrevSegmentIds) and loop filter deltas from the one decoded last, whichever that was.
 
 /// show_frame of a VP8 frame tag.
 pub fn vp8_shown(data: &[u8]) -> bool {

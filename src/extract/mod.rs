@@ -12,6 +12,8 @@ mod engine;
 mod job;
 mod segments;
 mod span;
+#[cfg(test)]
+mod tests;
 
 pub use cards::check_cards;
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};

@@ -155,6 +155,8 @@ RECIPES = {
                         "-cpu-used", "8", "-deadline", "realtime"),
     "av1_aom.mkv": encoded("-c:v", "libaom-av1", "-cpu-used", "8", "-g", "12", "-b:v", "150k", seconds=1),
     "av1_svt.mp4": encoded("-c:v", "libsvtav1", "-preset", "12", "-g", "12", seconds=1),
+    # Most of its pictures refresh no reference frame.
+    "av1_leaves.mp4": encoded("-c:v", "libsvtav1", "-preset", "12", "-g", "20"),
     "mpeg2.ts": encoded("-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-b:v", "800k"),
     "mpeg1.mpg": encoded("-c:v", "mpeg1video", "-bf", "2", "-g", "12", "-b:v", "800k"),
     "mpeg4.avi": encoded("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-b:v", "800k"),

@@ -146,30 +146,45 @@ def layout_of(pixels):
     return "yuv", depth, SUBSAMPLING[digits], 4 if pixels.startswith("yuva") else 3
 
 
-def raw_frames(path, stream):
-    """Planes of every frame of one size, decoded by ffmpeg in the native format."""
-    command = [*FFMPEG, "-copyts", "-i", str(path), "-map", "0:V:0", "-autoscale", "0", "-fps_mode", "passthrough", "-f", "rawvideo", "-"]
+def raw_frames(path, stream, chosen):
+    """(k, planes) of the frames chosen, decoded by ffmpeg in the native format."""
+    last = max(chosen)
+    command = [*FFMPEG, "-copyts", "-i", str(path), "-map", "0:V:0", "-autoscale", "0", "-fps_mode", "passthrough",
+               "-frames:v", str(last + 1), "-f", "rawvideo", "-"]
     data = np.frombuffer(subprocess.run(command, capture_output=True, timeout=300).stdout, np.uint8)
     at = 0
-    for frame in stream.frames:
-        planes, used = cut_planes(data[at:], frame.get("pix_fmt", stream.pixels), frame["width"], frame["height"])
-        at += used
-        yield planes
+    for k, frame in enumerate(stream.frames[: last + 1]):
+        picture = frame.get("pix_fmt", stream.pixels), frame["width"], frame["height"]
+        if k in chosen:
+            yield k, cut_planes(data[at:], *picture)
+        at += bytes_of(*picture)
+
+
+def shapes_of(pixels, width, height):
+    """(rows, columns) of each plane."""
+    _kind, _depth, step, count = layout_of(pixels)
+    small = (-(-height // step[1]), -(-width // step[0]))
+    return [(height, width), small, small, (height, width)][:count]
+
+
+def bytes_of(pixels, width, height):
+    """What a picture takes in rawvideo."""
+    kind, depth, _step, _count = layout_of(pixels)
+    each = 3 if kind == "rgb" else 2 if depth > 8 else 1
+    return each * sum(rows * columns for rows, columns in shapes_of(pixels, width, height))
 
 
 def cut_planes(data, pixels, width, height):
-    kind, depth, step, count = layout_of(pixels)
+    kind, depth, step, _count = layout_of(pixels)
     if kind == "rgb":
-        return Planes("rgb", 8, [data[: width * height * 3].reshape(height, width, 3)], (1, 1)), width * height * 3
-    small = (-(-height // step[1]), -(-width // step[0]))
-    shapes = [(height, width), small, small, (height, width)][:count]
+        return Planes("rgb", 8, [data[: width * height * 3].reshape(height, width, 3)], (1, 1))
     wide = 2 if depth > 8 else 1
     samples, at = [], 0
-    for h, w in shapes:
+    for h, w in shapes_of(pixels, width, height):
         block = data[at : at + h * w * wide]
         samples.append((block.view("<u2") if depth > 8 else block).reshape(h, w).astype(np.int64))
         at += h * w * wide
-    return Planes(kind, depth, samples[:3], step), at
+    return Planes(kind, depth, samples[:3], step)
 
 
 # YUV to RGB by the formula of the contract, in integers.

@@ -1,7 +1,6 @@
 //! Small clips, one for each way of being coded that matters here.
 
-use super::standin::clip;
-use crate::decode::conformance::Clip;
+use crate::decode::conformance::{Clip, clip};
 
 const SOURCE: &str = "testsrc2=size=210x162:rate=25:duration=1.4";
 

@@ -77,26 +77,6 @@ fn folder() -> &'static Path {
     })
 }
 
-/// Clips to decode, made once; by ffmpeg, whose encoders are the tests' own.
-pub fn clip(name: &str, arguments: &[&str]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/standin/clips");
-    let path = folder.join(name);
-    if path.exists() {
-        return path;
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    let unfinished = folder.join(format!("{}-{name}", std::process::id()));
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-f", "lavfi", "-i"])
-        .args(arguments)
-        .arg(&unfinished)
-        .status()
-        .unwrap();
-    assert!(made.success(), "ffmpeg could not make {name}");
-    std::fs::rename(&unfinished, &path).unwrap();
-    path
-}
-
 /// What the stand-ins say is left of contexts, memory, streams, events, decoders, parsers, mappings.
 fn leftovers() -> i64 {
     number("libcuda.so.1", c"framecache_standin_live")
