@@ -52,6 +52,7 @@ fn generate(files: prost_types::FileDescriptorSet, out: &Path) -> Result<(), Box
     tonic_prost_build::configure()
         .out_dir(out)
         .extern_path(".google.rpc", "::tonic_types::pb")
+        .codec_path("crate::rpc::codec::Codec")
         // Payloads are handed on without a copy.
         .bytes(".framecache.v1")
         .compile_fds(files)?;

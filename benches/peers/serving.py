@@ -6,7 +6,8 @@ Needs a release build, the Python client (clients/python) installed beside boto3
 functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
 where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
-Ratios are of medians.
+Ratios are of medians. The clip repeats some pictures: framecache reads the object of such frames once, plain readers read
+each.
 """
 
 import argparse

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::cache::Profile;
-use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::SpanId;
 use crate::cache::planned::Planned;
 use crate::cache::read::{Miss, View, legacy_facts};
@@ -48,7 +47,7 @@ impl Profile {
     ) -> Result<BoxStream<'static, Result<FactsBatch>>> {
         Ok(match view {
             View::Absent => stream::empty().boxed(),
-            View::Legacy => batches(self.legacy_frames().await?, first),
+            View::Legacy => self.legacy_batches(first).await?,
             View::Put(index) => batches(index.latest_from(first).cloned().collect(), first),
             View::Extracted(plan) => {
                 let places = plan.places(first, frames);
@@ -57,11 +56,21 @@ impl Profile {
         })
     }
 
-    /// Frames without a plan, by a listing: sequence and bytes are all that is known.
-    pub async fn legacy_frames(&self) -> Result<Vec<FrameFacts>> {
-        let listed = ListedFrames::read(&*self.store, &self.keys).await?;
-        let facts = listed.frames.iter().map(|f| legacy_facts(f.seq, f.bytes));
-        Ok(facts.collect())
+    /// Frames without a plan, by a listing: sequence and bytes are all that is known. From the
+    /// first on they are listed afresh; further pages are of that listing while it is remembered.
+    async fn legacy_batches(&self, first: u64) -> Result<BoxStream<'static, Result<FactsBatch>>> {
+        if first == 0 {
+            self.memory.forget_legacy(self).await;
+        }
+        let listed = self.memory.legacy(self).await?;
+        let place = listed.frames().partition_point(|frame| frame.seq < first);
+        let places = (place..listed.frames().len()).step_by(BATCH);
+        let batches = places.map(move |place| {
+            let batch = listed.frames().iter().skip(place).take(BATCH);
+            let facts = batch.map(|frame| legacy_facts(frame.seq, frame.bytes));
+            Ok(FactsBatch::Frames(facts.collect()))
+        });
+        Ok(stream::iter(batches).boxed())
     }
 
     fn span_batches(

@@ -2,6 +2,7 @@
 //! One file a method; `frame_service`, `overlay_service` and `media_service` say which.
 
 mod clear_timeline;
+pub mod codec;
 pub mod convert;
 mod extract_frames;
 mod frame_service;

@@ -220,9 +220,13 @@ impl Memory {
     /// The next look at the profile asks the store.
     pub(super) async fn forget_view(&self, profile: &Profile) {
         self.kept.invalidate(&Key::View(profile.keys.place())).await;
-        self.kept
-            .invalidate(&Key::Legacy(profile.keys.place()))
-            .await;
+        self.forget_legacy(profile).await;
+    }
+
+    /// The next look at its frames without a plan lists them.
+    pub(super) async fn forget_legacy(&self, profile: &Profile) {
+        let key = Key::Legacy(profile.keys.place());
+        self.kept.invalidate(&key).await;
     }
 
     pub(super) async fn known_status(&self, profile: &Profile) -> Option<Arc<Status>> {

@@ -191,7 +191,8 @@ impl Profile {
     }
 
     /// The overlays that [`Profile::list_overlays`] lists behind `after`, at most `limit` of
-    /// them; no more are held, however many there are.
+    /// them; no more are held, however many there are. Pages behind the first are of one listing,
+    /// remembered as in [`Profile::small_stage`], unless the stage is very large.
     ///
     /// # Errors
     /// FIELD_INVALID unless both are ids; the store's own.
@@ -201,6 +202,11 @@ impl Profile {
         after: Option<&(u64, String)>,
         limit: usize,
     ) -> Result<Vec<OverlayItem>> {
+        if let Some(after) = after
+            && let Some(stage) = self.paged_stage(frames).await?
+        {
+            return Ok(stage.page(after, limit));
+        }
         let prefix = self.folder_prefix(frames)?;
         let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
         let mut page: BTreeMap<OverlayId, OverlayItem> = BTreeMap::new();
@@ -231,6 +237,11 @@ impl Profile {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Vec<u64>> {
+        if let Some(after) = after
+            && let Some(stage) = self.paged_stage(frames).await?
+        {
+            return Ok(stage.sequences(after, limit));
+        }
         let prefix = self.folder_prefix(frames)?;
         let mut entries = std::pin::pin!(objects::entries(&*self.store, &prefix));
         let mut page = BTreeSet::new();

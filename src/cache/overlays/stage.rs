@@ -4,11 +4,12 @@
 //! A listing is remembered for five seconds, as plans are, and until this process changes an
 //! overlay. A frame that it does not have is listed afresh.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::cache::Profile;
-use crate::cache::overlays::OverlayItem;
+use crate::cache::overlays::{OverlayFolder, OverlayItem};
 use crate::error::Result;
 use crate::store::ListRequest;
 
@@ -16,12 +17,15 @@ use crate::store::ListRequest;
 /// so that where it does not end in time little was lost.
 const FRAMES_A_PAGE: usize = 4;
 
+/// Pages of a listing that are kept for a caller who goes through them: 100,000 overlays.
+const MAX_KEPT_PAGES: usize = 100;
+
 /// The overlays of a stage, by sequence and name.
 #[derive(Clone)]
 pub struct Stage {
     job: String,
     stage: String,
-    items: Arc<HashMap<u64, Vec<OverlayItem>>>,
+    items: Arc<BTreeMap<u64, Vec<OverlayItem>>>,
     /// Not listed just now.
     remembered: bool,
 }
@@ -29,7 +33,7 @@ pub struct Stage {
 /// What is remembered of a stage.
 #[derive(Clone)]
 pub(in crate::cache) enum Listed {
-    Whole(Arc<HashMap<u64, Vec<OverlayItem>>>),
+    Whole(Arc<BTreeMap<u64, Vec<OverlayItem>>>),
     /// It goes on behind so many pages.
     Longer(usize),
 }
@@ -53,17 +57,33 @@ impl Profile {
         (job, stage): (&str, &str),
         frames: usize,
     ) -> Result<Option<Stage>> {
-        let prefix = self.keys.stage_prefix(job, stage)?;
         if frames == 0 {
             return Ok(None);
         }
+        let pages = (frames / FRAMES_A_PAGE).max(1);
+        self.whole_stage((job, stage), pages).await
+    }
+
+    /// The whole stage, for a caller who goes through its pages; none for one frame's overlays.
+    pub(super) async fn paged_stage(&self, frames: &OverlayFolder<'_>) -> Result<Option<Stage>> {
+        match frames.seq {
+            Some(_) => Ok(None),
+            None => {
+                let stage = (frames.job, frames.stage);
+                self.whole_stage(stage, MAX_KEPT_PAGES).await
+            }
+        }
+    }
+
+    /// The stage, if listing it takes no more than so many requests.
+    async fn whole_stage(&self, (job, stage): (&str, &str), pages: usize) -> Result<Option<Stage>> {
+        let prefix = self.keys.stage_prefix(job, stage)?;
         let of = |items, remembered| Stage {
             job: job.to_owned(),
             stage: stage.to_owned(),
             items,
             remembered,
         };
-        let pages = (frames / FRAMES_A_PAGE).max(1);
         let key = self.memory.stage_key(&prefix);
         match self.memory.known_stage(&key).await {
             Some(Listed::Whole(items)) => return Ok(Some(of(items, true))),
@@ -112,8 +132,24 @@ impl Profile {
     }
 }
 
-fn by_sequence(items: impl Iterator<Item = OverlayItem>) -> HashMap<u64, Vec<OverlayItem>> {
-    let mut found: HashMap<u64, Vec<OverlayItem>> = HashMap::new();
+impl Stage {
+    /// Those behind a place, at most `limit`.
+    pub(super) fn page(&self, (seq, name): &(u64, String), limit: usize) -> Vec<OverlayItem> {
+        let from = self.items.range(seq..).flat_map(|(_, items)| items);
+        let behind = from.filter(|item| (item.id.seq, &item.id.name) > (*seq, name));
+        behind.take(limit).cloned().collect()
+    }
+
+    /// The sequences behind one, at most `limit`.
+    pub(super) fn sequences(&self, after: u64, limit: usize) -> Vec<u64> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let sequences = self.items.range(behind).map(|(seq, _)| *seq);
+        sequences.take(limit).collect()
+    }
+}
+
+fn by_sequence(items: impl Iterator<Item = OverlayItem>) -> BTreeMap<u64, Vec<OverlayItem>> {
+    let mut found: BTreeMap<u64, Vec<OverlayItem>> = BTreeMap::new();
     items.for_each(|item| found.entry(item.id.seq).or_default().push(item));
     found
 }

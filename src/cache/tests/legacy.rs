@@ -301,13 +301,8 @@ async fn the_ancestors_example_is_read() {
     let ids = cache.list_timelines(None, None).await.unwrap().ids;
     assert_eq!(ids, ["tl-example-01"]);
     let profile = cache.profile("tl-example-01", "default").unwrap();
-    let seqs: Vec<_> = profile
-        .legacy_frames()
-        .await
-        .unwrap()
-        .iter()
-        .map(|f| f.seq)
-        .collect();
+    let listed = profile.reader().legacy_frames().await.unwrap();
+    let seqs: Vec<_> = listed.frames().iter().map(|f| f.seq).collect();
     assert_eq!(seqs, [0, 1, 2, 3, 5, 8, 9, 10, 11, 12, 100, 1000]);
     assert!(profile.verify(false).await.unwrap().is_clean());
     let overlays = profile
@@ -324,4 +319,30 @@ async fn the_ancestors_example_is_read() {
         names,
         ["edge_overlay_b64", "lines_overlay_b64", "with_under_score"]
     );
+}
+
+#[tokio::test]
+async fn further_pages_of_frames_without_a_plan_are_of_the_first_ones_listing() {
+    let (store, _, profile) = legacy().await;
+    let view = profile.view().await.unwrap();
+    let page = async |first| {
+        let batches = profile.facts_from(&view, first, 2).await.unwrap();
+        let batches: Vec<_> = batches.try_collect().await.unwrap();
+        let seqs = batches.into_iter().flat_map(|batch| match batch {
+            FactsBatch::Frames(frames) => frames.into_iter().map(|facts| facts.seq),
+            FactsBatch::Without { .. } => panic!("{batch:?}"),
+        });
+        seqs.collect::<Vec<_>>()
+    };
+    let before = store.calls().len();
+    assert_eq!(page(0).await, [0, 2, 9, 10, 100, 1000]);
+    assert_eq!(page(9).await, [9, 10, 100, 1000]);
+    assert_eq!(page(101).await, [1000]);
+    assert!(page(1001).await.is_empty());
+    assert_eq!(store.calls().len() - before, 1);
+    let key = "cache/timelines/t/frames/3.jpg";
+    let put = PutOptions::durable("image/jpeg");
+    store.put(key, jpeg(3), put).await.unwrap();
+    // Who begins anew sees what is there now.
+    assert_eq!(page(0).await, [0, 2, 3, 9, 10, 100, 1000]);
 }

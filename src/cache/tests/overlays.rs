@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::cache::Profile;
 use crate::cache::clear::ClearRequest;
 use crate::cache::keys::OverlayId;
-use crate::cache::overlays::{OverlayFrames, OverlayScope, PutOverlay};
+use crate::cache::overlays::{OverlayFolder, OverlayFrames, OverlayScope, PutOverlay};
 use crate::cache::testing::*;
 use crate::store::memory::{MemoryStore, Operation};
 use crate::store::{PutOptions, Store};
@@ -267,6 +267,41 @@ async fn an_overlay_that_another_process_overwrote_is_never_served_old_under_a_n
         profile.get_listed(&listed[0]).await.unwrap(),
         Some("other".into())
     );
+}
+
+#[tokio::test]
+async fn all_pages_behind_the_first_cost_one_listing_of_the_stage() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let ids = [
+        id("e", 1, "a"),
+        id("e", 2, "a"),
+        id("e", 2, "b"),
+        id("e", 10, "a"),
+        id("e", 100, "a"),
+    ];
+    put(&profile, &ids).await;
+    let (job, stage) = ("job-7", "e");
+    let folder = OverlayFolder {
+        job,
+        stage,
+        seq: None,
+    };
+    let (mut items, mut seqs) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let after = items.last().map(|id: &OverlayId| (id.seq, id.name.clone()));
+        let page = profile.overlay_page(&folder, after.as_ref(), 2).await;
+        items.extend(page.unwrap().into_iter().map(|item| item.id));
+        let page = profile.overlay_frames_page(&folder, seqs.last().copied(), 2);
+        seqs.extend(page.await.unwrap());
+    }
+    assert_eq!(items, ids);
+    assert_eq!(seqs, [1, 2, 10, 100]);
+    // Each first page lists for itself.
+    assert_eq!(stage_listings(&store), 3);
+    put(&profile, &[id("e", 3, "new")]).await;
+    let behind = profile.overlay_frames_page(&folder, Some(2), 2);
+    assert_eq!(behind.await.unwrap(), [3, 10]);
 }
 
 #[tokio::test]

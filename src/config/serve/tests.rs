@@ -1,0 +1,72 @@
+use super::*;
+
+fn resolve(flags: ServeOptions, file: &str) -> Result<ServeSettings> {
+    let file = toml::from_str(file).unwrap();
+    ServeSettings::resolve(flags, file, &Endpoint::default())
+}
+
+#[test]
+fn nothing_said_is_loopback_with_a_side_port_and_no_buckets() {
+    let settings = resolve(ServeOptions::default(), "").unwrap();
+    assert_eq!(settings.listen, Listen::Tcp("127.0.0.1:50051".into()));
+    assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
+    assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
+    assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert_eq!(
+        (settings.max_calls, settings.memory_bytes),
+        (512, 512 << 20)
+    );
+}
+
+#[test]
+fn flags_win_over_the_file_and_unknown_keys_are_errors() {
+    let flags = ServeOptions {
+        listen: Some("unix:/run/fc.sock".into()),
+        max_calls: Some(3),
+        ..ServeOptions::default()
+    };
+    let file = "max_calls = 5\nmemory = '2GiB'\nmetrics = 'none'\nsource_buckets = ['a', 'b']\n\
+                drain_timeout = '500ms'\nlog_format = 'json'\ninsecure_listen = true";
+    let settings = resolve(flags, file).unwrap();
+    assert_eq!(settings.listen, Listen::Unix("/run/fc.sock".into()));
+    assert_eq!((settings.max_calls, settings.memory_bytes), (3, 2 << 30));
+    assert_eq!((settings.metrics, settings.insecure_listen), (None, true));
+    assert_eq!(settings.source_buckets, ["a", "b"]);
+    assert_eq!(settings.log_format, LogFormat::Json);
+    assert!(toml::from_str::<ServeOptions>("max_cals = 5").is_err());
+}
+
+#[test]
+fn sources_are_where_the_store_is_unless_said_otherwise() {
+    let store = Endpoint {
+        url: Some("http://store:9000".into()),
+        region: Some("eu".into()),
+        ..Endpoint::default()
+    };
+    let of = |flags| ServeSettings::resolve(flags, ServeOptions::default(), &store).unwrap();
+    assert_eq!(of(ServeOptions::default()).source_endpoint, store);
+    let apart = of(ServeOptions {
+        source_endpoint: Some("https://media".into()),
+        ..ServeOptions::default()
+    });
+    assert_eq!(apart.source_endpoint.url.as_deref(), Some("https://media"));
+    assert_eq!(apart.source_endpoint.region.as_deref(), Some("eu"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    for file in [
+        "listen = 'localhost'",
+        "listen = ':1'",
+        "listen = 'h:99999'",
+        "listen = 'unix:'",
+        "metrics = 'off'",
+        "tls_cert = 'a'",
+        "tls_client_ca = 'a'",
+        "max_calls = 0",
+        "stall_timeout = '0s'",
+        "source_endpoint = 'media:9000'",
+    ] {
+        assert!(resolve(ServeOptions::default(), file).is_err(), "{file}");
+    }
+}
