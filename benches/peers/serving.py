@@ -6,8 +6,9 @@ Needs a release build, the Python client (clients/python) installed beside boto3
 functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
 where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
-Ratios are of medians. The clip repeats some pictures: framecache reads the object of such frames once, plain readers read
-each.
+An S3 server that is started here has the last core to itself, and all others share the rest; readers of the directory
+and of memory have all cores. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+frames once, plain readers read each.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import tempfile
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import boto3
@@ -224,10 +225,28 @@ def measure_directory(run, scratch, rounds, clip):
             from_memory(run, server, "new")
 
 
-def s3_server(stack, name):
+def cores():
+    """For everybody else, and for S3 servers: those are machines of their own in use, so here they have a core of their own."""
+    *others, last = sorted(os.sched_getaffinity(0))
+    return (set(others), {last}) if others else ({last}, {last})
+
+
+@contextmanager
+def on(chosen):
+    """What is started in the block keeps to these cores."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+
+
+def s3_server(stack, name, chosen):
     """The endpoint of a server in a process of its own: moto would share this one's Python thread."""
     command = [sys.executable, ROOT / "tests" / "support" / "s3_server.py", name]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with on(chosen):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     return process.stdout.readline().strip() or sys.exit(f"{name} did not start")
@@ -283,14 +302,16 @@ def main():
     if not ANCESTOR.is_dir():
         sys.exit(f"the old functions are not at {ANCESTOR}: set FRAMECACHE_ANCESTOR")
     run = Run()
+    others, own = cores()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.scratch)))
-        stores = {name: url or s3_server(stack, name) for name, _, url in (s3.partition("=") for s3 in given.s3 or SERVERS)}
+        stores = {name: url or s3_server(stack, name, own) for name, _, url in (s3.partition("=") for s3 in given.s3 or SERVERS)}
         clip, about = make_clip(scratch)
         images = pictures(clip)
         assert len(images) == FRAMES
         for name, endpoint in stores.items():
-            measure_store(run, name, endpoint, given.rounds, clip, images)
+            with on(others):
+                measure_store(run, name, endpoint, given.rounds, clip, images)
         measure_directory(run, scratch, given.rounds, clip)
     text = table(run, list(stores), about)
     print(text)

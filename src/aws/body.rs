@@ -35,8 +35,9 @@ pub(crate) async fn read_body(
             "the object is larger than any we read whole",
         ));
     }
-    let mut whole = BytesMut::new();
-    let mut first = None;
+    // A copy of its size: a piece is a part of a larger buffer of the connection, and would keep
+    // all of it in memory.
+    let mut whole = BytesMut::with_capacity(usize::try_from(expected.unwrap_or(0)).unwrap_or(0));
     while let Some(piece) = next_piece(&mut body, stall).await? {
         if whole.len() as u64 + piece.len() as u64 > limit {
             return Err(Failure::new(
@@ -44,21 +45,13 @@ pub(crate) async fn read_body(
                 "the object is larger than any we read whole",
             ));
         }
-        if first.is_none() && whole.is_empty() && expected == Some(piece.len() as u64) {
-            first = Some(piece);
-            continue;
-        }
-        if whole.is_empty() {
-            whole.reserve(usize::try_from(expected.unwrap_or(0)).unwrap_or(0));
-        }
         whole.extend_from_slice(&piece);
     }
-    let data = first.unwrap_or_else(|| whole.freeze());
     match expected {
-        Some(bytes) if bytes != data.len() as u64 => {
+        Some(bytes) if bytes != whole.len() as u64 => {
             Err(Failure::new(Kind::Unavailable, "the body ended early"))
         }
-        _ => Ok(data),
+        _ => Ok(whole.freeze()),
     }
 }
 
