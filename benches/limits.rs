@@ -36,7 +36,12 @@ fn main() {
         ["decode", clip, threads, every] => {
             decode(&Clip::open(clip), number(threads), number(every))
         }
-        ["assume", clip, threads, how] => assume(&Clip::open(clip), number(threads), how),
+        [
+            "assume",
+            clip,
+            threads,
+            how @ ("run" | "groups" | "needed" | "threads"),
+        ] => assume(&Clip::open(clip), number(threads), how),
         ["encode", clip, threads, frames, quality] => encode(
             &Clip::open(clip),
             number(threads),
@@ -45,7 +50,11 @@ fn main() {
         ),
         ["reach", clip, threads, seconds] => reach(clip, number(threads), seconds.parse().unwrap()),
         // `cargo bench` runs every bench without arguments.
-        _ => return println!("limits: nothing to measure without a clip (see benches/limits.rs)"),
+        [] => return println!("limits: nothing to measure without a clip (see benches/limits.rs)"),
+        _ => {
+            eprintln!("limits: no such measurement: {words:?} (see benches/limits.rs)");
+            std::process::exit(2);
+        }
     };
     println!("{measured}");
 }
@@ -143,8 +152,7 @@ fn assume(clip: &Clip, threads: usize, how: &str) -> String {
             groups.iter_mut().for_each(|group| group.wanted.clear());
             decode_tasks(clip, &[groups], 1, 1)
         }
-        "threads" => decode_tasks(clip, &[vec![run]], 1, threads),
-        _ => panic!("no such way: {how}"),
+        _ => decode_tasks(clip, &[vec![run]], 1, threads),
     }
 }
 

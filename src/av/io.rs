@@ -10,8 +10,9 @@ use ffmpeg_next::ffi;
 use crate::error::{Error, Result};
 use crate::source::ByteSource;
 
-/// One read of the source; libavformat asks for at most this much at once.
-const BUFFER_BYTES: usize = 256 << 10;
+/// One read of the source; libavformat asks for at most this much at once. Small enough that what
+/// was read is still in the L2 cache when libavformat copies it into packets.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// An AVIOContext and the source it reads. Dropped after the format context.
 pub(super) struct SourceIo {

@@ -116,7 +116,7 @@ impl Hasher {
         }
         self.lanes.resize(ROWS * stride, 0);
         let way = if in_strips {
-            Way::Strips(Pixels::new(picture)?, stride)
+            Way::Strips(Box::new(Pixels::new(picture)?), stride)
         } else {
             Way::Whole(picture, orientation)
         };
@@ -137,7 +137,7 @@ pub struct Hashing<'h, 'p> {
 
 enum Way<'p> {
     /// Luma is made row by row, the given number of samples from row to row, and is never there as a whole.
-    Strips(Pixels<'p>, usize),
+    Strips(Box<Pixels<'p>>, usize),
     /// Of pictures that have to be turned, and of very tall ones.
     Whole(&'p Picture<'p>, Orientation),
 }

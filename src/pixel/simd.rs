@@ -137,23 +137,32 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     #[inline]
     fn weigh(samples: [&[i16]; 4], high: &[i16], low: &[i16]) -> [i32; 4] {
+        // No closures in here: what calls one knows nothing of AVX2, and is not inlined.
         let (high, _) = high.as_chunks::<LANES>();
         let low = &low.as_chunks::<LANES>().0[..high.len()];
-        let samples = samples.map(|row| &row.as_chunks::<LANES>().0[..high.len()]);
+        let rows = [
+            &samples[0].as_chunks::<LANES>().0[..high.len()],
+            &samples[1].as_chunks::<LANES>().0[..high.len()],
+            &samples[2].as_chunks::<LANES>().0[..high.len()],
+            &samples[3].as_chunks::<LANES>().0[..high.len()],
+        ];
         let mut highs = [_mm256_setzero_si256(); 4];
         let mut lows = [_mm256_setzero_si256(); 4];
         for i in 0..high.len() {
             let (high, low) = (load(&high[i]), load(&low[i]));
             for row in 0..4 {
-                let samples = load(&samples[row][i]);
+                let samples = load(&rows[row][i]);
                 highs[row] = _mm256_add_epi32(highs[row], _mm256_madd_epi16(samples, high));
                 lows[row] = _mm256_add_epi32(lows[row], _mm256_madd_epi16(samples, low));
             }
         }
-        let sums = |row: usize| _mm256_add_epi32(_mm256_slli_epi32::<8>(highs[row]), lows[row]);
+        let mut sums = lows;
+        for (sum, high) in sums.iter_mut().zip(highs) {
+            *sum = _mm256_add_epi32(_mm256_slli_epi32::<8>(high), *sum);
+        }
         // Adding neighbours twice leaves the four rows' sums side by side in each half.
-        let pairs = _mm256_hadd_epi32(sums(0), sums(1));
-        let more = _mm256_hadd_epi32(sums(2), sums(3));
+        let pairs = _mm256_hadd_epi32(sums[0], sums[1]);
+        let more = _mm256_hadd_epi32(sums[2], sums[3]);
         let halves = _mm256_hadd_epi32(pairs, more);
         let (below, above) = (
             _mm256_castsi256_si128(halves),
