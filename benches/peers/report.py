@@ -60,7 +60,7 @@ def table(of):
     yield "| clip | who | seconds | times framecache's | CPU seconds | peak MiB | kB a JPEG |"
     yield "|---|---|---|---|---|---|---|"
     for clip, by in of.items():
-        ours = by.get("framecache") or by.get("decode-framecache") or by.get("encode-framecache") or by.get("assume-run")
+        ours = by.get("framecache") or by.get("decode-framecache") or by.get("encode-framecache")
         base = statistics.median(s.seconds for s in ours) if ours else None
         for key, samples in by.items():
             yield row(clip, key, samples, base)

@@ -79,6 +79,19 @@ impl Clip {
     }
 }
 
+/// AV1 with pictures that nothing depends on, of 20 a group, by both encoders.
+pub(crate) const SVT: [&str; 6] = ["-c:v", "libsvtav1", "-preset", "12", "-g", "20"];
+pub(crate) const AOM: [&str; 8] = [
+    "-c:v",
+    "libaom-av1",
+    "-cpu-used",
+    "8",
+    "-g",
+    "20",
+    "-lag-in-frames",
+    "16",
+];
+
 /// A clip to decode, made once; by ffmpeg, whose encoders are the tests' own. The first argument is
 /// its lavfi source.
 pub(crate) fn clip(name: &str, arguments: &[&str]) -> PathBuf {

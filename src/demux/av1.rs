@@ -437,7 +437,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::decode::conformance::{Clip, clip};
+    use crate::decode::conformance::{AOM, Clip, SVT, clip};
 
     /// Bits from (value, count) pairs, closed by a one and filled up with zeros.
     fn bits(fields: &[(u32, u32)]) -> Vec<u8> {
@@ -703,22 +703,11 @@ mod tests {
 
     #[test]
     fn what_is_disposable_is_what_ffmpeg_reads_too() {
-        let svt = ["-c:v", "libsvtav1", "-preset", "12", "-g", "20"];
-        let aom = [
-            "-c:v",
-            "libaom-av1",
-            "-cpu-used",
-            "8",
-            "-g",
-            "20",
-            "-lag-in-frames",
-            "16",
-        ];
         let clips = [
-            ("av1-leaves.mp4", &svt[..], &[][..]),
-            ("av1-aom.mkv", &aom, &[]),
+            ("av1-leaves.mp4", &SVT[..], &[][..]),
+            ("av1-aom.mkv", &AOM, &[]),
             // With frame ids and order hints of slots.
-            ("av1-resilient.mkv", &aom, &["-error-resilience", "1"]),
+            ("av1-resilient.mkv", &AOM, &["-error-resilience", "1"]),
         ];
         for (name, encoder, more) in clips {
             let source = ["testsrc2=size=160x120:rate=25:duration=2"];

@@ -66,9 +66,9 @@ impl Developer {
             orientation: how.orientation,
             max_side: parameters.max_side,
         };
-        let mut planes = std::mem::take(&mut self.planes);
         let (asked, turn) = (&parameters.hashes, how.orientation);
         let mut hashing = self.hasher.begin(&picture, turn, asked)?;
+        let mut planes = std::mem::take(&mut self.planes);
         let buffers = (&mut self.scratch, &mut planes);
         let hashes = to_jfif_into(&picture, &request, buffers, &mut |rows| hashing.rows(rows))
             .and_then(|()| hashing.end());

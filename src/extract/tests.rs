@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Output, SpanEvent, SpanJob, SpanMedia};
 use crate::decode::Backend;
-use crate::decode::conformance::{Clip, clip};
+use crate::decode::conformance::{AOM, Clip, SVT, clip};
 use crate::timeline::limits::Limits;
 use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
 use crate::timeline::planner::Planner;
@@ -46,24 +46,13 @@ fn pictures_that_nothing_depends_on_are_not_decoded_and_the_wanted_ones_are_the_
     let x264 = [
         "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "3", "-g", "20",
     ];
-    let svt = ["-c:v", "libsvtav1", "-preset", "12", "-g", "20"];
     let grain = ["-svtav1-params", "film-grain=10"];
-    let aom = [
-        "-c:v",
-        "libaom-av1",
-        "-cpu-used",
-        "8",
-        "-g",
-        "20",
-        "-lag-in-frames",
-        "16",
-    ];
     let resilient = ["-error-resilience", "1"];
     let clips = [
         ("leaves.mp4", x264.to_vec()),
-        ("av1-leaves.mp4", svt.to_vec()),
-        ("av1-grain.mp4", [&svt[..], &grain].concat()),
-        ("av1-resilient.mkv", [&aom[..], &resilient].concat()),
+        ("av1-leaves.mp4", SVT.to_vec()),
+        ("av1-grain.mp4", [&SVT[..], &grain].concat()),
+        ("av1-resilient.mkv", [&AOM[..], &resilient].concat()),
     ];
     for (name, encoder) in clips {
         let source = ["testsrc2=size=160x120:rate=25:duration=2"];

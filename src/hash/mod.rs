@@ -115,7 +115,9 @@ impl Hasher {
             reduction.between.clear();
         }
         self.lanes.resize(ROWS * stride, 0);
-        let way = if in_strips {
+        let way = if kinds.is_empty() {
+            Way::Nothing
+        } else if in_strips {
             Way::Strips(Box::new(Pixels::new(picture)?), stride)
         } else {
             Way::Whole(picture, orientation)
@@ -136,6 +138,8 @@ pub struct Hashing<'h, 'p> {
 }
 
 enum Way<'p> {
+    /// No hash was asked for.
+    Nothing,
     /// Luma is made row by row, the given number of samples from row to row, and is never there as a whole.
     Strips(Box<Pixels<'p>>, usize),
     /// Of pictures that have to be turned, and of very tall ones.
@@ -148,9 +152,6 @@ impl Hashing<'_, '_> {
         let Way::Strips(pixels, stride) = &mut self.way else {
             return;
         };
-        if self.kinds.is_empty() {
-            return;
-        }
         let level = Level::best();
         let Hasher {
             reductions, lanes, ..
@@ -178,9 +179,6 @@ impl Hashing<'_, '_> {
     /// # Errors
     /// As [`Hasher::compute`].
     pub fn end(self) -> Result<Hashes> {
-        if self.kinds.is_empty() {
-            return Ok(Hashes::default());
-        }
         if let Way::Whole(picture, orientation) = self.way {
             let mut luma = std::mem::take(&mut self.hasher.luma);
             let coded = &mut self.hasher.coded;

@@ -5,6 +5,8 @@
 //! Integer arithmetic is the same in each, so they are equal by construction
 //! (and a test compares them).
 
+use crate::pixel::luma::of_pixel;
+
 /// Instruction sets that kernels are compiled for. AVX-512 is not one: it made
 /// these kernels 0 to 13 % faster (Zen 4), beside an encoder that takes 4 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(crate) trait Machine {
     /// Whether [`Machine::luma`] is better than the compiler's own.
     const PAIRS: bool;
 
-    /// For each 8-bit sample Y the [luma](of_rgb) of R, G and B, each
+    /// For each 8-bit sample Y the [luma](of_pixel) of R, G and B, each
     /// `clamp((cy*Y + term) >> 16)`. Two pixels share their `terms`.
     fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]);
 }
@@ -68,7 +70,7 @@ impl Machine for Scalar {
             for (&sample, out) in samples.iter().zip(out) {
                 let y = cy.wrapping_mul(i32::from(sample));
                 let value = |term: i32| (y.wrapping_add(term) >> 16).clamp(0, 255);
-                *out = of_rgb(value(red), value(green), value(blue)) as i16;
+                *out = of_pixel(value(red), value(green), value(blue)) as i16;
             }
         }
     }
@@ -81,12 +83,6 @@ fn dot(samples: &[i16], weights: &[i16]) -> i32 {
         sum = sum.wrapping_add(i32::from(sample) * i32::from(weight));
     }
     sum
-}
-
-/// Pillow's `convert("L")` of one pixel: 0 to 255, of values from 0 to 255.
-#[inline(always)]
-pub(crate) fn of_rgb(red: i32, green: i32, blue: i32) -> i32 {
-    (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 }
 
 /// Runs `kernel` with the instructions of `level`, or of the baseline where
