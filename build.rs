@@ -1,4 +1,4 @@
-//! Compiles `proto/` into Rust, without protoc.
+//! Compiles `proto/` into Rust, without protoc, and what needs libjpeg's headers.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,14 @@ const PROTOS: [&str; 4] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/jpeg/coder.c");
+    // Where turbojpeg-sys built its library; several are parted by commas.
+    let headers = std::env::var("DEP_TURBOJPEG_INCLUDE")?;
+    cc::Build::new()
+        .file("src/jpeg/coder.c")
+        .includes(headers.split(','))
+        .warnings_into_errors(true)
+        .compile("framecache_coder");
     let mut files = ChainFileResolver::new();
     files.add(IncludeFileResolver::new(PathBuf::from("proto")));
     files.add(DescriptorSetFileResolver::new(google_rpc()?));

@@ -11,7 +11,7 @@ use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::{JfifPlanes, Orientation};
 use crate::pixel::RgbImage;
-use crate::pixel::jfif::{self, JfifRequest, to_jfif_into};
+use crate::pixel::jfif::{self, JfifRequest, Strips, to_jfif_into};
 use crate::pixel::rgb::to_rgb_into;
 use crate::timeline::plan::{HashKind, Parameters};
 
@@ -67,15 +67,22 @@ impl Developer {
             max_side: parameters.max_side,
         };
         let (asked, turn) = (&parameters.hashes, how.orientation);
+        let encoder = encoder(&mut self.encoder, parameters.quality)?;
         let mut hashing = self.hasher.begin(&picture, turn, asked)?;
-        let mut planes = std::mem::take(&mut self.planes);
-        let buffers = (&mut self.scratch, &mut planes);
-        let hashes = to_jfif_into(&picture, &request, buffers, &mut |rows| hashing.rows(rows))
-            .and_then(|()| hashing.end());
-        let facts = own_facts(frame, how, colour);
-        let coded = hashes.and_then(|hashes| self.code(&planes, hashes, (facts, parameters)));
-        self.planes = planes;
-        coded
+        let mut along = |rows| hashing.rows(rows);
+        let planes = &mut self.planes;
+        let (size, jpeg) = if let Some(strips) = Strips::of(&picture, &request)? {
+            let size = (picture.width, picture.height);
+            let mut coding = encoder.begin(size, false)?;
+            strips.run(planes, &mut along, &mut |strip| coding.rows(strip))?;
+            (size, coding.end()?)
+        } else {
+            to_jfif_into(&picture, &request, (&mut self.scratch, planes), &mut along)?;
+            ((planes.width, planes.height), encoder.encode(planes)?)
+        };
+        let hashes = hashing.end()?;
+        let own = own_facts(frame, how, colour);
+        Ok((coded_facts(size, &jpeg, hashes, (own, parameters)), jpeg))
     }
 
     /// As [`Developer::develop`], of what a card has converted.
@@ -91,30 +98,11 @@ impl Developer {
         for (kind, small) in &converted.small {
             hashes.set(*kind, hash::of_small(*kind, small));
         }
-        let facts = std::mem::take(&mut converted.facts);
-        self.code(&converted.planes, hashes, (facts, how.parameters))
-    }
-
-    fn code(
-        &mut self,
-        planes: &JfifPlanes,
-        hashes: Hashes,
-        (own, parameters): (FrameFacts, &Parameters),
-    ) -> Result<(FrameFacts, Vec<u8>)> {
-        let jpeg = self.encoder(parameters.quality)?.encode(planes)?;
-        let facts = FrameFacts {
-            width: u32::try_from(planes.width).ok(),
-            height: u32::try_from(planes.height).ok(),
-            bytes: Some(jpeg.len() as u64),
-            sha256: Some(hex(&Sha256::digest(&jpeg))),
-            content_type: Some("image/jpeg".to_owned()),
-            quality: Some(parameters.quality),
-            phash: hashes.phash.map(hash::to_hex),
-            dhash: hashes.dhash.map(hash::to_hex),
-            average_hash: hashes.average_hash.map(hash::to_hex),
-            ..own
-        };
-        Ok((facts, jpeg))
+        let own = std::mem::take(&mut converted.facts);
+        let (planes, parameters) = (&converted.planes, how.parameters);
+        let jpeg = encoder(&mut self.encoder, parameters.quality)?.encode(planes)?;
+        let size = (planes.width, planes.height);
+        Ok((coded_facts(size, &jpeg, hashes, (own, parameters)), jpeg))
     }
 
     /// The picture as upright RGB of its full size, and the facts that hold for it.
@@ -133,19 +121,35 @@ impl Developer {
         };
         Ok((facts, image.data))
     }
+}
 
-    fn encoder(&mut self, quality: u8) -> Result<&mut Encoder> {
-        if self
-            .encoder
-            .as_ref()
-            .is_none_or(|(current, _)| *current != quality)
-        {
-            self.encoder = Some((quality, Encoder::new(quality)?));
-        }
-        match &mut self.encoder {
-            Some((_, encoder)) => Ok(encoder),
-            None => Err(Error::internal("no JPEG encoder")),
-        }
+/// The encoder kept for this quality.
+fn encoder(kept: &mut Option<(u8, Encoder)>, quality: u8) -> Result<&mut Encoder> {
+    let encoder = match kept.take() {
+        Some((current, encoder)) if current == quality => encoder,
+        _ => Encoder::new(quality)?,
+    };
+    Ok(&mut kept.insert((quality, encoder)).1)
+}
+
+/// All facts of a frame, with its picture's `own`.
+fn coded_facts(
+    (width, height): (usize, usize),
+    jpeg: &[u8],
+    hashes: Hashes,
+    (own, parameters): (FrameFacts, &Parameters),
+) -> FrameFacts {
+    FrameFacts {
+        width: u32::try_from(width).ok(),
+        height: u32::try_from(height).ok(),
+        bytes: Some(jpeg.len() as u64),
+        sha256: Some(hex(&Sha256::digest(jpeg))),
+        content_type: Some("image/jpeg".to_owned()),
+        quality: Some(parameters.quality),
+        phash: hashes.phash.map(hash::to_hex),
+        dhash: hashes.dhash.map(hash::to_hex),
+        average_hash: hashes.average_hash.map(hash::to_hex),
+        ..own
     }
 }
 

@@ -1,17 +1,17 @@
 //! JPEG from planes and back, by libjpeg-turbo: baseline, standard Huffman
 //! tables, `islow` DCT both ways, fancy upsampling, as Pillow decodes.
 
+mod coder;
 mod raw;
 
-use turbojpeg::{
-    Colorspace, Compressor, Decompressor, Image, OutputBuf, PixelFormat, Subsamp, YuvImage,
-    YuvPlanesImage,
-};
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
 
 use crate::error::{Error, Reason, Result};
 use crate::media::picture::JfifPlanes;
 use crate::pixel::{RgbImage, fit};
 
+use self::coder::Coder;
+pub use self::coder::Coding;
 pub use self::raw::RawPicture;
 
 /// The most pixels [`decode_rgb`] decodes.
@@ -20,10 +20,8 @@ const MAX_PIXELS: usize = 64 << 20;
 /// Encodes pictures at one quality; keep one for each thread.
 #[derive(Debug)]
 pub struct Encoder {
-    compressor: Compressor,
-    /// Planes of odd pictures, whose last column and row are there twice.
-    padded: [Vec<u8>; 3],
-    jpeg: Vec<u8>,
+    coder: Coder,
+    quality: u8,
 }
 
 impl Encoder {
@@ -35,15 +33,8 @@ impl Encoder {
                     .hint("give a quality from 1 to 100"),
             );
         }
-        let mut compressor = Compressor::new().map_err(|e| library("start a JPEG encoder", e))?;
-        compressor
-            .set_quality(i32::from(quality))
-            .map_err(|e| library("start a JPEG encoder", e))?;
-        Ok(Encoder {
-            compressor,
-            padded: Default::default(),
-            jpeg: Vec::new(),
-        })
+        let coder = Coder::new()?;
+        Ok(Encoder { coder, quality })
     }
 
     /// The planes as a JFIF file: 4:2:0, or gray.
@@ -51,87 +42,27 @@ impl Encoder {
     /// # Errors
     /// INTERNAL where planes do not fit their size, or the picture is over 65,500 a side.
     pub fn encode(&mut self, planes: &JfifPlanes) -> Result<Vec<u8>> {
-        check(planes)?;
-        let (width, height) = (planes.width, planes.height);
-        let subsamp = if planes.is_gray() {
-            Subsamp::Gray
-        } else {
-            Subsamp::Sub2x2
-        };
+        let mut coding = self.begin((planes.width, planes.height), planes.is_gray())?;
+        coding.rows(planes)?;
+        coding.end()
+    }
+
+    /// Begins a file whose planes come strip by strip.
+    ///
+    /// # Errors
+    /// INTERNAL where the picture is empty or over 65,500 a side.
+    pub fn begin(&mut self, (width, height): (usize, usize), gray: bool) -> Result<Coding<'_>> {
+        let sides_fit = (1..=65_500).contains(&width) && (1..=65_500).contains(&height);
+        if !sides_fit {
+            return Err(Error::internal(format!(
+                "encode JPEG: no such size width={width} height={height}"
+            )));
+        }
+        let subsamp = if gray { Subsamp::Gray } else { Subsamp::Sub2x2 };
         let most = turbojpeg::compressed_buf_len(width, height, subsamp)
             .map_err(|e| library("size a JPEG", e))?;
-        // Grows only: pages behind it stay mapped, and only those written are ever touched.
-        if self.jpeg.len() < most {
-            self.jpeg = vec![0; most];
-        }
-        let mut output = OutputBuf::borrowed(&mut self.jpeg);
-        let encoded = if planes.is_gray() {
-            let gray = YuvImage {
-                pixels: &planes.y[..],
-                width,
-                align: 1,
-                height,
-                subsamp,
-            };
-            self.compressor.compress_yuv(gray, &mut output)
-        } else {
-            // The library reads Y planes of even width and height.
-            let (y_width, y_height) = (width.next_multiple_of(2), height.next_multiple_of(2));
-            let y = if (y_width, y_height) == (width, height) {
-                &planes.y[..]
-            } else {
-                pad_luma(planes, &mut self.padded[0])
-            };
-            self.compressor.compress_yuv_planes(
-                &YuvPlanesImage {
-                    y_plane: y,
-                    u_plane: &planes.cb[..],
-                    v_plane: &planes.cr[..],
-                    width,
-                    height,
-                    y_stride: y_width,
-                    u_stride: y_width / 2,
-                    v_stride: y_width / 2,
-                    subsamp,
-                },
-                &mut output,
-            )
-        };
-        encoded.map_err(|e| library("encode JPEG", e))?;
-        Ok(output.to_vec())
+        self.coder.begin((width, height), gray, self.quality, most)
     }
-}
-
-fn check(planes: &JfifPlanes) -> Result<()> {
-    let (width, height) = (planes.width, planes.height);
-    let half = width.div_ceil(2) * height.div_ceil(2);
-    let chroma_fits =
-        planes.cb.len() == planes.cr.len() && (planes.is_gray() || planes.cb.len() == half);
-    let sides_fit = (1..=65_500).contains(&width) && (1..=65_500).contains(&height);
-    if sides_fit && planes.y.len() == width * height && chroma_fits {
-        return Ok(());
-    }
-    Err(Error::internal(format!(
-        "encode JPEG: planes do not fit their size width={width} height={height} y={} cb={} cr={}",
-        planes.y.len(),
-        planes.cb.len(),
-        planes.cr.len()
-    )))
-}
-
-/// The Y plane with its last column and row repeated where their number is odd, as libjpeg pads.
-fn pad_luma<'p>(planes: &JfifPlanes, padded: &'p mut Vec<u8>) -> &'p [u8] {
-    let width = planes.width.next_multiple_of(2);
-    let height = planes.height.next_multiple_of(2);
-    for (y, out) in fit(padded, width * height)
-        .chunks_exact_mut(width)
-        .enumerate()
-    {
-        let row = &planes.y[y.min(planes.height - 1) * planes.width..][..planes.width];
-        out[..planes.width].copy_from_slice(row);
-        out[planes.width..].fill(row[planes.width - 1]);
-    }
-    padded
 }
 
 /// Width and height, from the header alone.
@@ -237,6 +168,69 @@ mod tests {
         let first = encoder.encode(&planes(31, 17)).unwrap();
         encoder.encode(&planes(400, 300)).unwrap();
         assert_eq!(encoder.encode(&planes(31, 17)).unwrap(), first);
+    }
+
+    #[test]
+    fn a_file_coded_in_strips_is_that_of_the_whole() {
+        for (width, height) in [(31, 17), (48, 64), (50, 39), (1, 1)] {
+            let whole = planes(width, height);
+            let mut gray = whole.clone();
+            gray.cb.clear();
+            gray.cr.clear();
+            for planes in [whole, gray] {
+                let mut encoder = Encoder::new(85).unwrap();
+                let file = encoder.encode(&planes).unwrap();
+                let mut coding = encoder.begin((width, height), planes.is_gray()).unwrap();
+                for first in (0..height).step_by(16) {
+                    coding
+                        .rows(&strip(&planes, first..(first + 16).min(height)))
+                        .unwrap();
+                }
+                assert_eq!(coding.end().unwrap(), file);
+            }
+        }
+    }
+
+    fn strip(planes: &JfifPlanes, rows: std::ops::Range<usize>) -> JfifPlanes {
+        let half = planes.width.div_ceil(2);
+        let chroma = |plane: &[u8]| match plane {
+            [] => Vec::new(),
+            plane => plane[rows.start / 2 * half..rows.end.div_ceil(2) * half].to_vec(),
+        };
+        JfifPlanes {
+            width: planes.width,
+            height: rows.len(),
+            y: planes.y[rows.start * planes.width..rows.end * planes.width].to_vec(),
+            cb: chroma(&planes.cb),
+            cr: chroma(&planes.cr),
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_the_pictures_are_refused_and_the_next_picture_is_coded() {
+        let mut encoder = Encoder::new(85).unwrap();
+        let whole = planes(31, 40);
+        let file = encoder.encode(&whole).unwrap();
+        let wrong = |strips: &[JfifPlanes], encoder: &mut Encoder| {
+            let mut coding = encoder.begin((31, 40), false).unwrap();
+            let given = strips.iter().try_for_each(|strip| coding.rows(strip));
+            given.and_then(|()| coding.end()).unwrap_err()
+        };
+        for strips in [
+            vec![],
+            vec![strip(&whole, 0..16)],
+            vec![strip(&whole, 0..10)],
+            vec![whole.clone(), strip(&whole, 0..16)],
+            vec![planes(32, 40)],
+            vec![JfifPlanes {
+                cb: Vec::new(),
+                cr: Vec::new(),
+                ..whole.clone()
+            }],
+        ] {
+            assert_eq!(wrong(&strips, &mut encoder).reason(), Reason::Internal);
+        }
+        assert_eq!(encoder.encode(&whole).unwrap(), file);
     }
 
     #[test]

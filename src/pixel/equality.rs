@@ -7,7 +7,7 @@ use crate::hash::{self, Hasher};
 use crate::media::colour::{Matrix, Range};
 use crate::media::picture::{JfifPlanes, Layout, Orientation, Picture, Plane};
 use crate::pixel::fit;
-use crate::pixel::jfif::{self, Scratch};
+use crate::pixel::jfif::{self, JfifRequest, Scratch, Strips};
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
 use crate::pixel::{luma, rgb};
@@ -155,6 +155,32 @@ proptest! {
                 rgb::convert(level, picture, &mut pixels).unwrap();
                 pixels
             });
+        });
+    }
+
+    #[test]
+    fn planes_made_in_strips_are_those_of_the_whole(case in cases()) {
+        with_picture(&case, |picture| {
+            let request = JfifRequest::default();
+            let whole = jfif::to_jfif(picture, &request).unwrap();
+            let Some(strips) = Strips::of(picture, &request).unwrap() else {
+                return;
+            };
+            let (mut joined, mut rows) = (JfifPlanes::default(), 0..0);
+            let mut along = |next: std::ops::Range<usize>| {
+                assert_eq!(next.start, rows.end);
+                rows.end = next.end;
+            };
+            strips.run(&mut JfifPlanes::default(), &mut along, &mut |strip| {
+                joined.width = strip.width;
+                joined.height += strip.height;
+                joined.y.extend(&strip.y);
+                joined.cb.extend(&strip.cb);
+                joined.cr.extend(&strip.cr);
+                Ok(())
+            }).unwrap();
+            assert_eq!(rows.end, picture.height);
+            assert!(joined == whole);
         });
     }
 

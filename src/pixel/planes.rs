@@ -15,6 +15,13 @@ pub(crate) struct Chroma {
     pub interleaved: bool,
 }
 
+impl Chroma {
+    /// 4:2:0.
+    pub fn is_half(self) -> bool {
+        (self.shift_x, self.shift_y) == (1, 1)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Gray,

@@ -17,7 +17,7 @@ use crate::pixel::simd::{self, Kernel, Level, Machine};
 
 /// Rows that are converted before `along` hears of them: their samples are still in the cache.
 /// A multiple of the tallest chroma sample.
-const STRIP: usize = 8;
+const TOGETHER: usize = 8;
 
 /// Conversion and averaging to 4:2:0, in coded orientation and size. `along` is called for
 /// stretches of rows, from the first to the last, right after they were read.
@@ -38,7 +38,7 @@ pub fn convert(
         fit(plane, if gray { 0 } else { half });
     }
     if let Kind::Yuv(chroma) = source.kind {
-        return convert_yuv(level, (source, chroma), (scratch, out), along);
+        return convert_yuv((source, chroma), level, (scratch, out), along);
     }
     if gray {
         each_pixel::<Gray>(level, picture, &mut out.y)?;
@@ -50,22 +50,14 @@ pub fn convert(
 }
 
 fn convert_yuv(
-    level: Level,
     (source, chroma): (Checked, Chroma),
+    level: Level,
     (scratch, out): (&mut Scratch, &mut JfifPlanes),
     along: &mut dyn FnMut(Range<usize>),
 ) -> Result<()> {
-    let Picture {
-        matrix,
-        range,
-        depth,
-        width,
-        height,
-        ..
-    } = *source.picture;
-    let to_jfif = ToJfif::new(matrix, range, depth)?;
+    let luma = (source.picture.width, source.picture.height);
     let (chroma_width, chroma_height) = source.chroma_size(chroma);
-    let is_half = (chroma.shift_x, chroma.shift_y) == (1, 1);
+    let is_half = chroma.is_half();
     let [full_cb, full_cr] = &mut scratch.chroma;
     let (cb, cr) = if is_half {
         (&mut out.cb[..], &mut out.cr[..])
@@ -73,33 +65,11 @@ fn convert_yuv(
         let samples = chroma_width * chroma_height;
         (fit(full_cb, samples), fit(full_cr, samples))
     };
-    let mut conversion = Conversion {
-        source,
-        chroma,
-        to_jfif,
-        y: &mut out.y,
-        cb,
-        cr,
-        tile: [[0; TILE]; 4],
-    };
-    for first in (0..height).step_by(STRIP) {
-        let rows = first..(first + STRIP).min(height);
-        if depth == 8 {
-            simd::run(
-                level,
-                Rows::<Byte>(&mut conversion, rows.clone(), PhantomData),
-            );
-        } else {
-            simd::run(
-                level,
-                Rows::<Word>(&mut conversion, rows.clone(), PhantomData),
-            );
-        }
-        along(rows);
-    }
+    let mut conversion = Conversion::new(source, chroma)?;
+    let planes = [&mut out.y[..], cb, cr];
+    conversion.run(level, 0..luma.1, (0, planes), along);
     if !is_half {
         for (source, out) in scratch.chroma.iter().zip([&mut out.cb, &mut out.cr]) {
-            let luma = (width, height);
             simd::run(
                 level,
                 ToHalf {
@@ -172,34 +142,74 @@ impl Pixel for Ycc {
     }
 }
 
-/// Planes of Y, Cb and Cr on their way.
-struct Conversion<'a> {
+/// Y, Cb and Cr on their way.
+pub(super) struct Conversion<'a> {
     source: Checked<'a>,
     chroma: Chroma,
     to_jfif: ToJfif,
-    y: &'a mut [u8],
-    /// At the source's chroma sampling.
-    cb: &'a mut [u8],
-    cr: &'a mut [u8],
-    /// Scratch.
     tile: [[i32; TILE]; 4],
 }
 
-/// Some rows of it, from a multiple of the tallest chroma sample on.
-struct Rows<'c, 'a, S>(&'c mut Conversion<'a>, Range<usize>, PhantomData<S>);
+/// Planes to be filled, Cb and Cr at the source's chroma sampling, and which row of the picture
+/// they begin with.
+type Target<'o> = (usize, [&'o mut [u8]; 3]);
 
-impl<S: Sample> Kernel for Rows<'_, '_, S> {
+impl<'a> Conversion<'a> {
+    pub fn new(source: Checked<'a>, chroma: Chroma) -> Result<Self> {
+        let Picture {
+            matrix,
+            range,
+            depth,
+            ..
+        } = *source.picture;
+        Ok(Conversion {
+            to_jfif: ToJfif::new(matrix, range, depth)?,
+            source,
+            chroma,
+            tile: [[0; TILE]; 4],
+        })
+    }
+
+    /// Converts rows, from a multiple of the tallest chroma sample on.
+    pub fn run(
+        &mut self,
+        level: Level,
+        rows: Range<usize>,
+        (origin, [y, cb, cr]): Target,
+        along: &mut dyn FnMut(Range<usize>),
+    ) {
+        for first in rows.clone().step_by(TOGETHER) {
+            let rows = first..(first + TOGETHER).min(rows.end);
+            let target = (origin, [&mut *y, &mut *cb, &mut *cr]);
+            if self.source.picture.depth == 8 {
+                simd::run(level, Rows::<Byte>(self, rows.clone(), target, PhantomData));
+            } else {
+                simd::run(level, Rows::<Word>(self, rows.clone(), target, PhantomData));
+            }
+            along(rows);
+        }
+    }
+}
+
+struct Rows<'c, 'a, 'o, S>(
+    &'c mut Conversion<'a>,
+    Range<usize>,
+    Target<'o>,
+    PhantomData<S>,
+);
+
+impl<S: Sample> Kernel for Rows<'_, '_, '_, S> {
     type Output = ();
 
     #[inline(always)]
     fn run<M: Machine>(self) {
-        let Rows(conversion, strip, _) = self;
+        let Rows(conversion, strip, (origin, planes), _) = self;
+        let [out_y, out_cb, out_cr] = planes;
         let Conversion {
             source,
             chroma,
             to_jfif: c,
             tile: [cb, cr, narrow, wide],
-            ..
         } = conversion;
         let chroma = *chroma;
         let width = source.picture.width;
@@ -218,17 +228,18 @@ impl<S: Sample> Kernel for Rows<'_, '_, S> {
                     cr: &mut *cr,
                 };
                 source.load_chroma::<S>(chroma, at, tile);
-                let from = chroma_y * chroma_width + chroma_x;
-                let out = &mut conversion.cb[from..][..chroma_count];
+                let row = chroma_y - (origin >> chroma.shift_y);
+                let from = row * chroma_width + chroma_x;
+                let out = &mut out_cb[from..][..chroma_count];
                 chroma_row(cb, cr, [c.uu, c.uv], c.shift, out);
-                let out = &mut conversion.cr[from..][..chroma_count];
+                let out = &mut out_cr[from..][..chroma_count];
                 chroma_row(cb, cr, [c.vu, c.vv], c.shift, out);
                 let narrow = &mut narrow[..chroma_count];
                 cross_terms(cb, cr, c, narrow);
                 replicate(narrow, chroma.shift_x, &mut wide[..count]);
                 for y in rows.clone() {
                     let luma = S::split(source.bytes(0, (x, y), count));
-                    let out = &mut conversion.y[y * width + x..][..count];
+                    let out = &mut out_y[(y - origin) * width + x..][..count];
                     for ((out, &raw), &term) in out.iter_mut().zip(luma).zip(&*wide) {
                         let y = c.yy.wrapping_mul(S::value(raw)).wrapping_add(term);
                         *out = (y >> c.shift).clamp(0, 255) as u8;

@@ -16,6 +16,7 @@
 //! ```
 
 mod convert;
+mod strips;
 
 use std::ops::Range;
 
@@ -26,6 +27,7 @@ use crate::pixel::planes::subsampled;
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
 pub use convert::convert;
+pub use strips::{ROWS, Strips};
 
 /// How the planes are to stand, and how large they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
