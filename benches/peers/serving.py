@@ -6,8 +6,9 @@ Needs a release build, the Python client (clients/python) installed beside boto3
 functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
 where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
-An S3 server that is started here has the last core to itself, and all others share the rest; readers of the directory
-and of memory have all cores. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+An S3 server is a machine of its own in use: one that is started here keeps to the last core, and while base64 is read
+from it for the first time (by the old functions, by plain readers, by framecache) all others keep to the rest. All else
+has all cores. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
 frames once, plain readers read each.
 """
 
@@ -125,7 +126,6 @@ def ancestor_on(endpoint, bucket):
 
 
 def old_functions(run, functions, timeline, store):
-    run.time(f"{store}: old load_cached_frames_b64", lambda: functions.load_cached_frames_b64(timeline))
     run.time(f"{store}: old load_cached_frames", lambda: functions.load_cached_frames(timeline))
     for_each = lambda: [functions.load_overlays(timeline, "job1", "edges", s) for s in range(0, FRAMES, 5)]  # noqa: E731
     return run.time(f"{store}: old load_overlays x {OVERLAID}", for_each)
@@ -163,7 +163,7 @@ def from_memory(run, server, timeline):
         run.seconds.setdefault("memory: one frame a call, p50", []).append(statistics.median(calls))
 
 
-def measure_store(run, name, endpoint, rounds, clip, images):
+def measure_store(run, name, endpoint, others, rounds, clip, images):
     from framecache import Client
     from framecache.compat import frames as compat
 
@@ -182,27 +182,29 @@ def measure_store(run, name, endpoint, rounds, clip, images):
     urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
     at_once = lambda client: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: E731
-    for _ in range(rounds):
-        theirs = old_functions(run, functions, "old", name)
-        run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
-        # A server that was just started has nothing in memory: "first".
+    with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
+        client.extract("new", [str(clip)], all=True)
+
+    def first(what, timeline):
+        """By a server that was just started and has nothing in memory."""
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
-            texts = run.time(f"{name}: load_cached_frames_b64, first", lambda: compat.load_cached_frames_b64("old"))
-            assert texts == functions.load_cached_frames_b64("old")
+            return run.time(f"{name}: load_cached_frames_b64, {what}", lambda: compat.load_cached_frames_b64(timeline))
+
+    for _ in range(rounds):
+        with on(others):
+            read = lambda: functions.load_cached_frames_b64("old")  # noqa: E731
+            expected = run.time(f"{name}: old load_cached_frames_b64", read)
+            run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
+            assert first("first", "old") == expected
+            assert len(first("extracted, first", "new")) == FRAMES
+        theirs = old_functions(run, functions, "old", name)
+        with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
+            compat.use(client)
+            run.time(f"{name}: load_cached_frames, first", lambda: compat.load_cached_frames("old"))
             run.time(f"{name}: overlays of {OVERLAID} frames in one call, first", lambda: at_once(client))  # noqa: B023
             mine = ours(run, client, compat, "old", name)
         assert mine == theirs == [overlays[s] for s in range(0, FRAMES, 5)]
-    # Frames that framecache extracted.
-    for _ in range(rounds):
-        with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
-            client.extract("new", [str(clip)], all=True)
-        with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
-            compat.use(client)
-            cold = lambda: compat.load_cached_frames_b64("new")  # noqa: E731
-            assert len(run.time(f"{name}: load_cached_frames_b64, extracted, first", cold)) == FRAMES
-            cold = lambda: compat.load_cached_frames("new")  # noqa: E731
-            assert len(run.time(f"{name}: load_cached_frames, extracted, from memory", cold)) == FRAMES
 
 
 def measure_directory(run, scratch, rounds, clip):
@@ -310,8 +312,7 @@ def main():
         images = pictures(clip)
         assert len(images) == FRAMES
         for name, endpoint in stores.items():
-            with on(others):
-                measure_store(run, name, endpoint, given.rounds, clip, images)
+            measure_store(run, name, endpoint, others, given.rounds, clip, images)
         measure_directory(run, scratch, given.rounds, clip)
     text = table(run, list(stores), about)
     print(text)
