@@ -4,6 +4,7 @@
 //! limits decode CLIP THREADS [EVERY]    decodes what each EVERY-th frame needs, in the engine's own tasks, and drops it
 //! limits assume CLIP THREADS HOW        decodes everything as the planner might: `run`, `groups`, `needed`, `threads`
 //! limits encode CLIP THREADS FRAMES QUALITY    makes JPEGs and hashes of pictures decoded before
+//! limits command WORD...                runs the command line, as `framecache WORD...` does once it has started
 //! limits reach CLIP THREADS SECONDS     opens the clip, seeks and decodes on to the frame shown then, by libavcodec alone
 //! ```
 //!
@@ -48,6 +49,7 @@ fn main() {
             number(frames),
             number(quality) as u8,
         ),
+        ["command", ..] => command(&arguments),
         ["reach", clip, threads, seconds] => reach(clip, number(threads), seconds.parse().unwrap()),
         // `cargo bench` runs every bench without arguments.
         [] => return println!("limits: nothing to measure without a clip (see benches/limits.rs)"),
@@ -257,6 +259,13 @@ fn first_pictures(clip: &Clip) -> Vec<Frame> {
         }
     }
     pictures
+}
+
+fn command(words: &[String]) -> String {
+    let watch = Stopwatch::start();
+    let ended = framecache::cli::run_with(words.iter().map(Into::into));
+    assert_eq!(ended, std::process::ExitCode::SUCCESS);
+    watch.stop(1)
 }
 
 fn reach(path: &str, threads: usize, seconds: f64) -> String {

@@ -16,6 +16,8 @@ REAL = MEDIA / "videos" / "mp_big_buck_bunny_0_30.webm"
 RATE = 30
 SIZES = {1080: "1920:1080", 720: "1280:720"}
 X264 = ["-c:v", "libx264", "-preset", "medium", "-crf", "21"]
+# A key frame each so many pictures and nowhere else, as segmenters need it; without it x264 begins a group at each cut.
+FIXED = [*X264, "-sc_threshold", "0"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ CLIPS = {
     clip.name: clip
     for clip in [
         Clip("1080p-h264-gop250", 1080, 30, tuple(X264), 250),
-        Clip("1080p-h264-gop30", 1080, 30, tuple(X264), 30),
+        Clip("1080p-h264-gop30", 1080, 30, tuple(FIXED), 30),
         Clip("720p-h264-gop250", 720, 30, tuple(X264), 250),
-        Clip("720p-h264-gop30", 720, 30, tuple(X264), 30),
+        Clip("720p-h264-gop30", 720, 30, tuple(FIXED), 30),
         Clip("1080p-hevc", 1080, 10, ("-c:v", "libx265", "-preset", "fast", "-crf", "24", "-x265-params", "log-level=error"), 250),
         Clip("1080p-vp9", 1080, 10, ("-c:v", "libvpx-vp9", "-crf", "32", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "5",
                                      "-row-mt", "1"), 250, ".webm"),

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from clips import RATE
 
 TIMES = 10
-# A chunk of 10 s is asked for its first frame; it begins far from a key frame at GOP 250.
-CHUNK_START, CHUNK_SECONDS = 15, 10
+# A chunk of 10 s is asked for its first frame; it begins in the middle of a group of 30, and far from a key frame at GOP 250.
+CHUNK_START, CHUNK_SECONDS = 15.5, 10
 
 
 @dataclass
@@ -45,7 +45,7 @@ def indices(workload, clip):
     if workload == "times":
         return sorted(random.Random(20261120).sample(range(clip.frames), TIMES))
     if workload == "first":
-        return [CHUNK_START * RATE]
+        return [int(CHUNK_START * RATE)]
     return list(range(clip.frames))
 
 

@@ -19,6 +19,7 @@ mod sheet;
 mod timelines;
 mod verify;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -70,9 +71,14 @@ enum Command {
     Serve(Box<serve::Args>),
 }
 
-/// Parses arguments, runs the command, and says how it ended.
+/// Runs the command that the process's arguments name, and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    run_with(std::env::args_os())
+}
+
+/// The same with other arguments; the first is the program's name.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(asked) => {
             // Help and version are results, everything else a usage error; a closed pipe is neither.

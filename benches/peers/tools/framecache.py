@@ -1,4 +1,4 @@
-"""framecache's own command line, on an empty store."""
+"""framecache's own command line, on an empty store; `started`: timed from after the program's start."""
 
 import json
 import os
@@ -11,8 +11,9 @@ BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "fr
 
 
 def commands(job, variant):
-    command = [BINARY, "extract", "--store", job.out, "--timeline", "t", "--backend", "cpu", "--workers", job.threads,
-               "--quality", job.quality, "--hash", variant]  # fmt: skip
+    program = [os.environ["FRAMECACHE_LIMITS"], "command"] if variant == "started" else [BINARY]
+    command = [*program, "extract", "--store", job.out, "--timeline", "t", "--backend", "cpu", "--workers", job.threads,
+               "--quality", job.quality, "--hash", "none" if variant == "none" else "phash"]  # fmt: skip
     if job.workload == "first":
         return [[*command, "--at", "0", "--chunks", chunk(job)]]
     # In the middle of a frame's time, which no rounding moves to another one.
