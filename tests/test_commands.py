@@ -85,6 +85,21 @@ def test_pictures_from_the_source_have_no_jpeg_loss(fc, tmp_path):
     assert np.array_equal(np.array(Image.open(tmp_path / "o" / "2.png")), truth[2])
 
 
+def test_pictures_from_the_source_come_although_a_long_group_follows_a_short_one(fc, tmp_path):
+    made = tmp_path / "made.mp4"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=30", "-pix_fmt", "yuv420p",
+               "-c:v", "libx264", "-g", "300", "-force_key_frames", "3", "-y", made]  # fmt: skip
+    subprocess.run(command, check=True)
+    fc.extract("t", "--all", made)
+
+    def pictures(seqs):
+        return np.load(io.BytesIO(fc.run("get", "t", "--seq", seqs, "--origin", "source", "--format", "npy", "--out", "-").out))
+
+    stack = pictures("25,30-299")
+    assert len(stack) == 271
+    assert np.array_equal(stack[0], pictures("25")) and np.array_equal(stack[270], pictures("299"))
+
+
 def test_the_source_gives_no_jpegs(cached):
     assert "--format png" in error_of(cached.run("get", "t", "--seq", "0", "--origin", "source", code=None), 2)
 

@@ -74,6 +74,7 @@ pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
 
 /// Deals segments into tasks for `workers` decoders: enough of them, and the longest first, so
 /// that the decoders end together, and none so short that starting it would cost more than it decodes.
+/// A single decoder takes them as they come: who lends one waits for pictures in their order.
 pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
     const SHORTEST: u64 = 8;
     const TASKS_PER_WORKER: u64 = 16;
@@ -92,7 +93,9 @@ pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
         }
         filled += length;
     }
-    tasks.sort_by_key(|task| Reverse(task.iter().map(Segment::units).sum::<u64>()));
+    if workers > 1 {
+        tasks.sort_by_key(|task| Reverse(task.iter().map(Segment::units).sum::<u64>()));
+    }
     tasks
 }
 
@@ -126,6 +129,18 @@ mod tests {
         Cut { unit: 10, pts: 12 },
         Cut { unit: 20, pts: 22 },
     ];
+
+    #[test]
+    fn one_decoder_takes_groups_in_their_order_and_several_the_longest_first() {
+        let run = |from: u32, until: u32| Segment {
+            from,
+            until,
+            wanted: vec![until],
+        };
+        let runs = [run(0, 9), run(20, 119), run(200, 219)];
+        let first = |workers| tasks(runs.to_vec(), workers)[0][0].from;
+        assert_eq!((first(1), first(2)), (0, 20));
+    }
 
     #[test]
     fn only_the_groups_that_hold_wanted_pictures_are_decoded_and_only_as_far_as_needed() {
