@@ -233,6 +233,38 @@ def test_a_server_counts_spans_by_what_decoded_them(on_card, clip, v1):
         assert server.metric("framecache_span_decodes_total", backend="nvdec", outcome="ok") == 1
 
 
+def test_pictures_and_tensors_from_the_source_are_the_cpus(on_card, hd_by_cpu, clip, tmp_path, v1):
+    card, source, report = on_card(), clip("hd.mp4"), tmp_path / "report"
+    decoded(card, *HD, source, backend="cpu")
+    card.environment["FRAMECACHE_STANDIN_REPORT"] = str(report)
+    pictures = ("get", "t", "--seq", "0-13", "--origin", "source", "--format", "npy", "--out", "-")
+    assert card.run(*pictures, timeout=120).out == hd_by_cpu.run(*pictures).out
+    assert launches(report) > 0
+
+    def tensors(runner, **fields):
+        with rpc.start_server(runner.store, "--source-root", source.parent, environment=runner.environment) as server, server.channel() as channel:
+            request = v1.GetTensorsRequest(timeline="t", origin=v1.ORIGIN_SOURCE, selection=v1.Selection(all=True), batch=14, **fields)
+            return list(v1.FrameServiceStub(channel).GetTensors(request, timeout=120))
+
+    letterboxed = {"width": 96, "height": 64, "fit": v1.FIT_LETTERBOX, "datatype": v1.DATATYPE_FP16, "layout": v1.LAYOUT_NCHW}
+    for fields in (letterboxed, {"datatype": v1.DATATYPE_UINT8, "channels": v1.CHANNELS_GRAY}):
+        report.unlink()
+        assert tensors(card, **fields) == tensors(hd_by_cpu, **fields)
+        assert launches(report) > 0
+
+
+@pytest.mark.parametrize("does", ["nonsense=8", "error_at=5", "fails_at=9,decode_fails=999", "broken"])
+def test_pictures_from_the_source_are_the_cpus_where_the_card_fails(on_card, hd_by_cpu, clip, does):
+    card = on_card(f"any_size,{does}")
+    decoded(card, *HD, clip("hd.mp4"), backend="cpu")
+    pictures = ("get", "t", "--seq", "0-13", "--origin", "source", "--format", "npy", "--out", "-")
+    assert card.run(*pictures, timeout=120).out == hd_by_cpu.run(*pictures).out
+
+
+def launches(report):
+    return int(dict(word.split("=") for word in report.read_text().split() if "=" in word)["launches"])
+
+
 def test_the_binary_needs_no_library_of_nvidias():
     needed = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
     libraries = [line for line in needed.splitlines() if "NEEDED" in line]

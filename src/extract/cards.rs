@@ -1,12 +1,13 @@
 //! The cards that extraction may use, opened when the first span is worth it; and where a span begins.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::decode::{Backend, CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Fallback, Load, Means, Rate};
 use crate::demux::Track;
 use crate::error::{Error, Result};
-use crate::extract::job::{Output, SpanJob};
+use crate::extract::job::SpanJob;
 use crate::extract::span::Placed;
 use crate::gpu::nvdec::{self, Pool, Shape};
 use crate::gpu::{self, Device, Kernels};
@@ -55,15 +56,24 @@ fn sessions(device: &Device) -> Result<u32> {
     if engines == 0 {
         return Err(gpu::Unavailable::NoDecoder(device.name().to_owned()).into());
     }
-    let fit = u32::try_from(device.memory()?.free / SESSION_BYTES).unwrap_or(u32::MAX);
+    // Half of it: as many again may decode for callers who want pictures.
+    let fit = u32::try_from(device.memory()?.free / SESSION_BYTES / 2).unwrap_or(u32::MAX);
     Ok((engines * SESSIONS_PER_ENGINE).min(fit).max(1))
 }
 
-/// What decodes spans on this machine, and how fast it was found to be.
-pub(super) struct Cards {
+/// What decodes spans on this machine, and how fast it was found to be. Engines share it.
+pub struct Cards {
     opened: OnceLock<Result<Vec<Arc<Card>>>>,
-    pub workers_rate: Rate,
-    pub cards_rate: Rate,
+    /// Lanes that have a place on a card.
+    lanes: AtomicUsize,
+    pub(super) workers_rate: Rate,
+    pub(super) cards_rate: Rate,
+}
+
+impl Default for Cards {
+    fn default() -> Self {
+        Cards::new()
+    }
 }
 
 impl Cards {
@@ -71,6 +81,7 @@ impl Cards {
     pub fn new() -> Self {
         Cards {
             opened: OnceLock::new(),
+            lanes: AtomicUsize::new(0),
             workers_rate: Rate::guess(CPU_MEGAPIXELS),
             cards_rate: Rate::guess(ENGINE_MEGAPIXELS),
         }
@@ -78,7 +89,7 @@ impl Cards {
 
     /// # Errors
     /// GPU_UNAVAILABLE with the reason, the same whenever it is asked.
-    pub fn opened(&self) -> Result<&[Arc<Card>]> {
+    pub(super) fn opened(&self) -> Result<&[Arc<Card>]> {
         let opened = self.opened.get_or_init(|| {
             let count = gpu::device_count()?;
             (0..count).map(|n| Card::open(n).map(Arc::new)).collect()
@@ -86,22 +97,40 @@ impl Cards {
         opened.as_deref().map_err(Clone::clone)
     }
 
-    pub fn sessions(&self) -> u32 {
+    pub(super) fn sessions(&self) -> u32 {
         let opened = self.opened.get().and_then(|opened| opened.as_ref().ok());
         opened.map_or(0, |cards| cards.iter().map(|card| card.sessions).sum())
     }
 
-    /// Where the span begins to be decoded: `units` are fed for it.
+    /// A place for one lane, for good: as many as there are sessions, one card after the other.
+    ///
+    /// # Errors
+    /// GPU_UNAVAILABLE with the reason.
+    pub(super) fn place_for_lane(&self) -> Result<Option<Arc<Card>>> {
+        let cards = self.opened()?;
+        let taken = self.lanes.fetch_add(1, Ordering::Relaxed);
+        if taken >= self.sessions() as usize {
+            self.lanes.fetch_sub(1, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let most = cards.iter().map(|card| card.sessions).max().unwrap_or(0);
+        let mut rounds =
+            (0..most).flat_map(|round| cards.iter().filter(move |c| c.sessions > round));
+        Ok(rounds.nth(taken).cloned())
+    }
+
+    /// Where the span begins to be decoded: so many units are fed for it, by so many workers, or on
+    /// so many of the cards' sessions, if not on all.
     ///
     /// # Errors
     /// GPU_UNAVAILABLE under `gpu`, with the reason.
-    pub fn place(
+    pub(super) fn place(
         &self,
         job: &SpanJob,
         track: &Track,
-        (units, workers): (u64, usize),
+        (work, lanes): ((u64, usize), Option<u32>),
     ) -> Result<Placed> {
-        if job.backend == Backend::Cpu || job.output == Output::Rgb {
+        if job.backend == Backend::Cpu {
             return Ok(Placed::Workers(None));
         }
         let strict = job.backend == Backend::Gpu;
@@ -111,7 +140,7 @@ impl Cards {
         let why_not = if strict {
             self.refusal(track)
         } else {
-            self.refusal_or_cost(track, (units, workers))
+            self.refusal_or_cost(track, work, lanes)
         };
         match why_not {
             None => Ok(Placed::Device),
@@ -131,14 +160,16 @@ impl Cards {
         &self,
         track: &Track,
         (units, workers): (u64, usize),
+        lanes: Option<u32>,
     ) -> Option<(Fallback, Error)> {
         let (width, height) = track.info.size();
         let pixels = u64::from(width) * u64::from(height);
         let load = Load { units, pixels };
-        let (lanes, start) = match self.sessions() {
-            0 => (u64::from(SESSIONS_PER_ENGINE), COLD_START),
-            sessions => (u64::from(sessions), WARM_START),
+        let (sessions, start) = match self.sessions() {
+            0 => (SESSIONS_PER_ENGINE, COLD_START),
+            sessions => (sessions, WARM_START),
         };
+        let lanes = u64::from(lanes.unwrap_or(sessions));
         let cpu = Means {
             lanes: workers as u64,
             start: Duration::ZERO,

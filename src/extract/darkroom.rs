@@ -1,5 +1,5 @@
-//! Surfaces in, JFIF planes and hash pictures out: kernels and copies on a card's stream, a few
-//! pictures under way at once.
+//! Surfaces in; JFIF planes and hash pictures, RGB or tensors out: kernels and copies on a card's
+//! stream, a few pictures under way at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,15 +7,21 @@ use std::sync::Arc;
 use crate::av::Frame;
 use crate::error::{Error, Result};
 use crate::extract::cards::Card;
+use crate::extract::deal::Mode;
 use crate::extract::decoding::Found;
-use crate::extract::develop::{Converted, Exposed, checked_colour, own_facts};
+use crate::extract::develop::{Converted, Exposed, Pixels, checked_colour, own_facts};
+use crate::extract::job::{Output, SpanJob};
 use crate::extract::span::{PictureTask, SpanRun};
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
 use crate::gpu::{PinnedBuffer, Pipeline, Stream};
 use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
-use crate::pixel::cuda::{Crop, Format, FramesLayout, FramesPlan, Source};
+use crate::media::picture::Orientation;
+use crate::pixel::cuda::{
+    AnyPlan, Crop, Format, FramesLayout, FramesPlan, Plan, RgbPlan, Source, TensorPlan,
+};
 use crate::pixel::jfif::JfifRequest;
+use crate::tensor::Recipe;
 use crate::timeline::plan::HashKind;
 
 /// Pictures whose kernels and copies are under way while later ones are decoded.
@@ -25,7 +31,7 @@ const UNDER_WAY: usize = 3;
 pub(super) struct Darkroom {
     card: Arc<Card>,
     stream: Stream,
-    pipeline: Option<(Geometry, Pipeline<FramesPlan>)>,
+    pipeline: Option<(Geometry, Pipeline<AnyPlan>)>,
     under_way: VecDeque<Exposure>,
     /// Page-locked buffers of pictures that are done.
     spare: Vec<PinnedBuffer>,
@@ -35,17 +41,70 @@ pub(super) struct Darkroom {
 #[derive(Clone, PartialEq)]
 struct Geometry {
     source: Source,
-    request: JfifRequest,
-    hashes: Vec<HashKind>,
+    wish: Wish,
 }
 
-/// A picture whose planes are on their way to the host.
+/// What is to be made of surfaces.
+#[derive(Clone)]
+enum Wish {
+    Frames(JfifRequest, Vec<HashKind>),
+    Rgb(Orientation),
+    Tensor(Orientation, Arc<Recipe>),
+}
+
+impl PartialEq for Wish {
+    fn eq(&self, other: &Wish) -> bool {
+        match (self, other) {
+            (Wish::Frames(a, b), Wish::Frames(c, d)) => a == c && b == d,
+            (Wish::Rgb(a), Wish::Rgb(b)) => a == b,
+            // A recipe is one call's, and lives as long as it.
+            (Wish::Tensor(a, b), Wish::Tensor(c, d)) => a == c && Arc::ptr_eq(b, d),
+            _ => false,
+        }
+    }
+}
+
+impl Wish {
+    fn of(job: &SpanJob, orientation: Orientation) -> Wish {
+        match (job.output, &job.recipe) {
+            (Output::Jpeg, _) => {
+                let request = JfifRequest {
+                    orientation,
+                    max_side: job.parameters.max_side,
+                };
+                Wish::Frames(request, job.parameters.hashes.clone())
+            }
+            (Output::Rgb, None) => Wish::Rgb(orientation),
+            (Output::Rgb, Some(recipe)) => Wish::Tensor(orientation, recipe.clone()),
+        }
+    }
+
+    fn plan(&self, source: Source) -> Result<AnyPlan> {
+        Ok(match self {
+            Wish::Frames(request, hashes) => {
+                AnyPlan::Frames(FramesPlan::new(source, request, hashes)?)
+            }
+            Wish::Rgb(orientation) => AnyPlan::Rgb(RgbPlan::new(source, *orientation)?),
+            Wish::Tensor(orientation, recipe) => {
+                AnyPlan::Tensor(TensorPlan::new(source, *orientation, recipe)?)
+            }
+        })
+    }
+}
+
+/// A picture that is on its way to the host.
 struct Exposure {
     place: usize,
     damaged: bool,
-    layout: FramesLayout,
-    planes: PinnedBuffer,
+    made: Made,
+    bytes: PinnedBuffer,
     facts: FrameFacts,
+}
+
+/// What the bytes are.
+enum Made {
+    Frames(FramesLayout),
+    Pixels { bytes: usize, is_tensor: bool },
 }
 
 /// Whose pictures they are, and one of them from libavcodec: facts that a card's decoder does not tell.
@@ -89,23 +148,23 @@ impl Darkroom {
     /// A [`Refusal`] where the picture is not like the sample; GPU_UNAVAILABLE, MEMORY_BUDGET.
     pub fn expose(&mut self, sitter: Sitter, found: Found<Picture>, hand_on: HandOn) -> Result<()> {
         let surface = found.picture.map(&self.stream)?;
-        let parameters = &sitter.span.job.parameters;
+        if surface.damaged() {
+            sitter.span.report_damage(Mode::Device);
+            return Ok(());
+        }
+        let job = &sitter.span.job;
         let how = sitter.span.development();
-        let colour = checked_colour(sitter.sample, parameters)?;
+        let colour = checked_colour(sitter.sample, &job.parameters)?;
         let geometry = Geometry {
             source: source(&surface, sitter.sample, &colour)?,
-            request: JfifRequest {
-                orientation: how.orientation,
-                max_side: parameters.max_side,
-            },
-            hashes: parameters.hashes.clone(),
+            wish: Wish::of(job, how.orientation),
         };
-        let (planes, layout) = self.convert(geometry, &surface)?;
+        let (bytes, made) = self.convert(geometry, &surface)?;
         self.under_way.push_back(Exposure {
             place: found.place,
             damaged: found.damaged,
-            layout,
-            planes,
+            made,
+            bytes,
             facts: own_facts(sitter.sample, &how, colour),
         });
         while self.under_way.len() > UNDER_WAY {
@@ -129,52 +188,86 @@ impl Darkroom {
         &mut self,
         geometry: Geometry,
         surface: &MappedSurface,
-    ) -> Result<(PinnedBuffer, FramesLayout)> {
+    ) -> Result<(PinnedBuffer, Made)> {
         if self
             .pipeline
             .as_ref()
             .is_none_or(|(made, _)| *made != geometry)
         {
             self.spare.clear();
-            let plan = FramesPlan::new(geometry.source, &geometry.request, &geometry.hashes)?;
+            let plan = geometry.wish.plan(geometry.source)?;
             let pipeline = Pipeline::new(&self.card.kernels, plan, 1, &self.stream)?;
             self.pipeline = Some((geometry, pipeline));
         }
         let Some((_, pipeline)) = &mut self.pipeline else {
             return Err(Error::internal("no pipeline was made"));
         };
-        let layout = pipeline.plan().layout(1);
-        let mut planes = match self.spare.pop() {
+        let size = pipeline.plan().output_bytes(1);
+        let mut bytes = match self.spare.pop() {
             Some(spare) => spare,
-            None => PinnedBuffer::new(self.card.device(), layout.bytes())?,
+            None => PinnedBuffer::new(self.card.device(), size)?,
         };
         let views = surface.planes().iter().map(|plane| plane.view).collect();
         pipeline.run(&[views], &self.stream)?;
-        pipeline.download(1, &mut planes, &self.stream)?;
-        Ok((planes, layout))
+        pipeline.download(1, &mut bytes, &self.stream)?;
+        let made = match pipeline.plan() {
+            AnyPlan::Frames(plan) => Made::Frames(plan.layout(1)),
+            plan => Made::Pixels {
+                bytes: size,
+                is_tensor: matches!(plan, AnyPlan::Tensor(_)),
+            },
+        };
+        Ok((bytes, made))
     }
 
     fn hand_on_oldest(&mut self, span: &Arc<SpanRun>, hand_on: HandOn) -> Result<()> {
         let Some(exposure) = self.under_way.pop_front() else {
             return Ok(());
         };
-        let bytes = exposure.planes.bytes()?;
-        let mut converted = Box::new(Converted {
-            planes: span.spare_planes(),
-            small: small(&exposure.layout, bytes),
-            facts: exposure.facts,
-        });
-        exposure
-            .layout
-            .planes_into(bytes, 0, &mut converted.planes)?;
-        self.spare.push(exposure.planes);
+        let exposed = match exposure.made {
+            Made::Frames(layout) => {
+                let bytes = exposure.bytes.bytes()?;
+                let mut converted = Box::new(Converted {
+                    planes: span.spare_planes(),
+                    small: small(&layout, bytes),
+                    facts: exposure.facts,
+                });
+                layout.planes_into(bytes, 0, &mut converted.planes)?;
+                Exposed::Converted(converted)
+            }
+            Made::Pixels { bytes, is_tensor } => {
+                let data = exposure.bytes.bytes()?.get(..bytes);
+                let data = data.ok_or_else(|| Error::internal("a card's buffer is too short"))?;
+                Exposed::Pixels(Box::new(Pixels {
+                    data: data.to_vec(),
+                    is_tensor,
+                    facts: upright(exposure.facts, span.development().orientation),
+                }))
+            }
+        };
+        self.spare.push(exposure.bytes);
         hand_on(PictureTask {
             span: span.clone(),
             place: exposure.place,
-            exposed: Exposed::Converted(converted),
+            exposed,
             damaged: exposure.damaged,
         });
         Ok(())
+    }
+}
+
+/// With the size of the upright picture.
+fn upright(facts: FrameFacts, orientation: Orientation) -> FrameFacts {
+    let (width, height) = (facts.source_width, facts.source_height);
+    let (width, height) = if orientation.swaps_sides() {
+        (height, width)
+    } else {
+        (width, height)
+    };
+    FrameFacts {
+        width,
+        height,
+        ..facts
     }
 }
 

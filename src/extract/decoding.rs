@@ -169,6 +169,13 @@ impl<'a, D: Decode> Decoding<'a, D> {
     }
 
     fn take(&mut self, events: Vec<Event<D::Picture>>, deliver: Deliver<D::Picture>) -> Result<()> {
+        // Pictures up to the next cut point may miss what was before an open start, and libavcodec
+        // says so in errors that concern none of the wanted ones. Before any picture is delivered:
+        // who takes pictures one by one cannot give them back.
+        let complained = self.decoder.take_complaint() && !self.open_start;
+        if complained && self.task.mode != Mode::SINGLE {
+            self.report_damage();
+        }
         for event in events {
             match event {
                 Event::Picture {
@@ -179,12 +186,6 @@ impl<'a, D: Decode> Decoding<'a, D> {
                 Event::Refused { unit } if self.left_out(unit) => {}
                 Event::Refused { .. } => self.report_damage(),
             }
-        }
-        // Pictures up to the next cut point may miss what was before an open start, and libavcodec
-        // says so in errors that concern none of the wanted ones.
-        let complained = self.decoder.take_complaint() && !self.open_start;
-        if complained && self.task.mode != Mode::SINGLE {
-            self.report_damage();
         }
         Ok(())
     }

@@ -30,6 +30,16 @@ pub struct Development<'a> {
 pub enum Exposed {
     Frame(Frame),
     Converted(Box<Converted>),
+    Pixels(Box<Pixels>),
+}
+
+/// What a card made of a picture where no JPEG is wanted: nothing is left to do.
+#[derive(Default)]
+pub struct Pixels {
+    /// Upright RGB of the full size, or the job's tensor of it.
+    pub data: Vec<u8>,
+    pub is_tensor: bool,
+    pub facts: FrameFacts,
 }
 
 /// What a card made of a picture: only coding is left.

@@ -12,7 +12,8 @@ use crate::extract::cards::{Card, Cards};
 use crate::extract::darkroom::{Darkroom, Sitter};
 use crate::extract::decoding::{Decoding, Found};
 use crate::extract::develop::Developer;
-use crate::extract::engine::Shared;
+use crate::extract::job::Output;
+use crate::extract::queues::Shared;
 use crate::extract::span::{DecodeTask, PictureTask, SpanRun};
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Refusal};
 
@@ -58,6 +59,8 @@ impl Lane {
         let began = Instant::now();
         match self.run(task, shared) {
             Ok(()) if task.span.stopped() => {}
+            // Pixels wait for who takes them.
+            Ok(()) if task.span.job.output == Output::Rgb => {}
             Ok(()) => cards.cards_rate.measured(task.load(), began.elapsed()),
             Err(error) => {
                 self.close();
@@ -79,10 +82,17 @@ impl Lane {
             sample: &open.sample,
         };
         let (darkroom, developer) = (&mut self.darkroom, &mut self.developer);
+        // Of pixels nothing is left to do, and who takes them does so in their order, one by one.
+        let is_pixels = span.job.output == Output::Rgb;
         // Under dedup pictures must not overtake each other.
-        let in_order = span.job.parameters.dedup.is_some();
+        let in_order = is_pixels || span.job.parameters.dedup.is_some();
+        let mut came = 0;
         let mut hand_on = |mut picture: PictureTask| {
-            if in_order {
+            let before = came..picture.place;
+            came = picture.place;
+            if is_pixels && !before.is_empty() && !span.came(before) {
+                span.leave_device_undelivered(1);
+            } else if in_order {
                 SpanRun::develop(&mut picture, developer);
             } else {
                 span.add_part();

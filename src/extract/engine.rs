@@ -8,88 +8,58 @@
 //! Where there are cards, each has threads of its own (`device`), which take the tasks of spans that
 //! are decoded there, and hand what they made to the workers.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
 use crate::decode::{Backend, Fallback};
 use crate::error::{Error, Result};
 use crate::extract::cards::{Card, Cards};
-use crate::extract::deal::Mode;
 use crate::extract::decoding::Decoders;
-use crate::extract::develop::{Developer, Exposed};
+use crate::extract::develop::Developer;
 use crate::extract::device::Lane;
-use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
-use crate::extract::span::{DecodeTask, PictureTask, Placed, SpanRun};
-use crate::media::picture::JfifPlanes;
-
-/// Pictures that may wait for each helping worker.
-const QUEUED_PER_HELPER: usize = 2;
-
-/// A worker that has nothing to do keeps its source open this long.
-const REST_AFTER: Duration = Duration::from_secs(1);
-
-/// How often a card's thread that waits for workers looks whether its span still goes on.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use crate::extract::job::{Output, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::queues::{Shared, Work};
+use crate::extract::span::{DecodeTask, Placed, SpanRun};
 
 pub struct Engine {
     shared: Arc<Shared>,
     cards: Arc<Cards>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The cards' threads, once they were started.
-    lanes: OnceLock<Result<()>>,
-}
-
-pub(super) struct Shared {
-    state: Mutex<State>,
-    work: Condvar,
-    /// For the cards' threads: a task is there, and room for a picture.
-    device_work: Condvar,
-    room: Condvar,
-    workers: usize,
-}
-
-#[derive(Default)]
-struct State {
-    pictures: VecDeque<PictureTask>,
-    decodes: VecDeque<DecodeTask>,
-    device_decodes: VecDeque<DecodeTask>,
-    /// Planes of pictures that were coded, for those that come.
-    spare_planes: Vec<JfifPlanes>,
-    /// Workers in no decoding task.
-    helpers: usize,
-    closing: bool,
-}
-
-enum Work {
-    Picture(PictureTask),
-    Decode(DecodeTask),
+    /// Lent to one caller at a time, who takes pictures in their order: it has one thread on a card.
+    is_lane: bool,
+    /// The cards' threads, once they were started: how many.
+    lanes: OnceLock<Result<u32>>,
 }
 
 impl Engine {
+    /// With so many workers, and all that these cards have.
+    ///
     /// # Errors
     /// INTERNAL where the system gives no threads.
-    pub fn new(workers: usize) -> Result<Self> {
+    pub fn new(workers: usize, cards: Arc<Cards>) -> Result<Self> {
+        Engine::start_workers((workers, cards), false)
+    }
+
+    /// With one worker and at most one session on a card: pictures come in their order.
+    ///
+    /// # Errors
+    /// INTERNAL where the system gives no threads.
+    pub fn lane(cards: Arc<Cards>) -> Result<Self> {
+        Engine::start_workers((1, cards), true)
+    }
+
+    fn start_workers((workers, cards): (usize, Arc<Cards>), is_lane: bool) -> Result<Self> {
         crate::av::init();
         let workers = workers.max(1);
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                helpers: workers,
-                ..State::default()
-            }),
-            work: Condvar::new(),
-            device_work: Condvar::new(),
-            room: Condvar::new(),
-            workers,
-        });
         let engine = Engine {
-            shared,
-            cards: Arc::new(Cards::new()),
+            shared: Arc::new(Shared::new(workers)),
+            cards,
             threads: Mutex::default(),
+            is_lane,
             lanes: OnceLock::new(),
         };
         for n in 0..workers {
@@ -110,7 +80,12 @@ impl Engine {
     }
 
     pub fn workers(&self) -> usize {
-        self.shared.workers
+        self.shared.workers()
+    }
+
+    /// Whether it has threads on cards.
+    pub fn is_on_cards(&self) -> bool {
+        matches!(self.lanes.get(), Some(Ok(sessions)) if *sessions > 0)
     }
 
     /// Whether spans can be asked of that backend here.
@@ -139,47 +114,58 @@ impl Engine {
         events: Sender<SpanEvent>,
     ) -> Result<(), (Sender<SpanEvent>, Error)> {
         let span = SpanRun::new((job, media), events, self.shared.clone())?;
-        let placed = self.cards.place(&span.job, &span.media.track, span.work());
+        let one = self.is_lane.then_some(1);
+        let placed = self
+            .cards
+            .place(&span.job, &span.media.track, (span.work(), one));
         let placed = placed.and_then(|placed| {
-            if placed == Placed::Device {
-                self.start_lanes()?;
+            if placed != Placed::Device {
+                return Ok((placed, 0));
             }
-            Ok(placed)
+            Ok(match self.start_lanes()? {
+                // Other lanes have all places.
+                0 => (Placed::Workers(Some(Fallback::Cost)), 0),
+                sessions => (placed, sessions),
+            })
         });
         match placed {
-            Ok(placed) => self.shared.add(span.begin(placed, self.cards.sessions())),
+            Ok((placed, sessions)) => self.shared.add(span.begin(placed, sessions)),
             Err(error) => span.refuse(error),
         }
         Ok(())
     }
 
-    /// The cards' threads; started once.
-    fn start_lanes(&self) -> Result<()> {
+    /// The cards' threads, and how many; started once.
+    fn start_lanes(&self) -> Result<u32> {
         let started = self.lanes.get_or_init(|| {
-            for card in self.cards.opened()? {
-                for n in 0..card.sessions {
-                    let (shared, cards) = (self.shared.clone(), self.cards.clone());
-                    let card = card.clone();
-                    let name = format!("gpu-{}-{n}", card.device().ordinal());
-                    self.start(name, move || work_on_card(&shared, &cards, card))?;
-                }
+            if self.is_lane {
+                let card = self.cards.place_for_lane()?;
+                card.map_or(Ok(0), |card| self.start_on(&card, 1))
+            } else {
+                let cards = self.cards.opened()?;
+                cards
+                    .iter()
+                    .map(|card| self.start_on(card, card.sessions))
+                    .sum()
             }
-            Ok(())
         });
         started.clone()
+    }
+
+    fn start_on(&self, card: &Arc<Card>, sessions: u32) -> Result<u32> {
+        for n in 0..sessions {
+            let (shared, cards) = (self.shared.clone(), self.cards.clone());
+            let card = card.clone();
+            let name = format!("gpu-{}-{n}", card.device().ordinal());
+            self.start(name, move || work_on_card(&shared, &cards, card))?;
+        }
+        Ok(sessions)
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        {
-            let mut state = self.shared.lock();
-            state.closing = true;
-            let waiting = state.decodes.iter().chain(&state.device_decodes);
-            waiting.for_each(|task| task.span.cancel());
-        }
-        self.shared.work.notify_all();
-        self.shared.device_work.notify_all();
+        self.shared.close();
         let threads = self
             .threads
             .get_mut()
@@ -188,130 +174,6 @@ impl Drop for Engine {
             // A worker that panicked has reported it to its span.
             let _ = thread.join();
         }
-    }
-}
-
-impl Shared {
-    pub(super) fn workers(&self) -> usize {
-        self.workers
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, tasks: Vec<DecodeTask>) {
-        if tasks.is_empty() {
-            return;
-        }
-        let (device, workers): (Vec<_>, Vec<_>) = tasks
-            .into_iter()
-            .partition(|task| task.mode == Mode::Device);
-        let mut state = self.lock();
-        state.device_decodes.extend(device);
-        state.decodes.extend(workers);
-        drop(state);
-        self.work.notify_all();
-        self.device_work.notify_all();
-    }
-
-    /// Hands a picture to a helper, or back where none is free to take it soon.
-    pub(super) fn offer(&self, picture: PictureTask) -> Option<PictureTask> {
-        let mut state = self.lock();
-        if state.pictures.len() >= state.helpers * QUEUED_PER_HELPER {
-            return Some(picture);
-        }
-        state.pictures.push_back(picture);
-        drop(state);
-        self.work.notify_one();
-        None
-    }
-
-    /// Hands a card's picture to the workers, once there is room for it or its span stops.
-    pub(super) fn hand_over(&self, picture: PictureTask) {
-        let mut state = self.lock();
-        while state.pictures.len() >= self.workers * QUEUED_PER_HELPER
-            && !state.closing
-            && !picture.span.stopped()
-        {
-            let waited = self.room.wait_timeout(state, LOOK_AGAIN);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state.pictures.push_back(picture);
-        drop(state);
-        self.work.notify_one();
-    }
-
-    /// Planes to be filled: used ones, whose memory is there already, where there are some.
-    pub(super) fn spare_planes(&self) -> JfifPlanes {
-        self.lock().spare_planes.pop().unwrap_or_default()
-    }
-
-    /// Keeps a coded picture's planes for the next.
-    fn recycle(&self, picture: PictureTask) {
-        let Exposed::Converted(converted) = picture.exposed else {
-            return;
-        };
-        let mut state = self.lock();
-        if state.spare_planes.len() < self.workers * QUEUED_PER_HELPER {
-            state.spare_planes.push(converted.planes);
-        }
-    }
-
-    /// A worker's next piece of work; none when the engine closes. `rest` is called once there was
-    /// none for [`REST_AFTER`].
-    fn next(&self, rest: impl FnOnce()) -> Option<Work> {
-        self.wait(&self.work, rest, |state| {
-            if let Some(picture) = state.pictures.pop_front() {
-                self.room.notify_one();
-                return Some(Work::Picture(picture));
-            }
-            let task = state.decodes.pop_front()?;
-            state.helpers -= 1;
-            Some(Work::Decode(task))
-        })
-    }
-
-    /// The same for a card's thread.
-    fn next_on_card(&self, rest: impl FnOnce()) -> Option<DecodeTask> {
-        self.wait(&self.device_work, rest, |state| {
-            state.device_decodes.pop_front()
-        })
-    }
-
-    fn wait<T>(
-        &self,
-        until: &Condvar,
-        rest: impl FnOnce(),
-        mut take: impl FnMut(&mut State) -> Option<T>,
-    ) -> Option<T> {
-        let mut rest = Some(rest);
-        let mut state = self.lock();
-        loop {
-            if let Some(found) = take(&mut state) {
-                return Some(found);
-            }
-            if state.closing {
-                return None;
-            }
-            state = match rest.take() {
-                None => until.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(first) => {
-                    let waited = until.wait_timeout(state, REST_AFTER);
-                    let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-                    match waited.timed_out() {
-                        true => first(),
-                        false => rest = Some(first),
-                    }
-                    state
-                }
-            };
-        }
-    }
-
-    fn decoded(&self) {
-        self.lock().helpers += 1;
     }
 }
 
@@ -334,8 +196,8 @@ fn work(shared: &Shared, cards: &Cards) {
                 let more = guarded(&span, || {
                     SpanRun::decode(task, shared, &mut decoders, &mut developer);
                 });
-                // A task that was stopped did not feed all of it.
-                if !span.stopped() {
+                // A task that was stopped did not feed all of it, and pixels wait for who takes them.
+                if !span.stopped() && span.job.output == Output::Jpeg {
                     cards.workers_rate.measured(load, began.elapsed());
                 }
                 shared.decoded();

@@ -9,6 +9,7 @@ use crate::decode::Backend;
 use crate::demux::{Opener, Track};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
+use crate::tensor::Recipe;
 use crate::timeline::plan::{ChunkSpec, Parameters, SpanRow};
 
 /// Everything that decides a span's frames.
@@ -24,6 +25,9 @@ pub struct SpanJob {
     pub only: Option<Vec<u64>>,
     #[serde(default)]
     pub backend: Backend,
+    /// With RGB: the tensor that the caller makes of it. Where a card decodes, the card makes it.
+    #[serde(skip)]
+    pub recipe: Option<Arc<Recipe>>,
 }
 
 /// What is made of a picture.
@@ -49,8 +53,12 @@ pub struct SpanMedia {
 pub struct Made {
     /// One for each number it has.
     pub facts: Vec<FrameFacts>,
-    /// Its JPEG, or its RGB (`height x width x 3`, 8 bits, by the facts' size); empty where it is missing.
+    /// Its JPEG, or its RGB (`height x width x 3`, 8 bits, by the facts' size), or its tensor;
+    /// empty where it is missing.
     pub data: Vec<u8>,
+    /// The data are the frame that the job's recipe makes of RGB of the facts' size.
+    #[serde(default)]
+    pub is_tensor: bool,
 }
 
 /// How a span ended.

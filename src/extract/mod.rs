@@ -10,12 +10,13 @@ mod develop;
 mod device;
 mod engine;
 mod job;
+mod queues;
 mod segments;
 mod span;
 #[cfg(test)]
 mod tests;
 
-pub use cards::check_cards;
+pub use cards::{Cards, check_cards};
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};

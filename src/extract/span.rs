@@ -1,6 +1,7 @@
 //! One span while it is extracted: its pictures, its tasks, its damage.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +13,8 @@ use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::decoding::{Decoders, Decoding, Found};
 use crate::extract::develop::{Developer, Development, Exposed};
-use crate::extract::engine::Shared;
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::queues::Shared;
 use crate::extract::segments::{Segment, Task};
 use crate::media::facts::FrameFacts;
 use crate::media::picture::JfifPlanes;
@@ -284,10 +285,16 @@ impl SpanRun {
             return;
         }
         let how = span.development();
+        let mut is_tensor = false;
         let made = match (&mut picture.exposed, span.job.output) {
             (Exposed::Frame(frame), Output::Jpeg) => developer.develop(frame, &how),
             (Exposed::Frame(frame), Output::Rgb) => developer.rgb(frame, &how),
             (Exposed::Converted(converted), _) => developer.finish(converted, &how),
+            (Exposed::Pixels(pixels), _) => {
+                let pixels = std::mem::take(&mut **pixels);
+                is_tensor = pixels.is_tensor;
+                Ok((pixels.facts, pixels.data))
+            }
         };
         let made = made.and_then(|(facts, data)| {
             let facts = FrameFacts {
@@ -297,6 +304,7 @@ impl SpanRun {
             Ok(Made {
                 facts: span.facts_of(picture.place, facts)?,
                 data,
+                is_tensor,
             })
         });
         match made {
@@ -368,11 +376,24 @@ impl SpanRun {
         let on_device = progress.placed == Placed::Device;
         drop(progress);
         if on_device && missing > 0 && !self.stopped() {
-            let message = format!("the GPU did not deliver all pictures, missing={missing}");
-            let error = Error::new(Reason::GpuUnavailable, message)
-                .hint("use backend auto or cpu; the frames are the same");
-            self.leave_device(Fallback::Undelivered, error);
+            self.leave_device_undelivered(missing);
         }
+    }
+
+    pub(super) fn leave_device_undelivered(&self, missing: usize) {
+        let message = format!("the GPU did not deliver all pictures, missing={missing}");
+        let error = Error::new(Reason::GpuUnavailable, message)
+            .hint("use backend auto or cpu; the frames are the same");
+        self.leave_device(Fallback::Undelivered, error);
+    }
+
+    /// Whether all of these pictures came from the decoder.
+    pub(super) fn came(&self, places: Range<usize>) -> bool {
+        let progress = self.progress();
+        progress
+            .delivered
+            .get(places)
+            .is_some_and(|came| !came.contains(&false))
     }
 
     fn restart(self: &Arc<Self>) -> Option<Vec<DecodeTask>> {
@@ -437,6 +458,7 @@ impl SpanRun {
             let made = Made {
                 facts: self.facts_of(*place, facts)?,
                 data: Vec::new(),
+                is_tensor: false,
             };
             self.send(SpanEvent::Made(made));
         }

@@ -1,6 +1,7 @@
 //! Spans of clips: what is fed to a decoder, and what comes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Engine, Output, SpanEvent, SpanJob, SpanMedia};
 use crate::decode::Backend;
@@ -23,13 +24,14 @@ fn extracted(clip: &Clip, every: u64, workers: usize) -> (BTreeMap<i64, Vec<u8>>
         output: Output::Rgb,
         only: None,
         backend: Backend::Cpu,
+        recipe: None,
     };
     let media = SpanMedia {
         track: clip.track.clone(),
         opener: clip.opener(),
     };
     let (events, mut receiver) = tokio::sync::mpsc::channel(8);
-    let engine = Engine::new(workers).unwrap();
+    let engine = Engine::new(workers, Arc::default()).unwrap();
     engine.submit(job, media, events);
     let mut pictures = BTreeMap::new();
     loop {

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use crate::cache::Cache;
 use crate::decode::Backend;
 use crate::error::Result;
-use crate::extract::Engine;
+use crate::extract::{Cards, Engine};
 use crate::frames::flights::Flights;
 use crate::frames::footage::Lanes;
 use crate::metrics::Metrics;
@@ -30,7 +30,7 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
-pub use footage::{Footage, Shot, Take};
+pub use footage::{Footage, Pixels, Shot, Still, Take};
 pub use library::{Library, blocking};
 pub use refusal::{absent, recorded};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
@@ -54,6 +54,7 @@ pub struct Frames {
     flights: Arc<Flights>,
     /// Decode for callers that want pictures; extraction does not wait for them.
     lanes: Arc<Lanes>,
+    cards: Arc<Cards>,
     metrics: Arc<Metrics>,
 }
 
@@ -61,6 +62,7 @@ impl Frames {
     /// `workers`: threads that decode and develop.
     pub fn new(cache: Cache, sources: SourcePolicy, limits: Limits, workers: usize) -> Self {
         let workers = workers.max(1);
+        let cards = Arc::new(Cards::new());
         Frames {
             cache,
             library: Arc::new(Library::new(sources)),
@@ -69,7 +71,8 @@ impl Frames {
             engine: Arc::default(),
             // One more than are decoded, so that the next one's source is open when a worker is free.
             flights: Arc::new(Flights::new(workers + 1)),
-            lanes: Arc::new(Lanes::new(workers + MORE_LANES)),
+            lanes: Arc::new(Lanes::new(workers + MORE_LANES, cards.clone())),
+            cards,
             metrics: Arc::new(Metrics::new()),
         }
     }
@@ -113,7 +116,7 @@ impl Frames {
         if let Some(engine) = self.engine.get() {
             return Ok(engine.clone());
         }
-        let made = Arc::new(Engine::new(self.workers)?);
+        let made = Arc::new(Engine::new(self.workers, self.cards.clone())?);
         Ok(self.engine.get_or_init(|| made).clone())
     }
 }

@@ -143,6 +143,7 @@ impl Span {
             output: Output::Jpeg,
             only: None,
             backend: self.backend,
+            recipe: None,
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         let engine = frames.engine()?;

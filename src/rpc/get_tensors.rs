@@ -11,6 +11,7 @@ use crate::rpc::convert::{check_names, profile_name};
 use crate::rpc::frame_service::Answers;
 use crate::rpc::tensors::{Call, Picture, Wanted, batch_of, recipe_of, wanted_of};
 use crate::rpc::{Service, v1};
+use crate::tensor::Recipe;
 
 impl Service {
     pub(super) async fn get_tensors(
@@ -21,7 +22,7 @@ impl Service {
         let recipe = Arc::new(recipe_of(&request)?);
         let batch = batch_of(&request)?;
         let wanted = wanted_of(&request)?;
-        let (frames, pictures) = self.pictures(&request, wanted).await?;
+        let (frames, pictures) = self.pictures(&request, (wanted, &recipe)).await?;
         let call = Call {
             recipe,
             batch,
@@ -36,7 +37,7 @@ impl Service {
     async fn pictures(
         &self,
         request: &v1::GetTensorsRequest,
-        wanted: Wanted,
+        (wanted, recipe): (Wanted, &Arc<Recipe>),
     ) -> Result<(u64, BoxStream<'static, Answer<Picture>>)> {
         let serving = self.serving(&request.timeline, profile_name(&request.profile))?;
         let footage = match &wanted {
@@ -55,7 +56,8 @@ impl Service {
             Wanted::Sampled(..) | Wanted::Cached(..) => footage.all(),
         };
         let count = selected.count();
-        let shots = Arc::new(footage).pictures(selected);
-        Ok((count, shots.map(|answer| answer.map(Picture::Rgb)).boxed()))
+        let stills = Arc::new(footage.wanted_for(recipe.clone())).pictures(selected);
+        let pictures = stills.map(|answer| answer.map(Picture::Still));
+        Ok((count, pictures.boxed()))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Reason, Result};
 use crate::frames::footage::rows::{OpenRow, Rows};
-use crate::frames::footage::{Footage, Shot};
+use crate::frames::footage::{Footage, Still};
 use crate::frames::select::{Asked, Selected};
 use crate::frames::{Answer, place_of};
 
@@ -21,7 +21,7 @@ pub(super) struct Group {
 
 pub(super) enum Piece {
     Group(Group),
-    Failed(Box<Answer<Shot>>),
+    Failed(Box<Answer<Still>>),
 }
 
 pub(super) struct Groups {

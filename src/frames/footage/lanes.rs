@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
-use crate::extract::Engine;
+use crate::extract::{Cards, Engine};
 
 pub(in crate::frames) struct Lanes {
     /// Made when first needed, kept for the next.
     free: Mutex<Vec<Engine>>,
     permits: Arc<Semaphore>,
+    cards: Arc<Cards>,
 }
 
 /// An engine that decodes for nobody else until this is dropped.
@@ -21,10 +22,11 @@ pub(super) struct Lane {
 }
 
 impl Lanes {
-    pub fn new(lanes: usize) -> Self {
+    pub fn new(lanes: usize, cards: Arc<Cards>) -> Self {
         Lanes {
             free: Mutex::default(),
             permits: Arc::new(Semaphore::new(lanes.max(1))),
+            cards,
         }
     }
 
@@ -35,10 +37,18 @@ impl Lanes {
     pub(super) async fn lend(self: &Arc<Self>) -> Result<Lane> {
         let permit = self.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|e| Error::internal("no lanes are left").caused_by(e))?;
-        let kept = self.free().pop();
+        let kept = {
+            let mut free = self.free();
+            // Places on cards are few, and stay with those who have them.
+            let place = free.iter().rposition(Engine::is_on_cards);
+            match place {
+                Some(place) => Some(free.remove(place)),
+                None => free.pop(),
+            }
+        };
         let engine = match kept {
             Some(engine) => engine,
-            None => Engine::new(1)?,
+            None => Engine::lane(self.cards.clone())?,
         };
         Ok(Lane {
             engine: Some(engine),

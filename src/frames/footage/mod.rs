@@ -28,6 +28,7 @@ use crate::frames::serve::{OnMiss, Serving};
 use crate::frames::{Answer, Frames};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
+use crate::tensor::Recipe;
 use crate::timeline::plan::{Parameters, Plan, PlannedChunk, Sampling, Window};
 use crate::timeline::planner::Planner;
 use crate::timeline::samples::check_source;
@@ -49,6 +50,30 @@ pub struct Shot {
     pub rgb: Arc<RgbImage>,
 }
 
+/// The same as it comes from where it was decoded.
+#[derive(Debug, Clone)]
+pub struct Still {
+    pub facts: FrameFacts,
+    pub pixels: Pixels,
+}
+
+#[derive(Debug, Clone)]
+pub enum Pixels {
+    Rgb(Arc<RgbImage>),
+    /// The frame of the footage's recipe, made on a card of a picture of that width and height.
+    Tensor((usize, usize), Arc<Vec<u8>>),
+}
+
+impl Pixels {
+    /// Width and height of the picture.
+    pub fn size(&self) -> (usize, usize) {
+        match self {
+            Pixels::Rgb(rgb) => (rgb.width, rgb.height),
+            Pixels::Tensor(size, _) => *size,
+        }
+    }
+}
+
 /// Takes pictures as they come.
 pub type Take<'t> = &'t mut (dyn FnMut(Shot) -> Result<()> + Send);
 
@@ -58,6 +83,8 @@ pub struct Footage {
     plan: Arc<Planned>,
     /// Repeats are decoded like any other frame.
     parameters: Parameters,
+    /// What its pictures are wanted for.
+    recipe: Option<Arc<Recipe>>,
 }
 
 impl Serving {
@@ -75,6 +102,7 @@ impl Serving {
             frames: self.frames().clone(),
             plan,
             parameters,
+            recipe: None,
         })
     }
 
@@ -92,8 +120,13 @@ impl Serving {
         let selected = Selected::of(ascending, 1, None);
         let mut shots = std::pin::pin!(footage.pictures(selected));
         while let Some(answer) = shots.next().await {
-            if let Some(shot) = answer.result? {
-                take(shot)?;
+            match answer.result? {
+                Some(Still {
+                    facts,
+                    pixels: Pixels::Rgb(rgb),
+                }) => take(Shot { facts, rgb })?,
+                Some(_) => return Err(Error::internal("a tensor came that nobody asked for")),
+                None => {}
             }
         }
         Ok(())
@@ -124,6 +157,7 @@ impl Serving {
             frames: self.frames().clone(),
             plan: Arc::new(Planned::new(plan)?),
             parameters,
+            recipe: None,
         })
     }
 
@@ -159,6 +193,14 @@ impl Serving {
 }
 
 impl Footage {
+    /// For tensors by this recipe: a card that decodes them makes them, too.
+    pub fn wanted_for(self, recipe: Arc<Recipe>) -> Footage {
+        Footage {
+            recipe: Some(recipe),
+            ..self
+        }
+    }
+
     /// All its frames.
     pub fn all(&self) -> Selected {
         Selected::all_of(&self.plan)
@@ -196,7 +238,7 @@ impl Footage {
     pub fn pictures(
         self: Arc<Self>,
         selected: Selected,
-    ) -> impl Stream<Item = Answer<Shot>> + Send + 'static {
+    ) -> impl Stream<Item = Answer<Still>> + Send + 'static {
         let (begun, receiver) = mpsc::channel(GROUPS_AHEAD);
         let mut producer = JoinSet::new();
         let work = async move {
@@ -230,8 +272,8 @@ impl Footage {
 /// A group on its lane, or why there is none.
 enum Begun {
     Taking(Box<Taking>),
-    Refused(std::vec::IntoIter<Answer<Shot>>),
-    Failed(Box<Answer<Shot>>),
+    Refused(std::vec::IntoIter<Answer<Still>>),
+    Failed(Box<Answer<Still>>),
 }
 
 /// Pictures as they are taken.
@@ -245,13 +287,13 @@ struct Pictures {
 }
 
 impl Pictures {
-    async fn next(&mut self) -> Option<Answer<Shot>> {
+    async fn next(&mut self) -> Option<Answer<Still>> {
         let answer = self.find().await?;
         self.index += 1;
         Some(answer)
     }
 
-    async fn find(&mut self) -> Option<Answer<Shot>> {
+    async fn find(&mut self) -> Option<Answer<Still>> {
         loop {
             match self.current.take() {
                 Some(Begun::Failed(answer)) => return Some(*answer),
@@ -278,7 +320,7 @@ impl Pictures {
     }
 
     /// An end that came too early is no end.
-    async fn ended(&mut self) -> Option<Answer<Shot>> {
+    async fn ended(&mut self) -> Option<Answer<Still>> {
         match self.producer.join_next().await? {
             Ok(()) => None,
             Err(failed) => {
@@ -288,7 +330,7 @@ impl Pictures {
         }
     }
 
-    fn failed(&self, error: Error) -> Answer<Shot> {
+    fn failed(&self, error: Error) -> Answer<Still> {
         Answer {
             index: self.index,
             sequence: None,

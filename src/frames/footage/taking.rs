@@ -12,19 +12,33 @@ use crate::frames::Answer;
 use crate::frames::footage::groups::Group;
 use crate::frames::footage::lanes::Lane;
 use crate::frames::footage::rows::undelivered;
-use crate::frames::footage::{Footage, Shot};
+use crate::frames::footage::{Footage, Pixels, Still};
+use crate::frames::library::blocking;
 use crate::pixel::RgbImage;
+use crate::tensor::Recipe;
 
 /// A picture that has not come while so many later ones have is not coming: no codec shows
 /// pictures further from their decoding order (16 in H.264, Annex A, and HEVC).
 const MAX_REORDER: usize = 16;
+
+/// Whether a tensor takes no more room than the picture that it is made of: what may wait is counted
+/// in pictures.
+fn is_small(recipe: &Recipe, group: &Group) -> bool {
+    let track = &group.row.media.track;
+    let (width, height) = track.info.size();
+    let (width, height) = (width as usize, height as usize);
+    let output = recipe.output(track.orientation.upright(width, height));
+    recipe
+        .frame_bytes(output)
+        .is_ok_and(|bytes| bytes <= 3 * width * height)
+}
 
 pub(super) struct Taking {
     items: std::vec::IntoIter<(u64, u64)>,
     /// How often each sequence is still asked for.
     uses: HashMap<u64, usize>,
     /// Came before they were asked for; none for those that the decoder did not deliver.
-    waiting: HashMap<u64, Option<Shot>>,
+    waiting: HashMap<u64, Option<Still>>,
     /// Of those, at most so many.
     limit: usize,
     events: Receiver<SpanEvent>,
@@ -41,7 +55,7 @@ impl Taking {
     pub async fn begin(
         group: Group,
         footage: &Footage,
-    ) -> Result<Taking, std::vec::IntoIter<Answer<Shot>>> {
+    ) -> Result<Taking, std::vec::IntoIter<Answer<Still>>> {
         let refused = |error: Error| {
             let answers = group.items.iter().map(|(index, seq)| Answer {
                 index: *index,
@@ -63,12 +77,21 @@ impl Taking {
             parameters: footage.parameters.clone(),
             output: Output::Rgb,
             only: Some(only),
-            backend: Backend::Cpu,
+            backend: Backend::Auto,
+            recipe: footage
+                .recipe
+                .clone()
+                .filter(|recipe| is_small(recipe, &group)),
         };
         let queue = group.row.queue();
         let (sender, events) = mpsc::channel(queue);
         let media = group.row.media.clone();
-        lane.engine().map_err(&refused)?.submit(job, media, sender);
+        // May open a card.
+        let begin = move || {
+            lane.engine()?.submit(job, media, sender);
+            Ok(lane)
+        };
+        let lane = blocking(begin).await.map_err(&refused)?;
         Ok(Taking {
             items: group.items.into_iter(),
             uses,
@@ -81,7 +104,7 @@ impl Taking {
     }
 
     /// The next frame asked for; none at the end.
-    pub async fn next(&mut self) -> Option<Answer<Shot>> {
+    pub async fn next(&mut self) -> Option<Answer<Still>> {
         let (index, seq) = self.items.next()?;
         let result = self.wait_for(seq).await.map(Some);
         self.used(seq);
@@ -92,10 +115,10 @@ impl Taking {
         })
     }
 
-    async fn wait_for(&mut self, seq: u64) -> Result<Shot> {
+    async fn wait_for(&mut self, seq: u64) -> Result<Still> {
         loop {
             match (self.waiting.get(&seq), &self.ended) {
-                (Some(Some(shot)), _) => return Ok(shot.clone()),
+                (Some(Some(still)), _) => return Ok(still.clone()),
                 (None, Some(Err(error))) => return Err(error.clone()),
                 (Some(None), _) | (None, Some(Ok(()))) => return Err(undelivered(seq)),
                 (None, None) if self.waiting.len() > self.limit => return Err(undelivered(seq)),
@@ -118,19 +141,26 @@ impl Taking {
     fn keep(&mut self, made: Made) {
         let first = made.facts.first();
         let side = |side: Option<u32>| side.map_or(0, |side| side as usize);
-        let rgb = Arc::new(RgbImage {
-            width: side(first.and_then(|facts| facts.width)),
-            height: side(first.and_then(|facts| facts.height)),
-            data: made.data,
-        });
+        let width = side(first.and_then(|facts| facts.width));
+        let height = side(first.and_then(|facts| facts.height));
+        let data = made.data;
+        let pixels = if made.is_tensor {
+            Pixels::Tensor((width, height), Arc::new(data))
+        } else {
+            Pixels::Rgb(Arc::new(RgbImage {
+                width,
+                height,
+                data,
+            }))
+        };
         for facts in made.facts {
             if !self.uses.contains_key(&facts.seq) {
                 continue;
             }
             let (seq, missing) = (facts.seq, facts.missing);
-            let rgb = rgb.clone();
+            let pixels = pixels.clone();
             self.waiting
-                .insert(seq, (!missing).then_some(Shot { facts, rgb }));
+                .insert(seq, (!missing).then_some(Still { facts, pixels }));
         }
     }
 

@@ -5,6 +5,7 @@
 //! RGB, [`TensorPlan`] tensors. What queues them is a [`Launch`]: `gpu`'s stream, or, in tests/kernels.rs,
 //! the same kernels compiled for the CPU.
 
+mod any;
 mod frames;
 pub mod kernels;
 mod pixels;
@@ -14,6 +15,7 @@ mod resize;
 mod source;
 mod steps;
 
+pub use any::AnyPlan;
 pub use frames::{FramesLayout, FramesPlan};
 pub use kernels::{Address, Kernel, Launch, MAX_FRAMES, Parameters};
 pub use pixels::{RgbPlan, TensorPlan};

@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 
 use crate::cache::read::Frame;
 use crate::error::Result;
-use crate::frames::{Answer, Shot};
+use crate::frames::{Answer, Still};
 use crate::jpeg;
 use crate::metrics::{Metrics, Tier};
 use crate::rpc::frame_service::Answers;
@@ -31,7 +31,7 @@ pub enum Picture {
     /// Stored.
     Jpeg(Frame),
     /// Decoded from its source.
-    Rgb(Shot),
+    Still(Still),
 }
 
 impl Picture {
@@ -42,21 +42,21 @@ impl Picture {
     fn size(&self) -> Result<(usize, usize)> {
         match self {
             Picture::Jpeg(frame) => jpeg::dimensions(&frame.jpeg),
-            Picture::Rgb(shot) => Ok((shot.rgb.width, shot.rgb.height)),
+            Picture::Still(still) => Ok(still.pixels.size()),
         }
     }
 
     fn timestamp(&self) -> Option<f64> {
         match self {
             Picture::Jpeg(frame) => frame.facts.timestamp,
-            Picture::Rgb(shot) => shot.facts.timestamp,
+            Picture::Still(still) => still.facts.timestamp,
         }
     }
 
     fn tier(&self) -> Tier {
         match self {
             Picture::Jpeg(frame) => frame.tier,
-            Picture::Rgb(_) => Tier::Source,
+            Picture::Still(_) => Tier::Source,
         }
     }
 }

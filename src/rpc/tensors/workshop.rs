@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Reason, Result};
+use crate::frames::Pixels;
 use crate::jpeg;
 use crate::pixel::RgbImage;
 use crate::rpc::tensors::Picture;
@@ -112,7 +113,14 @@ impl Workshop {
 impl Bench {
     fn make(&mut self, recipe: &Recipe, picture: &Picture, out: &mut [u8]) -> Result<Transform> {
         match picture {
-            Picture::Rgb(shot) => self.maker.make(recipe, &shot.rgb, out),
+            Picture::Still(still) => match &still.pixels {
+                Pixels::Rgb(rgb) => self.maker.make(recipe, rgb, out),
+                Pixels::Tensor(size, made) if made.len() == out.len() => {
+                    out.copy_from_slice(made);
+                    Ok(recipe.place(*size).transform())
+                }
+                Pixels::Tensor(..) => Err(Error::internal("a card's tensor has another size")),
+            },
             Picture::Jpeg(frame) => {
                 jpeg::decode_rgb_into(&frame.jpeg, &mut self.rgb)?;
                 self.maker.make(recipe, &self.rgb, out)
