@@ -25,7 +25,7 @@ class Contender:
 
 CONTENDERS = [
     Contender("framecache", "framecache (phash, records)", "framecache", "phash", "framecache", (*ALL, "first"), True),
-    Contender("framecache-started", "framecache, from after its start", "framecache", "started", "framecache", ("first",), True),
+    Contender("framecache-started", "framecache, from after its start", "framecache", "started", "framecache", ("times", "first"), True),
     Contender("framecache-nohash", "framecache `--hash none`", "framecache", "none", "framecache", ("all",), True),
     Contender("ffmpeg", "ffmpeg", "ffmpeg", "", "ffmpeg", program=True),
     Contender("pyav-pillow", "PyAV, Pillow", "pyav", "pillow", "pillow"),
