@@ -21,7 +21,7 @@ use framecache::av::{Decoder, Delivered, Frame, Packet, Purpose, Sent};
 use framecache::aws::Endpoint;
 use framecache::decode::{Decode, Event, Software};
 use framecache::demux::{self, Opener, Track, UnitReader, read_track};
-use framecache::extract::{Developer, Development, Task, segments, tasks};
+use framecache::extract::{Developer, Development, Segment, Task, frame_threads, segments, tasks};
 use framecache::source::{self, SourcePolicy};
 use framecache::timeline::plan::{Parameters, Sampling};
 
@@ -128,9 +128,10 @@ impl Clip {
 fn decode(clip: &Clip, threads: usize, every: usize) -> String {
     let wanted = clip.track.index.shown.iter().copied().step_by(every);
     let tasks = tasks(segments(&clip.track.cuts, wanted), threads);
-    // As the engine: where there are fewer runs than workers, decoders get frame threads.
-    let workers = tasks.len().min(threads);
-    decode_tasks(clip, &tasks, workers, threads.div_ceil(workers))
+    let units = |task: &Task| task.iter().map(Segment::units).sum::<u64>();
+    let total = tasks.iter().map(units).sum();
+    let own = |task: &Task| frame_threads(units(task), total, threads);
+    decode_tasks(clip, &tasks, threads, own)
 }
 
 /// What the planner's choices cost: one run through all groups, each group a run of its own, that
@@ -148,24 +149,35 @@ fn assume(clip: &Clip, threads: usize, how: &str) -> String {
         })
         .unwrap();
     match how {
-        "run" => decode_tasks(clip, &[vec![run]], 1, 1),
-        "groups" => decode_tasks(clip, &[groups], 1, 1),
+        "run" => decode_tasks(clip, &[vec![run]], 1, |_| 1),
+        "groups" => decode_tasks(clip, &[groups], 1, |_| 1),
         "needed" => {
             groups.iter_mut().for_each(|group| group.wanted.clear());
-            decode_tasks(clip, &[groups], 1, 1)
+            decode_tasks(clip, &[groups], 1, |_| 1)
         }
-        _ => decode_tasks(clip, &[vec![run]], 1, threads),
+        _ => decode_tasks(clip, &[vec![run]], 1, |_| threads),
     }
 }
 
-fn decode_tasks(clip: &Clip, tasks: &[Task], workers: usize, own: usize) -> String {
+/// On so many workers; `own` tells a task's frame threads.
+fn decode_tasks(
+    clip: &Clip,
+    tasks: &[Task],
+    workers: usize,
+    own: impl Fn(&Task) -> usize + Sync,
+) -> String {
     let (next, pictures) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let watch = Stopwatch::start();
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                let (mut reader, mut decoder) = (clip.reader(), clip.decoder(own));
+                let mut reader = clip.reader();
+                let (mut threads, mut decoder) = (1, clip.decoder(1));
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if own(task) != threads {
+                        threads = own(task);
+                        decoder = clip.decoder(threads);
+                    }
                     let count = decode_task(clip, task, &mut reader, &mut decoder);
                     pictures.fetch_add(count, Ordering::Relaxed);
                 }

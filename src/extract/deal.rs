@@ -3,7 +3,7 @@
 use crate::demux::{Track, Unit};
 use crate::error::Result;
 use crate::extract::job::SpanJob;
-use crate::extract::segments::{Segment, Task, segments, start, tasks};
+use crate::extract::segments::{Segment, Task, frame_threads, segments, start, tasks};
 use crate::timeline::samples::{Sample, check_source, of_span};
 
 /// A wanted picture and the numbers it has.
@@ -67,7 +67,7 @@ pub(super) fn for_device(
         Some(_) => vec![needed],
         None => tasks(needed, sessions),
     };
-    with_mode(dealt, Mode::Device)
+    dealt.into_iter().map(|task| (task, Mode::Device)).collect()
 }
 
 /// Tasks for so many CPU workers.
@@ -88,17 +88,27 @@ pub(super) fn for_workers(
         let unit = track.units.get(segment.from as usize);
         unit.is_some_and(Unit::open)
     };
-    // On several threads an error cannot be told to be one of an open start (`Decoding::take`).
-    let threads = if dealt.len() >= workers || dealt.iter().flatten().any(open) {
-        1
-    } else {
-        workers.div_ceil(dealt.len().max(1))
+    // To develop a picture takes about as long as to decode one (BENCHMARKS.md), and workers who have
+    // nothing to decode do that.
+    let total = dealt.iter().map(units).sum::<u64>() + wanted.len() as u64;
+    let mode = |task: &Task| {
+        // On several threads an error cannot be told to be one of an open start (`Decoding::take`).
+        let threads = if task.iter().any(open) {
+            1
+        } else {
+            frame_threads(units(task), total, workers)
+        };
+        Mode::Sparse { threads }
     };
-    with_mode(dealt, Mode::Sparse { threads })
+    let with_mode = |task: Task| {
+        let mode = mode(&task);
+        (task, mode)
+    };
+    dealt.into_iter().map(with_mode).collect()
 }
 
-fn with_mode(tasks: Vec<Task>, mode: Mode) -> Vec<(Task, Mode)> {
-    tasks.into_iter().map(|task| (task, mode)).collect()
+fn units(task: &Task) -> u64 {
+    task.iter().map(Segment::units).sum()
 }
 
 fn needed(track: &Track, wanted: &[Wanted]) -> Vec<Segment> {

@@ -20,4 +20,4 @@ pub use cards::{Cards, check_cards};
 pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
-pub use segments::{Segment, Task, segments, start, tasks};
+pub use segments::{Segment, Task, frame_threads, segments, start, tasks};

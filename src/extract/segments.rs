@@ -99,6 +99,15 @@ pub fn tasks(segments: Vec<Segment>, workers: usize) -> Vec<Task> {
     tasks
 }
 
+/// As many frame threads as a task of so many units has of the `total` work; a quarter more than
+/// one worker's share is left to it alone, since threads cost a little.
+pub fn frame_threads(units: u64, total: u64, workers: usize) -> usize {
+    let workers = workers as u64;
+    let total = total.max(1);
+    let share = (4 * units * workers + 3 * total - 1) / (4 * total);
+    share.clamp(1, workers.max(1)) as usize
+}
+
 /// Segments that follow on each other without a gap need no new start.
 fn append(task: &mut Task, segment: Segment) {
     match task.last_mut() {
@@ -129,6 +138,24 @@ mod tests {
         Cut { unit: 10, pts: 12 },
         Cut { unit: 20, pts: 22 },
     ];
+
+    #[test]
+    fn a_task_has_the_frame_threads_of_its_share_of_the_work() {
+        // A group that is most of the work would hold one worker up while the other has nothing to do.
+        assert_eq!(
+            [frame_threads(250, 300, 2), frame_threads(50, 300, 2)],
+            [2, 1]
+        );
+        assert_eq!(
+            [frame_threads(180, 300, 2), frame_threads(120, 300, 2)],
+            [1, 1]
+        );
+        assert_eq!(frame_threads(40, 40, 16), 16);
+        assert_eq!(frame_threads(100, 500, 16), 3);
+        assert_eq!(frame_threads(1, 500, 16), 1);
+        assert_eq!(frame_threads(100, 300, 4), 2);
+        assert_eq!(frame_threads(9, 9, 1), 1);
+    }
 
     #[test]
     fn one_decoder_takes_groups_in_their_order_and_several_the_longest_first() {
