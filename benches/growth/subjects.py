@@ -124,15 +124,29 @@ def served(launcher, store, words):
 
 @contextmanager
 def server(store):
-    program = subprocess.Popen([str(word) for word in command(store, "serve", "--listen", "127.0.0.1:0", "--metrics", "none")],
-                               stderr=subprocess.PIPE, text=True, cwd=clips.FOLDER)  # fmt: skip
+    # Its log into a file: a pipe that nobody reads on would fill, and hold the server up.
+    log = Path(f"{store}.log")
+    with open(log, "w") as out:
+        program = subprocess.Popen([str(word) for word in command(store, "serve", "--listen", "127.0.0.1:0", "--metrics", "none")],
+                                   stderr=out, cwd=clips.FOLDER)  # fmt: skip
     try:
-        at = next(line for line in program.stderr if "serving on " in line).rpartition(" ")[2].strip()
+        at = listening(log)
         status = Path(f"/proc/{program.pid}/status")
         yield at, lambda: int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1024
     finally:
         program.terminate()
         program.wait()
+        log.unlink()
+
+
+def listening(log):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        for line in log.read_text().splitlines():
+            if "serving on " in line:
+                return line.rpartition(" ")[2].strip()
+        time.sleep(0.02)
+    raise TimeoutError(f"the server did not start: {log.read_text()[-300:]}")
 
 
 @contextmanager
