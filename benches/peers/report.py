@@ -37,7 +37,7 @@ def section(results, run):
         f"- {first_line('ffmpeg', '-version').split(' Copyright')[0]}; {', '.join(f'{n} {v}' for n, v in run.versions.items())}",
         f"- Clips: {content()}, 30 frames a second: " + ", ".join(f"{c.name} {c.megabits():.1f} Mbit/s" for c in run.clips),
         f"- JPEG quality, fitted so that files are of one size: {fitted(run.qualities)}",
-        "- framecache and ffmpeg are whole programs, their start counted; Python tools are counted from after their imports. Peak memory is "
+        "- framecache and ffmpeg are whole programs, their start counted where nothing else is said; Python tools are counted from after their imports. Peak memory is "
         "of the whole process. Frames were compared with ffmpeg's; a wrong one is no result",
         *(f"- Left out: {line}" for line in run.left_out),
     ]

@@ -91,18 +91,14 @@ pub(super) fn for_workers(
     // To develop a picture takes about as long as to decode one (BENCHMARKS.md), and workers who have
     // nothing to decode do that.
     let total = dealt.iter().map(units).sum::<u64>() + wanted.len() as u64;
-    let mode = |task: &Task| {
+    let with_mode = |task: Task| {
         // On several threads an error cannot be told to be one of an open start (`Decoding::take`).
         let threads = if task.iter().any(open) {
             1
         } else {
-            frame_threads(units(task), total, workers)
+            frame_threads(units(&task), total, workers)
         };
-        Mode::Sparse { threads }
-    };
-    let with_mode = |task: Task| {
-        let mode = mode(&task);
-        (task, mode)
+        (task, Mode::Sparse { threads })
     };
     dealt.into_iter().map(with_mode).collect()
 }

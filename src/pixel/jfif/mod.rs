@@ -27,7 +27,7 @@ use crate::pixel::planes::subsampled;
 use crate::pixel::resample::{self, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
 pub use convert::convert;
-pub use strips::{ROWS, Strips};
+pub use strips::Strips;
 
 /// How the planes are to stand, and how large they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

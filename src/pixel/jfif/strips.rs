@@ -11,7 +11,7 @@ use crate::pixel::planes::{Checked, Kind, subsampled};
 use crate::pixel::simd::Level;
 
 /// Rows of a strip: as many as a JPEG's 4:2:0 blocks are high.
-pub const ROWS: usize = 16;
+const ROWS: usize = 16;
 
 /// A picture whose planes can be made so: its chroma lies as a JPEG's does, and it needs neither
 /// turning nor another size.
