@@ -109,7 +109,7 @@ impl Clip {
         let policy = SourcePolicy::anything(Endpoint::default());
         let opener: Opener = Arc::new(move || source::open(path.to_str().unwrap(), &policy));
         let identity = source::identity(&mut *opener().unwrap()).unwrap();
-        let track = read_track(opener().unwrap(), None, (identity, None)).unwrap();
+        let track = read_track(&*opener, None, (identity, None)).unwrap();
         Clip {
             track: Arc::new(track),
             opener,

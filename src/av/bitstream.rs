@@ -96,10 +96,10 @@ impl BitstreamFilter {
         let damaged = |code| failure(Reason::MediaCorrupt, "could not reframe a packet", code);
         // SAFETY: both packets are valid; the filter takes the reference only where it succeeds.
         let code = unsafe {
-            ffi::av_packet_unref(self.taken.0);
-            match ffi::av_packet_ref(self.taken.0, packet.as_ptr()) {
+            ffi::av_packet_unref(self.taken.raw);
+            match ffi::av_packet_ref(self.taken.raw, packet.as_ptr()) {
                 code if code < 0 => code,
-                _ => ffi::av_bsf_send_packet(self.context, self.taken.0),
+                _ => ffi::av_bsf_send_packet(self.context, self.taken.raw),
             }
         };
         if code < 0 {
@@ -107,13 +107,13 @@ impl BitstreamFilter {
         }
         loop {
             // SAFETY: the filter empties or fills the packet; its old content was given away.
-            match unsafe { ffi::av_bsf_receive_packet(self.context, self.taken.0) } {
+            match unsafe { ffi::av_bsf_receive_packet(self.context, self.taken.raw) } {
                 code if code >= 0 => out(self.taken.data())?,
                 code if code == ffi::AVERROR(ffi::EAGAIN) => return Ok(()),
                 code => return Err(damaged(code)),
             }
             // SAFETY: the packet is valid.
-            unsafe { ffi::av_packet_unref(self.taken.0) };
+            unsafe { ffi::av_packet_unref(self.taken.raw) };
         }
     }
 

@@ -110,15 +110,58 @@ impl Input {
     /// # Errors
     /// Only the source's own failures.
     pub fn read(&mut self, packet: &mut Packet) -> Result<bool> {
+        packet.keep_head(usize::MAX);
         // SAFETY: both are valid; av_read_frame unreferences nothing, so we do.
         let code = unsafe {
-            ffi::av_packet_unref(packet.0);
-            ffi::av_read_frame(self.context, packet.0)
+            ffi::av_packet_unref(packet.raw);
+            ffi::av_read_frame(self.context, packet.raw)
         };
         match self.io.take_error() {
             Some(error) => Err(error),
             None => Ok(code >= 0),
         }
+    }
+
+    /// Whether packets' heads can be read without the rest: only MP4 gives packets without reading
+    /// what lies between them, and not every source is better read so.
+    pub fn skims(&self) -> bool {
+        self.format_name().starts_with("mov,") && self.io.skips()
+    }
+
+    /// Has `read_head` read packets from now on, if it `skims`.
+    pub fn skim(&mut self, head: usize) -> bool {
+        let skims = self.skims();
+        if skims {
+            self.io.skim(head);
+        }
+        skims
+    }
+
+    /// As `read`, after `skim`: a packet's data holds its first bytes alone.
+    ///
+    /// # Errors
+    /// The source's own failures. `None` in place of a packet where something else than its data was
+    /// cut short: then the container has to be opened anew and read as a whole.
+    pub fn read_head(&mut self, packet: &mut Packet, head: usize) -> Result<Option<bool>> {
+        self.io.take_cut();
+        let more = self.read(packet)?;
+        packet.keep_head(head);
+        let start = u64::try_from(packet.position()).unwrap_or(u64::MAX);
+        let end = start.saturating_add(packet.size() as u64);
+        Ok(match self.io.take_cut() {
+            (0, ..) => Some(more),
+            // The packet's own data, of which a beginning may have been in the buffer.
+            (1, offset, length) if more => {
+                let own = offset >= start && offset.saturating_add(length as u64) >= end;
+                own.then_some(true)
+            }
+            _ => None,
+        })
+    }
+
+    /// Size of the source in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.io.bytes()
     }
 
     /// Seeks to the last seek point at or before `timestamp` of the stream; false where the container cannot.

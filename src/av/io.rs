@@ -28,6 +28,14 @@ struct Reader {
     scratch: Vec<u8>,
     /// The first failure: libavformat only carries an errno.
     error: Option<Error>,
+    skim: Option<Skim>,
+}
+
+/// Of longer reads only the first bytes are made.
+struct Skim {
+    head: usize,
+    /// The reads since `take_cut` that were cut short: how many, and the last one's offset and length.
+    cut: (usize, u64, usize),
 }
 
 // SAFETY: the context is touched only through `&mut` of the owner, by one
@@ -41,6 +49,7 @@ impl SourceIo {
             position: 0,
             scratch: vec![0; BUFFER_BYTES],
             error: None,
+            skim: None,
         });
         // SAFETY: the buffer is av_malloc'ed as avio_alloc_context demands, and the
         // reader's box stays at its address until drop, after the context is freed.
@@ -69,9 +78,50 @@ impl SourceIo {
         self.context
     }
 
+    /// From now on reads go to the source as libavformat's callers make them, one for a whole packet,
+    /// and only their first `head` bytes (64 KiB at most) are filled in.
+    pub fn skim(&mut self, head: usize) {
+        self.reader.skim = Some(Skim {
+            head: head.min(BUFFER_BYTES),
+            cut: (0, 0, 0),
+        });
+        // SAFETY: the context is ours; `direct` is the caller's to set.
+        unsafe { (*self.context).direct = 1 };
+    }
+
+    /// Reading here and there costs the source nothing.
+    pub fn skips(&self) -> bool {
+        self.reader.source.skips()
+    }
+
+    /// Of the reads since the last call that were cut short: how many, and the last one's offset and length.
+    pub fn take_cut(&mut self) -> (usize, u64, usize) {
+        let cut = self.reader.skim.as_mut().map(|skim| &mut skim.cut);
+        cut.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Size of the source in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.reader.source.bytes()
+    }
+
     /// What the source itself failed with, if that is why a call failed.
     pub fn take_error(&mut self) -> Option<Error> {
         self.reader.error.take()
+    }
+}
+
+impl Reader {
+    /// How many bytes a read of `length` says it made, after `count` of the `wanted` ones were.
+    fn passed(&mut self, count: usize, wanted: usize, length: usize) -> usize {
+        let left = self.source.bytes().saturating_sub(self.position);
+        match &mut self.skim {
+            Some(skim) if length > skim.head && count == wanted => {
+                skim.cut = (skim.cut.0 + 1, self.position, length);
+                length.min(usize::try_from(left).unwrap_or(usize::MAX))
+            }
+            _ => count,
+        }
     }
 }
 
@@ -89,7 +139,9 @@ impl Drop for SourceIo {
 extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int {
     // SAFETY: opaque is the boxed reader given at creation, alive as long as the context.
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
-    let wanted = (length.max(0) as usize).min(reader.scratch.len());
+    let length = length.max(0) as usize;
+    let skimmed = reader.skim.as_ref().filter(|skim| length > skim.head);
+    let wanted = skimmed.map_or(length.min(reader.scratch.len()), |skim| skim.head);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         reader
             .source
@@ -101,8 +153,9 @@ extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int
             let count = count.min(wanted);
             // SAFETY: libavformat's buffer holds `length` >= count bytes, and the scratch is not it.
             unsafe { ptr::copy_nonoverlapping(reader.scratch.as_ptr(), buffer, count) };
-            reader.position += count as u64;
-            count as c_int
+            let said = reader.passed(count, wanted, length);
+            reader.position += said as u64;
+            said as c_int
         }
         Ok(Err(error)) => {
             reader.error.get_or_insert(error);

@@ -7,7 +7,11 @@ use ffmpeg_next::ffi;
 use crate::error::{Error, Result};
 
 /// One packet of the container.
-pub struct Packet(pub(super) *mut ffi::AVPacket);
+pub struct Packet {
+    pub(super) raw: *mut ffi::AVPacket,
+    /// So many bytes of its data were read.
+    known: usize,
+}
 
 // SAFETY: packet data is reference counted with atomics, the packet is uniquely owned.
 unsafe impl Send for Packet {}
@@ -19,23 +23,31 @@ impl Packet {
         if packet.is_null() {
             return Err(Error::internal("could not allocate a packet"));
         }
-        Ok(Packet(packet))
+        Ok(Packet {
+            raw: packet,
+            known: usize::MAX,
+        })
     }
 
     fn raw(&self) -> &ffi::AVPacket {
         // SAFETY: allocated in `new`, freed on drop.
-        unsafe { &*self.0 }
+        unsafe { &*self.raw }
     }
 
     pub(super) fn as_ptr(&self) -> *const ffi::AVPacket {
-        self.0
+        self.raw
+    }
+
+    /// Nothing behind the first `known` bytes of its data is to be looked at.
+    pub(super) fn keep_head(&mut self, known: usize) {
+        self.known = known;
     }
 
     pub(super) fn set_tag(&mut self, tag: i64) {
         // SAFETY: as in `raw`; dts is of no use to a decoder that is given tags.
         unsafe {
-            (*self.0).pts = tag;
-            (*self.0).dts = tag;
+            (*self.raw).pts = tag;
+            (*self.raw).dts = tag;
         }
     }
 
@@ -61,15 +73,19 @@ impl Packet {
         self.raw().pos
     }
 
+    /// In bytes.
+    pub fn size(&self) -> usize {
+        usize::try_from(self.raw().size).unwrap_or(0)
+    }
+
+    /// All of it, or what `Input::read_head` read.
     pub fn data(&self) -> &[u8] {
         let raw = self.raw();
-        match usize::try_from(raw.size) {
-            Ok(size) if size > 0 && !raw.data.is_null() => {
-                // SAFETY: data holds `size` bytes as long as the packet is referenced.
-                unsafe { std::slice::from_raw_parts(raw.data, size) }
-            }
-            _ => &[],
+        if raw.data.is_null() {
+            return &[];
         }
+        // SAFETY: data holds `size` bytes as long as the packet is referenced, of which `known` were written.
+        unsafe { std::slice::from_raw_parts(raw.data, self.size().min(self.known)) }
     }
 
     /// The container says that decoding can start here.
@@ -85,7 +101,7 @@ impl Packet {
     /// Has a decoder give its picture even where it is not to be shown.
     pub fn show(&mut self) {
         // SAFETY: as in `raw`; the packet is uniquely owned.
-        unsafe { (*self.0).flags &= !(ffi::AV_PKT_FLAG_DISCARD as c_int) };
+        unsafe { (*self.raw).flags &= !(ffi::AV_PKT_FLAG_DISCARD as c_int) };
     }
 
     /// The demuxer reports damage.
@@ -97,6 +113,6 @@ impl Packet {
 impl Drop for Packet {
     fn drop(&mut self) {
         // SAFETY: allocated in `new`, freed once.
-        unsafe { ffi::av_packet_free(&mut self.0) };
+        unsafe { ffi::av_packet_free(&mut self.raw) };
     }
 }

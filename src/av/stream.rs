@@ -22,6 +22,8 @@ pub struct StreamInfo {
     pub is_video: bool,
     /// In `time_base`.
     pub duration: Option<i64>,
+    /// How many packets the container says it holds.
+    pub frames: Option<u64>,
 }
 
 // SAFETY: the parameters are owned, and never written after creation.
@@ -54,6 +56,7 @@ impl StreamInfo {
                 attached_picture: s.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as c_int != 0,
                 is_video: kind == ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int,
                 duration: (s.duration > 0).then_some(s.duration),
+                frames: u64::try_from(s.nb_frames).ok().filter(|n| *n > 0),
             })
         }
     }

@@ -52,6 +52,12 @@ impl Fields {
         fields
     }
 
+    /// A unit may hold fields, so that its first slice does not tell of all others.
+    pub fn may_hold_fields(&self) -> bool {
+        let frames_only = |sequence: &Sequence| sequence.frame_mbs_only;
+        self.sequences.is_empty() || !self.sequences.values().all(frames_only)
+    }
+
     /// Takes a NAL unit. Some(true) for a slice of a second field, Some(false) for any other slice.
     pub fn take(&mut self, nal: &[u8]) -> Option<bool> {
         let (header, payload) = nal.split_first()?;

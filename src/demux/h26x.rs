@@ -117,8 +117,8 @@ pub fn h264(data: &[u8], (framing, fields): (&Framing, &mut Fields), plain: Unit
                 slices += 1;
                 idr |= header & 31 == 5;
                 reference |= header & 0x60 != 0;
-                // Whether pictures refer to it is in every slice's header alike; the rest need not be looked for.
-                if framing == &Framing::StartCodes {
+                // All slices of a picture are alike in both (7.4.1); the rest need not be looked for.
+                if framing == &Framing::StartCodes || !fields.may_hold_fields() {
                     break;
                 }
             }
@@ -157,6 +157,14 @@ pub fn hevc(data: &[u8], framing: &Framing, plain: UnitKind) -> UnitKind {
         cut: false,
         ..plain
     }
+}
+
+/// Whether the first bytes of a unit reach into its first slice, so far that `h264` and `hevc` need no more.
+pub fn reaches_slice(head: &[u8], framing: &Framing, is_slice: impl Fn(u8) -> bool) -> bool {
+    /// What is looked at of a slice's header, generously.
+    const LOOKED_AT: usize = 64;
+    let slice = Nals::new(head, framing).find(|nal| nal.first().is_some_and(|b| is_slice(*b)));
+    slice.is_some_and(|nal| nal.len() >= LOOKED_AT)
 }
 
 /// recovery_frame_cnt of a recovery point message in an SEI NAL unit (H.264 D.1.8).

@@ -1,12 +1,8 @@
-//! The index of a source, made from its packets alone (notes/timeline.md, "The index of a source").
+//! What is known of a source's video stream: its units, in decode order, and what is shown when.
 
 use crate::av::{Packet, StreamInfo};
-use crate::demux::unit::{Classifier, UnitKind};
-use crate::error::{Error, Reason, Result};
 use crate::media::picture::Orientation;
-use crate::media::time::TimeBase;
-use crate::source::ByteSource;
-use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::index::SourceIndex;
 
 /// One access unit, in decode order.
 #[derive(Debug, Clone, Copy)]
@@ -16,21 +12,21 @@ pub struct Unit {
     /// With `pts` and `size`, tells the packet apart after a seek; -1 where unknown.
     pub position: i64,
     pub size: u32,
-    flags: u16,
+    pub(super) flags: u16,
 }
 
-const CUT: u16 = 1;
-const NUMBERED: u16 = 2;
-const DISPOSABLE: u16 = 4;
-const CORRUPT: u16 = 8;
-const KEY: u16 = 16;
-const DISCARDED: u16 = 32;
-const LEADING: u16 = 64;
-const OPEN: u16 = 128;
-const SECOND_FIELD: u16 = 256;
+pub(super) const CUT: u16 = 1;
+pub(super) const NUMBERED: u16 = 2;
+pub(super) const DISPOSABLE: u16 = 4;
+pub(super) const CORRUPT: u16 = 8;
+pub(super) const KEY: u16 = 16;
+pub(super) const DISCARDED: u16 = 32;
+pub(super) const LEADING: u16 = 64;
+pub(super) const OPEN: u16 = 128;
+pub(super) const SECOND_FIELD: u16 = 256;
 
 impl Unit {
-    fn is(&self, flag: u16) -> bool {
+    pub(super) fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
@@ -103,264 +99,5 @@ impl Track {
             .take_while(|s| s.pts == pts)
             .position(|s| s.unit == unit);
         same.map(|place| from + place)
-    }
-}
-
-/// What one pass over the packets collects.
-#[derive(Default)]
-struct Pass {
-    units: Vec<Unit>,
-    temporal: Vec<u8>,
-    dts: Vec<i64>,
-    shown: Vec<bool>,
-    every_pts: bool,
-    /// Of the packet that is shown last.
-    last: Option<(i64, i64)>,
-}
-
-/// Reads all packets of the chosen stream and makes its index.
-///
-/// # Errors
-/// As [`super::open`] and [`super::choose_stream`]; MEDIA_CORRUPT where no picture is left to show.
-pub fn read_track(
-    source: Box<dyn ByteSource>,
-    stream: Option<u32>,
-    (identity, init): (Identity, Option<Identity>),
-) -> Result<Track> {
-    let mut input = super::open(source)?;
-    let info = super::choose_stream(input.streams(), stream)?;
-    input.keep_only(info.index);
-    let mut classifier = Classifier::of(&info);
-    let mut pass = Pass {
-        every_pts: true,
-        ..Pass::default()
-    };
-    let mut packet = Packet::new()?;
-    while input.read(&mut packet)? {
-        if packet.stream() == info.index && !packet.data().is_empty() {
-            pass.take(&packet, classifier.classify(&packet))?;
-        }
-    }
-    pass.finish(info, input.format_name(), (identity, init))
-}
-
-impl Pass {
-    fn take(&mut self, packet: &Packet, kind: UnitKind) -> Result<()> {
-        if self.units.len() >= u32::MAX as usize {
-            return Err(Error::new(
-                Reason::MediaLimit,
-                "the source has over 2^32 pictures",
-            ));
-        }
-        let marks = [
-            (kind.cut, CUT),
-            (kind.disposable, DISPOSABLE),
-            (packet.corrupt(), CORRUPT),
-            (packet.key(), KEY),
-            (packet.discarded(), DISCARDED),
-            (kind.skipped_leading, LEADING),
-            (kind.open, OPEN),
-            (kind.second_field, SECOND_FIELD),
-        ];
-        let flags = marks
-            .iter()
-            .filter(|(set, _)| *set)
-            .fold(0, |sum, (_, flag)| sum | flag);
-        self.every_pts &= packet.pts().is_some() || kind.second_field;
-        self.units.push(Unit {
-            pts: packet.pts(),
-            position: packet.position(),
-            size: u32::try_from(packet.data().len()).unwrap_or(u32::MAX),
-            flags,
-        });
-        self.temporal.push(kind.temporal_id);
-        self.shown.push(kind.shown);
-        if !kind.second_field {
-            self.dts.extend(packet.dts());
-        }
-        if let Some(pts) = packet.pts()
-            && kind.shown
-            && !packet.discarded()
-            && !kind.second_field
-            && self.last.is_none_or(|(latest, _)| pts >= latest)
-        {
-            self.last = Some((pts, packet.duration()));
-        }
-        Ok(())
-    }
-
-    fn finish(
-        mut self,
-        info: StreamInfo,
-        container: String,
-        (source, init): (Identity, Option<Identity>),
-    ) -> Result<Track> {
-        let gradual = self.settle_flags();
-        let unshown = self.number();
-        let mut shown = if self.every_pts {
-            self.by_pts()
-        } else {
-            self.by_order(&info)
-        };
-        if shown.is_empty() {
-            return Err(Error::new(
-                Reason::MediaCorrupt,
-                "the video stream holds no picture that can be decoded",
-            )
-            .hint("check that the file is complete and plays elsewhere"));
-        }
-        let last = self.last_duration(&container, &info, &shown);
-        fill_durations(&mut shown, last);
-        Ok(Track {
-            orientation: super::orientation(info.display_matrix)?,
-            container,
-            has_pts: self.every_pts,
-            gradual,
-            index: SourceIndex {
-                stream: info.index,
-                time_base: info.time_base,
-                shown,
-                unshown,
-                source,
-                init,
-            },
-            cuts: self.cuts(),
-            units: self.units,
-            info,
-        })
-    }
-
-    /// A cut point of last resort, and which units nothing depends on. True where it came to that.
-    fn settle_flags(&mut self) -> bool {
-        let gradual = !self.units.iter().any(Unit::cut);
-        if gradual {
-            // The container's key frames are no cut points here (H.264's gradual refresh): what a
-            // decoder makes from one depends on where it began. So there is one beginning.
-            let first = self.units.iter().position(|unit| unit.is(KEY)).unwrap_or(0);
-            if let Some(unit) = self.units.get_mut(first) {
-                unit.flags |= CUT;
-            }
-        }
-        let highest = self.temporal.iter().copied().max().unwrap_or(0);
-        for (unit, temporal) in self.units.iter_mut().zip(&self.temporal) {
-            if *temporal < highest {
-                unit.flags &= !DISPOSABLE;
-            }
-        }
-        gradual
-    }
-
-    /// Marks the units that have a number, and counts why the others have none.
-    fn number(&mut self) -> Unshown {
-        let mut unshown = Unshown::default();
-        let first = self.units.iter().position(Unit::cut).unwrap_or(0);
-        // Leading pictures of an open first cut point refer to what is before it (seen: libavcodec
-        // drops them for H.264 recovery points and MPEG-2 open GOPs alike).
-        let open_pts = self
-            .units
-            .get(first)
-            .filter(|unit| unit.is(OPEN))
-            .and_then(|unit| unit.pts);
-        let mut leading = true;
-        for (place, unit) in self.units.iter_mut().enumerate() {
-            leading &= place <= first || !unit.cut();
-            let refers_back = unit.pts.zip(open_pts).is_some_and(|(own, cut)| own < cut);
-            let lost = leading && place > first && (unit.is(LEADING) || refers_back);
-            if unit.is(SECOND_FIELD) {
-                continue;
-            }
-            if unit.is(DISCARDED) {
-                unshown.discarded += 1;
-            } else if !self.shown[place] {
-                unshown.invisible += 1;
-            } else if place < first {
-                unshown.before_first_cut += 1;
-            } else if lost {
-                unshown.undecodable_leading += 1;
-            } else {
-                unit.flags |= NUMBERED;
-            }
-        }
-        unshown
-    }
-
-    fn cuts(&self) -> Vec<Cut> {
-        let cuts = self.units.iter().enumerate().filter(|(_, unit)| unit.cut());
-        cuts.filter_map(|(place, unit)| {
-            Some(Cut {
-                unit: place as u32,
-                pts: unit.pts?,
-            })
-        })
-        .collect()
-    }
-
-    fn by_pts(&self) -> Vec<Shown> {
-        let mut shown = Vec::with_capacity(self.units.len());
-        for (place, unit) in self.units.iter().enumerate() {
-            if let (true, Some(pts)) = (unit.is(NUMBERED), unit.pts) {
-                shown.push(Shown {
-                    pts,
-                    duration: 0,
-                    unit: place as u32,
-                    cut: unit.cut(),
-                });
-            }
-        }
-        shown.sort_by_key(|frame| frame.pts);
-        shown
-    }
-
-    /// Where packets lack pts: the k-th smallest dts, or k / average rate.
-    fn by_order(&mut self, info: &StreamInfo) -> Vec<Shown> {
-        self.dts.sort_unstable();
-        let numbered: Vec<usize> = (0..self.units.len())
-            .filter(|p| self.units[*p].is(NUMBERED))
-            .collect();
-        let enough = self.dts.len() >= numbered.len();
-        numbered
-            .iter()
-            .enumerate()
-            .map(|(k, place)| Shown {
-                pts: if enough {
-                    self.dts[k]
-                } else {
-                    tick_of(k, info)
-                },
-                duration: 0,
-                unit: *place as u32,
-                cut: self.units[*place].cut(),
-            })
-            .collect()
-    }
-
-    /// Ticks from the last shown picture to the end of the media.
-    fn last_duration(&self, container: &str, info: &StreamInfo, shown: &[Shown]) -> i64 {
-        let stated = self.last.map_or(0, |(_, duration)| duration);
-        if container.starts_with("mov,") && stated > 0 {
-            return stated;
-        }
-        match shown {
-            [.., before, last] if last.pts > before.pts => last.pts.saturating_sub(before.pts),
-            _ => tick_of(1, info),
-        }
-    }
-}
-
-/// k / average frame rate in ticks, rounded to nearest; 25 a second where no rate is known.
-fn tick_of(k: usize, info: &StreamInfo) -> i64 {
-    let (rate_num, rate_den) = info.average_rate.or(info.real_rate).unwrap_or((25, 1));
-    let TimeBase { num, den } = info.time_base;
-    let numerator = k as i128 * i128::from(rate_den) * i128::from(den);
-    let denominator = (i128::from(rate_num) * i128::from(num)).max(1);
-    i64::try_from((2 * numerator + denominator).div_euclid(2 * denominator)).unwrap_or(i64::MAX)
-}
-
-fn fill_durations(shown: &mut [Shown], last: i64) {
-    for place in 0..shown.len() {
-        let next = shown.get(place + 1).map(|next| next.pts);
-        shown[place].duration = next
-            .map_or(last, |next| next.saturating_sub(shown[place].pts))
-            .max(0);
     }
 }

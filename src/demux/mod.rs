@@ -5,13 +5,16 @@ mod av1;
 mod bits;
 mod fields;
 mod h26x;
+mod heads;
 mod index;
 mod mpeg;
+mod pass;
 mod reader;
 mod unit;
 mod vpx;
 
-pub use index::{Cut, Track, Unit, read_track};
+pub use index::{Cut, Track, Unit};
+pub use pass::read_track;
 pub use reader::{Opener, UnitReader};
 
 use crate::av::{Input, StreamInfo};

@@ -68,6 +68,30 @@ impl Classifier {
         Classifier::H264(framing, fields)
     }
 
+    /// Whether units of this stream can be told by their first bytes: not in fields, and not where frames
+    /// or their sizes stand anywhere in a unit (VP9, AV1).
+    pub fn tells_by_heads(&self) -> bool {
+        match self {
+            Classifier::H264(h26x::Framing::Lengths(_), fields) => !fields.may_hold_fields(),
+            Classifier::Hevc(h26x::Framing::Lengths(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether these first bytes of a unit, which `classify` has had, told all it looks for.
+    pub fn told_by(&self, head: &[u8]) -> bool {
+        self.tells_by_heads()
+            && match self {
+                Classifier::H264(framing, _) => {
+                    h26x::reaches_slice(head, framing, |first| (1..=5).contains(&(first & 31)))
+                }
+                Classifier::Hevc(framing) => {
+                    h26x::reaches_slice(head, framing, |first| first >> 1 & 63 <= 31)
+                }
+                _ => false,
+            }
+    }
+
     /// Packets must come in decode order.
     pub fn classify(&mut self, packet: &Packet) -> UnitKind {
         let plain = UnitKind {

@@ -29,6 +29,19 @@ pub(super) enum Mode {
 impl Mode {
     /// The decoding whose damage is a fact.
     pub const SINGLE: Mode = Mode::Whole { threads: 1 };
+
+    /// The same on no more frame threads than so many.
+    pub fn at_most(self, most: usize) -> Mode {
+        match self {
+            Mode::Device => self,
+            Mode::Sparse { threads } => Mode::Sparse {
+                threads: threads.min(most),
+            },
+            Mode::Whole { threads } => Mode::Whole {
+                threads: threads.min(most),
+            },
+        }
+    }
 }
 
 /// The pictures that the job's row samples, each once.

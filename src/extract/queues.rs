@@ -145,8 +145,14 @@ impl Shared {
                 self.room.notify_one();
                 return Some(Work::Picture(picture));
             }
-            let task = state.decodes.pop_front()?;
+            let mut task = state.decodes.pop_front()?;
             state.helpers -= 1;
+            // A span deals itself all workers. It gets those that no other task waits for; behind the
+            // last task all of them, since those that are busy come free before it ends.
+            if !state.decodes.is_empty() {
+                let idle = state.helpers.saturating_sub(state.decodes.len());
+                task.mode = task.mode.at_most(1 + idle);
+            }
             Some(Work::Decode(task))
         })
     }

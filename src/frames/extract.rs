@@ -108,7 +108,8 @@ impl<'a> Run<'a> {
         let total = todo.iter().map(|place| self.count_of(*place)).sum();
         let spans = todo.into_iter().map(|place| self.span(place, total, sink));
         let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
-            .buffered(self.frames.workers() + 1)
+            // In any order: a long span keeps no later one waiting.
+            .buffer_unordered(self.frames.spans_at_once())
             .try_collect()
             .await?;
         results.extend(made);

@@ -111,7 +111,7 @@ impl Library {
 
     fn read(&self, spec: &ChunkSpec, media: Media) -> Result<Arc<Track>> {
         crate::av::init();
-        let track = demux::read_track(self.open(spec)?, spec.stream, media.identities.clone())?;
+        let track = demux::read_track(|| self.open(spec), spec.stream, media.identities.clone())?;
         let (width, height) = track.info.size();
         check_size(width, height)?;
         track.info.check_decoder()?;

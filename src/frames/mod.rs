@@ -69,8 +69,7 @@ impl Frames {
             limits,
             workers,
             engine: Arc::default(),
-            // One more than are decoded, so that the next one's source is open when a worker is free.
-            flights: Arc::new(Flights::new(workers + 1)),
+            flights: Arc::new(Flights::new(spans_at_once(workers))),
             lanes: Arc::new(Lanes::new(workers + MORE_LANES, cards.clone())),
             cards,
             metrics: Arc::new(Metrics::new()),
@@ -99,6 +98,11 @@ impl Frames {
         self.workers
     }
 
+    /// Spans that are extracted at once.
+    fn spans_at_once(&self) -> usize {
+        spans_at_once(self.workers)
+    }
+
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
@@ -119,4 +123,10 @@ impl Frames {
         let made = Arc::new(Engine::new(self.workers, self.cards.clone())?);
         Ok(self.engine.get_or_init(|| made).clone())
     }
+}
+
+/// Two more than may be decoded: whenever a worker is free, the next one waits with its source open,
+/// and behind it another, by which it is not the last (`extract/queues.rs`).
+fn spans_at_once(workers: usize) -> usize {
+    workers + 2
 }

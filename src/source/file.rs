@@ -1,5 +1,5 @@
 //! A file as a source, read with `pread`. Nothing is buffered here: the kernel
-//! caches, and demuxing asks for 256 KiB at a time.
+//! caches, and demuxing asks for 64 KiB at a time, or for the heads of packets.
 
 use std::fs::File;
 use std::io;
@@ -54,6 +54,10 @@ fn real_path(file: &File) -> io::Result<PathBuf> {
 impl ByteSource for FileSource {
     fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    fn skips(&self) -> bool {
+        true
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {

@@ -12,6 +12,10 @@ impl ByteSource for BytesSource {
         self.0.len() as u64
     }
 
+    fn skips(&self) -> bool {
+        true
+    }
+
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = self.0.get(offset..).unwrap_or_default();

@@ -28,6 +28,10 @@ pub trait ByteSource: Send {
     fn bytes(&self) -> u64;
     /// Reads up to `buf.len()` bytes at `offset`; 0 only at or past the end.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+    /// Reading a little here and there costs no more than reading on.
+    fn skips(&self) -> bool {
+        false
+    }
 }
 
 /// Opens a path, `file://` or `s3://bucket/key`, if the policy allows it.

@@ -1,0 +1,176 @@
+//! An index made of heads is the index made of whole packets.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::decode::conformance::{clip, nobody};
+use crate::source::BytesSource;
+
+/// Bytes in memory that count what is read of them.
+struct Counted {
+    data: Bytes,
+    skips: bool,
+    read: Arc<AtomicU64>,
+}
+
+impl ByteSource for Counted {
+    fn bytes(&self) -> u64 {
+        self.data.len() as u64
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let rest = self.data.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn skips(&self) -> bool {
+        self.skips
+    }
+}
+
+/// All that an index says, and the bytes read for it.
+fn indexed(data: &Bytes, skips: bool) -> (String, u64) {
+    crate::av::init();
+    let read = Arc::new(AtomicU64::new(0));
+    let open = || {
+        let (data, read) = (data.clone(), read.clone());
+        Ok(Box::new(Counted { data, skips, read }) as Box<dyn ByteSource>)
+    };
+    let track = read_track(open, None, (nobody(), None)).unwrap();
+    (said(&track), read.load(Ordering::Relaxed))
+}
+
+fn said(track: &Track) -> String {
+    format!("{:?} {:?} {:?}", track.index, track.units, track.cuts)
+}
+
+/// The same, of heads alone and of so many stretches at once.
+fn by_stretches(data: &Bytes, count: u64) -> String {
+    let open = || Ok(Box::new(BytesSource(data.clone())) as Box<dyn ByteSource>);
+    let mut input = crate::demux::open(open().unwrap()).unwrap();
+    let info = crate::demux::choose_stream(input.streams(), None).unwrap();
+    input.keep_only(info.index);
+    let container = input.format_name();
+    let pass = heads::pass((input, count), &info, open).unwrap().unwrap();
+    said(&pass.finish(info, container, (nobody(), None)).unwrap())
+}
+
+fn bytes(path: &Path) -> Bytes {
+    std::fs::read(path).unwrap().into()
+}
+
+/// Packets of some 30 kB, with sound between them.
+fn noisy(name: &str, coder: &[&str]) -> Bytes {
+    let pictures = "testsrc2=s=640x360:r=25,noise=alls=40:allf=t,trim=duration=2";
+    let mut words = vec![
+        pictures,
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=2",
+        "-c:a",
+        "aac",
+    ];
+    words.extend(coder);
+    bytes(&clip(name, &words))
+}
+
+const H264: [&str; 6] = ["-c:v", "libx264", "-crf", "18", "-g", "25"];
+
+#[test]
+fn heads_of_h264_and_hevc_packets_make_the_same_index_with_a_fraction_of_the_reads() {
+    let hevc = [
+        "-c:v",
+        "libx265",
+        "-crf",
+        "18",
+        "-x265-params",
+        "log-level=0:keyint=25",
+    ];
+    for data in [
+        noisy("heads-h264.mp4", &H264),
+        noisy("heads-hevc.mp4", &hevc),
+    ] {
+        let (whole, all) = indexed(&data, false);
+        let (heads, few) = indexed(&data, true);
+        assert_eq!(heads, whole);
+        // The probe reads whole packets of its own.
+        assert!(few < all * 2 / 3, "read {few} of {all} bytes");
+    }
+}
+
+#[test]
+fn stretches_read_at_once_make_the_same_index() {
+    let hevc = [
+        "-c:v",
+        "libx265",
+        "-crf",
+        "18",
+        "-x265-params",
+        "log-level=0:keyint=10",
+    ];
+    let short = ["-c:v", "libx264", "-crf", "18", "-g", "7"];
+    for (name, coder) in [
+        (
+            "heads-one-group.mp4",
+            &["-c:v", "libx264", "-crf", "18"][..],
+        ),
+        ("heads-groups.mp4", &short),
+        ("heads-open-groups.mp4", &hevc),
+    ] {
+        let data = noisy(name, coder);
+        let (whole, _) = indexed(&data, false);
+        for count in [1, 2, 3, 8, 100] {
+            assert_eq!(by_stretches(&data, count), whole, "{name} in {count}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_ends_in_a_packet_has_the_same_index_by_heads() {
+    let moved: Vec<&str> = [&H264[..], &["-movflags", "+faststart"]].concat();
+    let data = noisy("heads-faststart.mp4", &moved);
+    for share in [3, 5, 7] {
+        let cut = data.slice(..data.len() * share / 8);
+        assert_eq!(indexed(&cut, true).0, indexed(&cut, false).0, "{share}/8");
+    }
+}
+
+#[test]
+fn a_packet_whose_head_does_not_reach_its_first_slice_has_all_packets_read_whole() {
+    let message = format!(
+        "h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{}",
+        "long ".repeat(2000)
+    );
+    let words: Vec<&str> = [&H264[..], &["-bsf:v", &message]].concat();
+    let data = noisy("heads-long-message.mp4", &words);
+    let (whole, all) = indexed(&data, false);
+    let (heads, more) = indexed(&data, true);
+    assert_eq!(heads, whole);
+    assert!(more >= all, "read {more} of {all} bytes");
+}
+
+#[test]
+fn fields_small_packets_and_fragments_are_read_whole() {
+    let fields = [&H264[..], &["-x264-params", "tff=1"]].concat();
+    let fragments = [&H264[..], &["-movflags", "frag_keyframe+empty_moov"]].concat();
+    let small = ["-c:v", "libx264", "-crf", "51", "-g", "25"];
+    for (name, words) in [
+        ("heads-fields.mp4", &fields[..]),
+        ("heads-fragments.mp4", &fragments),
+        ("heads-small.mp4", &small),
+    ] {
+        let data = noisy(name, words);
+        let (whole, all) = indexed(&data, false);
+        let (heads, same) = indexed(&data, true);
+        assert_eq!(heads, whole, "{name}");
+        assert!(same >= all, "{name}: read {same} of {all} bytes");
+    }
+}
