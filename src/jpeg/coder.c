@@ -76,12 +76,21 @@ static void sample(struct framecache_coder *coder, int component, int h, int v) 
   coder->info.comp_info[component].v_samp_factor = v;
 }
 
+/* Samples of a row of the component's plane. */
+static size_t row_width(const struct jpeg_compress_struct *info, const jpeg_component_info *of) {
+  size_t across = (size_t)(info->max_h_samp_factor / of->h_samp_factor); /* pixels that a sample spans */
+  return (info->image_width + across - 1) / across;
+}
+
+/* Room for rows to be continued in, for components that need it. */
 static void pad(struct framecache_coder *coder) {
   struct jpeg_compress_struct *info = &coder->info;
   for (int c = 0; c < info->num_components; c++) {
     jpeg_component_info *of = &info->comp_info[c];
-    coder->padded[c] = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, of->width_in_blocks * DCTSIZE,
-                                               (JDIMENSION)of->v_samp_factor * DCTSIZE);
+    JDIMENSION full = of->width_in_blocks * DCTSIZE, rows = (JDIMENSION)of->v_samp_factor * DCTSIZE;
+    coder->padded[c] = NULL;
+    if (row_width(info, of) != full)
+      coder->padded[c] = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, full, rows);
   }
 }
 
@@ -131,12 +140,11 @@ int framecache_coder_rows(struct framecache_coder *coder, const unsigned char *c
     JSAMPARRAY components[3];
     for (int c = 0; c < info->num_components; c++) {
       jpeg_component_info *of = &info->comp_info[c];
-      size_t across = (size_t)(info->max_h_samp_factor / of->h_samp_factor);
       size_t down = (size_t)(info->max_v_samp_factor / of->v_samp_factor);
-      size_t width = (info->image_width + across - 1) / across, height = (rows + down - 1) / down;
+      size_t height = (rows + down - 1) / down;
       for (size_t n = 0; n < (size_t)of->v_samp_factor * DCTSIZE; n++)
-        pointers[c][n] = row_of(planes[c], width, height, first / down + n, coder->padded[c][n],
-                                (size_t)of->width_in_blocks * DCTSIZE);
+        pointers[c][n] = row_of(planes[c], row_width(info, of), height, first / down + n,
+                                coder->padded[c] ? coder->padded[c][n] : NULL, (size_t)of->width_in_blocks * DCTSIZE);
       components[c] = pointers[c];
     }
     if (jpeg_write_raw_data(info, components, step) != step) ERREXIT(info, JERR_BUFFER_SIZE);
