@@ -45,7 +45,7 @@ def test_without_a_gpu_all_that_needs_none_passes_and_the_rest_says_why_not(fixt
     done, report = check("--no-gpu", "--fixtures", fixtures, "--json", tmp_path / "gpu.json")
     assert done.code == 0 and report["failed"] == 0, done.describe()
     assert json.loads((tmp_path / "gpu.json").read_text()) == report
-    for part in ("planes", "frames", "seeks"):
+    for part in ("planes", "frames", "seeks", "pixels"):
         assert len(rows(report, part, "pass")) == len(CLIPS)
     for part in ("kernels", "spans", "rates", "peers"):
         (row,) = rows(report, part)
@@ -69,11 +69,12 @@ def test_with_stand_ins_what_needs_a_gpu_passes_and_what_nvdec_does_not_take_is_
     done, report = check("--quick", "--fixtures", tmp_path / "both", **standin)
     assert done.code == 0 and report["failed"] == 0, done.describe()
     assert len(rows(report, "kernels", "pass")) == 5
-    for part in ("planes", "frames", "seeks"):
+    for part in ("planes", "frames", "seeks", "pixels"):
         assert len(rows(report, part, "pass")) == len(CLIPS)
         (left,) = rows(report, part, "skipped")
         assert (left["name"], left["figures"]["reason"]) == ("mpeg2.ts", "codec")
     assert rows(report, "frames")[0]["figures"]["backend"] == "nvdec"
+    assert rows(report, "pixels", "pass")[0]["figures"]["tensors_on_the_card"] > 0
     assert len(rows(report, "spans", "pass")) == 2
 
 

@@ -264,7 +264,7 @@ impl Case<'_> {
 }
 
 /// A refusal is a reason, whatever else is a failure.
-fn left_to_the_cpu(error: Error) -> Result<Finding> {
+pub fn left_to_the_cpu(error: Error) -> Result<Finding> {
     let words = error.message();
     let known = ["video without timestamps", "video without cut points"];
     match Refusal::of(&error) {

@@ -5,6 +5,7 @@ mod extract;
 mod files;
 mod kernels;
 mod peers;
+mod pixels;
 mod probe;
 mod rates;
 mod report;
@@ -112,6 +113,7 @@ fn run(args: &Args) -> Result<Report> {
     let card = probe::check(&mut report, args);
     kernels::check(&mut report, card.as_ref(), args);
     files::check(&mut report, &clips, (card.as_ref(), &extractor), args);
+    pixels::check(&mut report, &clips, card.as_ref(), args);
     spans::check(&mut report, &clips, (card.as_ref(), extractor), args);
     rates::check(&mut report, &clips, card.as_ref(), args);
     peers::check(&mut report, &clips, card.as_ref(), args);
