@@ -47,8 +47,9 @@ pub(super) fn pass(
     let passes: Vec<Option<Pass>> = scope(|scope| {
         let (mut threads, mut before) = (Vec::new(), None);
         for n in (1..count).rev() {
-            let Some(duration) = info.duration else { break };
-            let at = (i128::from(duration) * i128::from(n) / i128::from(count)) as i64;
+            // Without a duration all begin where the first does, and one reads everything.
+            let at =
+                (i128::from(info.duration.unwrap_or(0)) * i128::from(n) / i128::from(count)) as i64;
             let (begun, end) = mpsc::channel();
             let after = before.replace(end);
             threads.push(scope.spawn(move || match begin(at)? {

@@ -1,7 +1,7 @@
 //! The queues between the threads: tasks that wait for a decoder, pictures that wait for a worker.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::extract::deal::Mode;
@@ -147,10 +147,13 @@ impl Shared {
             }
             let mut task = state.decodes.pop_front()?;
             state.helpers -= 1;
-            // A span deals itself all workers. It gets those that no other task waits for; behind the
-            // last task all of them, since those that are busy come free before it ends.
-            if !state.decodes.is_empty() {
-                let idle = state.helpers.saturating_sub(state.decodes.len());
+            // A span deals itself all workers. It gets those that no other span's task waits for; where
+            // none does all of them, since those that are busy come free before it ends.
+            let others = state.decodes.iter();
+            let others = others.filter(|other| !Arc::ptr_eq(&other.span, &task.span));
+            let others = others.count();
+            if others > 0 {
+                let idle = state.helpers.saturating_sub(others);
                 task.mode = task.mode.at_most(1 + idle);
             }
             Some(Work::Decode(task))

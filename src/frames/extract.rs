@@ -12,11 +12,11 @@ use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
-use crate::frames::Frames;
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
 };
 use crate::frames::span::{Landed, Span};
+use crate::frames::{Frames, spans_at_once};
 use crate::timeline::plan::{ChunkError, PlannedChunk};
 
 /// What became of one row.
@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         let spans = todo.into_iter().map(|place| self.span(place, total, sink));
         let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
             // In any order: a long span keeps no later one waiting.
-            .buffer_unordered(self.frames.spans_at_once())
+            .buffer_unordered(spans_at_once(self.frames.workers()))
             .try_collect()
             .await?;
         results.extend(made);

@@ -98,11 +98,6 @@ impl Frames {
         self.workers
     }
 
-    /// Spans that are extracted at once.
-    fn spans_at_once(&self) -> usize {
-        spans_at_once(self.workers)
-    }
-
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }

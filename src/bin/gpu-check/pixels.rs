@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use framecache::decode::Backend;
 use framecache::error::{Error, Result};
-use framecache::extract::{Cards, Engine, Made, Output, SpanEvent, SpanJob};
+use framecache::extract::{Cards, Engine, Made, Output, SpanEnd, SpanEvent, SpanJob};
 use framecache::media::time::Exact;
 use framecache::pixel::RgbImage;
 use framecache::pixel::resample::Filter;
@@ -37,16 +37,18 @@ pub fn check(report: &mut Report, clips: &[Clip], card: Option<&Card>, args: &Ar
 
 fn compare(engine: &Engine, clip: &Clip, (backend, quick): (Backend, bool)) -> Result<Finding> {
     let plan = plan(clip, quick)?;
-    let (mut compared, mut differing, mut made_there) = (0, 0, 0);
+    let (mut compared, mut differing, mut made_there, mut strayed) = (0, 0, 0, false);
     for recipe in [None, Some(detector()?), Some(gray()?)] {
         let job = |backend| (backend, recipe.clone());
-        let (expected, _) = pictures(engine, clip, &plan, job(Backend::Cpu))?;
-        let (made, tensors) = match pictures(engine, clip, &plan, job(backend)) {
+        let (expected, _, cpu_fallback) = pictures(engine, clip, &plan, job(Backend::Cpu))?;
+        let (made, tensors, fallback) = match pictures(engine, clip, &plan, job(backend)) {
             Ok(made) => made,
             Err(error) => return left_to_the_cpu(error),
         };
         compared += expected.len();
         made_there += tensors;
+        // Damage that the CPU meets, too, sends a span there; nothing else may.
+        strayed |= fallback && !cpu_fallback;
         let same = expected
             .iter()
             .filter(|(seq, data)| made.get(seq) == Some(data));
@@ -55,8 +57,9 @@ fn compare(engine: &Engine, clip: &Clip, (backend, quick): (Backend, bool)) -> R
     let says = format!(
         "{compared} pictures and tensors, {differing} differ; {made_there} tensors made on the card"
     );
-    let finding = match differing {
-        0 => Finding::pass(says),
+    let finding = match (differing, strayed) {
+        (0, false) => Finding::pass(says),
+        (0, true) => Finding::fail(format!("{says}, and the card left a span to the CPU")),
         _ => Finding::fail(says),
     };
     Ok(finding
@@ -113,17 +116,17 @@ fn plan(clip: &Clip, quick: bool) -> Result<Plan> {
     planner.finish()
 }
 
-/// The plan's pictures, and how many of them the card made tensors of.
+/// The plan's pictures, how many of them the card made tensors of, and whether a span fell back.
 fn pictures(
     engine: &Engine,
     clip: &Clip,
     plan: &Plan,
     (backend, recipe): (Backend, Option<Arc<Recipe>>),
-) -> Result<(Pictures, usize)> {
+) -> Result<(Pictures, usize, bool)> {
     let lacks = |what: &str| Error::internal(format!("the plan has no {what}"));
     let parameters = plan.parameters.clone().ok_or_else(|| lacks("parameters"))?;
     let chunk = plan.chunks.first().ok_or_else(|| lacks("chunk"))?;
-    let (mut found, mut tensors) = (Pictures::new(), 0);
+    let (mut found, mut tensors, mut fallback) = (Pictures::new(), 0, false);
     for row in &plan.spans {
         let job = SpanJob {
             chunk: chunk.spec.clone(),
@@ -134,18 +137,19 @@ fn pictures(
             backend,
             recipe: recipe.clone(),
         };
-        let all = run(engine, clip, job)?;
+        let (all, end) = run(engine, clip, job)?;
+        fallback |= end.fallback_reason.is_some();
         tensors += all.iter().filter(|made| made.is_tensor).count();
         for made in all {
             let seq = made.facts.first().map_or(0, |facts| facts.seq);
             found.insert(seq, pixels(made, recipe.as_deref())?);
         }
     }
-    Ok((found, tensors))
+    Ok((found, tensors, fallback))
 }
 
 /// All that is made of one span.
-fn run(engine: &Engine, clip: &Clip, job: SpanJob) -> Result<Vec<Made>> {
+fn run(engine: &Engine, clip: &Clip, job: SpanJob) -> Result<(Vec<Made>, SpanEnd)> {
     let (sender, mut events) = mpsc::channel(4);
     engine.submit(job, clip.media.clone(), sender);
     let mut all = Vec::new();
@@ -153,7 +157,7 @@ fn run(engine: &Engine, clip: &Clip, job: SpanJob) -> Result<Vec<Made>> {
         match events.blocking_recv() {
             Some(SpanEvent::Made(made)) => all.push(made),
             Some(SpanEvent::Restarted) => all.clear(),
-            Some(SpanEvent::Ended(end)) => return end.map(|_| all),
+            Some(SpanEvent::Ended(end)) => return end.map(|end| (all, end)),
             None => return Err(Error::internal("a span ended without saying how")),
         }
     }
