@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use aws_config::environment::credentials::EnvironmentVariableCredentialsProvider;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -66,6 +68,12 @@ impl Endpoint {
             _ => Ok(()),
         }
     }
+
+    /// Named, and spoken to without TLS.
+    fn is_plain(&self) -> bool {
+        let url = self.url.as_deref();
+        url.is_some_and(|url| url.starts_with("http://"))
+    }
 }
 
 /// A client that is made at its first use, so that naming a bucket costs nothing.
@@ -118,11 +126,15 @@ async fn connect(endpoint: &Endpoint, credentials: Option<SharedCredentialsProvi
     if let Some(url) = &endpoint.url {
         loader = loader.endpoint_url(url);
     }
-    if let Some(credentials) = credentials {
+    if let Some(credentials) = credentials.or(of_environment().await) {
         loader = loader.credentials_provider(credentials);
     }
     let shared = loader.load().await;
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
+    if endpoint.is_plain() {
+        // The usual client reads every certificate that the machine trusts, 20 ms of CPU.
+        config = config.http_client(aws_smithy_http_client::Builder::new().build_http());
+    }
     if endpoint.url.is_some() || names_an_endpoint(&shared) {
         // What imitates S3 has no DNS names for buckets, and often rejects the newer checksums.
         config = config
@@ -131,6 +143,14 @@ async fn connect(endpoint: &Endpoint, credentials: Option<SharedCredentialsProvi
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     }
     Client::from_conf(config.build())
+}
+
+/// Keys that are variables: the first of all sources, and the same while the process runs. To make
+/// the others, which speak TLS, reads every certificate that the machine trusts.
+async fn of_environment() -> Option<SharedCredentialsProvider> {
+    let provider = EnvironmentVariableCredentialsProvider::new();
+    provider.provide_credentials().await.ok()?;
+    Some(SharedCredentialsProvider::new(provider))
 }
 
 /// With an endpoint of one's own, the instance metadata service is not asked

@@ -1,5 +1,7 @@
 """The cache in a bucket, and sources in a bucket, over HTTP."""
 
+import os
+
 import pytest
 
 from .support.framecache import Framecache, tree, without_attempt
@@ -62,6 +64,15 @@ def test_a_prefix_in_the_store_is_kept_to(s3, s3_endpoint, bucket, clip):
     keys = list(objects(s3, bucket))
     assert len(keys) == 4 and all(k.startswith("some/where/") for k in keys)
     assert len(fc.frames("t")) == 2
+
+
+def test_an_endpoint_without_tls_asks_for_no_certificates(s3_fc, tmp_path, clip):
+    never = tmp_path / "certificates"
+    os.mkfifo(never)
+    # Whoever opens it waits for ever.
+    s3_fc.environment = {**s3_fc.environment, "SSL_CERT_FILE": str(never)}
+    s3_fc.extract("t", "--count", "2", clip("h264_bframes.mp4"), timeout=20)
+    assert len(s3_fc.frames("t")) == 2
 
 
 def test_a_source_in_a_bucket_gives_the_frames_of_the_file(s3, s3_endpoint, bucket, new_store, clip):
