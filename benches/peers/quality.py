@@ -70,7 +70,7 @@ def ffmpeg_bytes(path, scratch):
 
 def framecache_bytes(clip, path, scratch, quality):
     emptied(scratch)
-    at = ",".join(str(s + SECONDS_APART / 2) for s in range(0, clip.seconds, SECONDS_APART))
+    at = ",".join(str(s + SECONDS_APART / 2) for s in range(0, clip.seconds - SECONDS_APART // 2, SECONDS_APART))
     subprocess.run([BINARY, "extract", "--store", scratch, "--timeline", "t", "--backend", "cpu", "--hash", "none", "--quality",
                     str(quality), "--at", at, path], check=True, capture_output=True)  # fmt: skip
     return written(scratch)

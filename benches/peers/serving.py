@@ -8,7 +8,8 @@ where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's 
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
 An S3 server is a machine of its own in use: one that is started here keeps to the last core, and while base64 is read
 from it for the first time (by the old functions, by plain readers, by framecache) all others keep to the rest. All else
-has all cores. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+has all cores. Plain readers drop what they read, and so is a stream read ("one stream"); the old functions' callers and
+ours keep all texts. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
 frames once, plain readers read each.
 """
 
@@ -40,6 +41,8 @@ MEDIA = Path(os.environ.get("FRAMECACHE_MEDIA", ROOT.parent / "shared" / "media"
 BEGIN, END = "<!-- serving: begin -->", "<!-- serving: end -->"
 SERVERS = ("moto", "seaweedfs")
 WIDTH, HEIGHT, FRAMES, OVERLAID, READERS = 1280, 720, 300, 60, 16
+READERS_OF_FRAMES = f"{READERS} plain readers of the frames"
+READERS_OF_OVERLAYS = f"{READERS} plain readers of the {2 * OVERLAID} overlays"
 
 from tests.support import framecache as runner  # noqa: E402
 from tests.support import rpc  # noqa: E402
@@ -163,7 +166,8 @@ def from_memory(run, server, timeline):
         run.seconds.setdefault("memory: one frame a call, p50", []).append(statistics.median(calls))
 
 
-def measure_store(run, name, endpoint, others, rounds, clip, images):
+def store_round(run, name, endpoint, others, clip, images):
+    """Fills a bucket of an S3 server; what it gives measures everything once."""
     from framecache import Client
     from framecache.compat import frames as compat
 
@@ -180,6 +184,8 @@ def measure_store(run, name, endpoint, others, rounds, clip, images):
         functions.save_overlays("old", "job1", "edges", seq, drawn)
     signed = lambda key: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})  # noqa: E731
     urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
+    drawn = [signed(o["Key"]) for o in s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/old/overlays/")["Contents"]]
+    assert len(drawn) == 2 * OVERLAID
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
     at_once = lambda client: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: E731
     with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
@@ -191,31 +197,45 @@ def measure_store(run, name, endpoint, others, rounds, clip, images):
             compat.use(client)
             return run.time(f"{name}: load_cached_frames_b64, {what}", lambda: compat.load_cached_frames_b64(timeline))
 
-    for _ in range(rounds):
+    def streamed(what, timeline):
+        """The same, and each frame is dropped when it is there, as the plain readers do."""
+        with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
+            each = lambda: sum(1 for _ in client.frames(timeline, all=True, payload="base64"))  # noqa: E731
+            assert run.time(f"{name}: base64, one stream, {what}", each) == FRAMES
+
+    def measure():
+        functions, _ = ancestor_on(endpoint, bucket)
+        assert functions.cache_exists("old"), "and their S3 client is made, which is not timed"
         with on(others):
             read = lambda: functions.load_cached_frames_b64("old")  # noqa: E731
             expected = run.time(f"{name}: old load_cached_frames_b64", read)
-            run.time(f"{name}: {READERS} plain readers of the S3 server", lambda: raw_readers(urls))
+            run.time(f"{name}: {READERS_OF_FRAMES}", lambda: raw_readers(urls))
             assert first("first", "old") == expected
             assert len(first("extracted, first", "new")) == FRAMES
+            streamed("first", "old")
+            streamed("extracted, first", "new")
+        run.time(f"{name}: {READERS_OF_OVERLAYS}", lambda: raw_readers(drawn))
         theirs = old_functions(run, functions, "old", name)
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
             run.time(f"{name}: load_cached_frames, first", lambda: compat.load_cached_frames("old"))
-            run.time(f"{name}: overlays of {OVERLAID} frames in one call, first", lambda: at_once(client))  # noqa: B023
+            run.time(f"{name}: overlays of {OVERLAID} frames in one call, first", lambda: at_once(client))
             mine = ours(run, client, compat, "old", name)
         assert mine == theirs == [overlays[s] for s in range(0, FRAMES, 5)]
 
+    return measure
 
-def measure_directory(run, scratch, rounds, clip):
+
+def directory_round(run, scratch, clip):
+    """The same of a directory, without the old functions, which know none."""
     from framecache import Client
     from framecache.compat import frames as compat
 
     store = scratch / "store"
-    for n in range(rounds):
-        with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
-            if n == 0:
-                client.extract("new", [str(clip)], all=True)
+    with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
+        client.extract("new", [str(clip)], all=True)
+
+    def measure():
         with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
             compat.use(client)
             run.time("directory: load_cached_frames_b64, first", lambda: compat.load_cached_frames_b64("new"))
@@ -225,6 +245,8 @@ def measure_directory(run, scratch, rounds, clip):
                 batches = lambda: sum(len(b) for b in client.tensors("new", all=True, transfer=transfer))  # noqa: B023, E731
                 run.time(f"memory: tensors, {transfer}", batches)
             from_memory(run, server, "new")
+
+    return measure
 
 
 def cores():
@@ -279,10 +301,12 @@ def table(run, stores, about):
         shown = f"{seconds * 1000:.2f} ms" if "p50" in name else f"{seconds:.3f}"
         rows.append(f"| {name} | {shown} | {rate} | {ratio} |")
     for store in stores:
-        plain = run.median(f"{store}: {READERS} plain readers of the S3 server")
-        for what in ("load_cached_frames_b64, first", "load_cached_frames_b64, extracted, first"):
-            share = plain / run.median(f"{store}: {what}")
-            rows.append(f"| {store}: {what}, as a share of what the S3 server gives {READERS} plain readers | | | {share:.2f} |")
+        shares = [(f"{what}, {of}first", READERS_OF_FRAMES) for what in ("base64, one stream", "load_cached_frames_b64")
+                  for of in ("", "extracted, ")]  # fmt: skip
+        shares.append((f"overlays of {OVERLAID} frames in one call, first", READERS_OF_OVERLAYS))
+        for what, readers in shares:
+            share = run.median(f"{store}: {readers}") / run.median(f"{store}: {what}")
+            rows.append(f"| {store}: {what}, as a share of what the S3 server gives {readers} | | | {share:.2f} |")
     return "\n".join(rows)
 
 
@@ -311,9 +335,11 @@ def main():
         clip, about = make_clip(scratch)
         images = pictures(clip)
         assert len(images) == FRAMES
-        for name, endpoint in stores.items():
-            measure_store(run, name, endpoint, others, given.rounds, clip, images)
-        measure_directory(run, scratch, given.rounds, clip)
+        parts = [store_round(run, name, endpoint, others, clip, images) for name, endpoint in stores.items()]
+        parts.append(directory_round(run, scratch, clip))
+        for _ in range(given.rounds):
+            for measure in parts:
+                measure()
     text = table(run, list(stores), about)
     print(text)
     if given.write:
