@@ -13,6 +13,14 @@ use crate::gpu::nvdec::{Nvdec, Options, Pool};
 use crate::gpu::{Device, Stream};
 use crate::hex::hex;
 
+/// What came of decoding a track.
+pub struct Report {
+    /// In ffmpeg's format.
+    pub text: String,
+    /// The decoder said that something was damaged, or refused it.
+    pub complained: bool,
+}
+
 /// Decodes the whole track from its first packet and describes each picture. `gpu` decodes with
 /// NVDEC, all else with libavcodec on so many threads.
 ///
@@ -22,62 +30,67 @@ pub fn framemd5(
     track: &Arc<Track>,
     opener: &Opener,
     (backend, threads): (Backend, usize),
-) -> Result<String> {
-    let reader = UnitReader::open(track.clone(), opener.clone())?;
-    let lines = match backend {
-        Backend::Gpu => by_nvdec(track, reader)?,
-        Backend::Auto | Backend::Cpu => match by_libavcodec(track, reader, threads)? {
-            Some(lines) => lines,
-            None => {
-                let reader = UnitReader::open(track.clone(), opener.clone())?;
-                by_libavcodec(track, reader, 1)?.unwrap_or_default()
+) -> Result<Report> {
+    let reader = || UnitReader::open(track.clone(), opener.clone());
+    let report = match backend {
+        Backend::Gpu => by_nvdec(track, reader()?)?,
+        Backend::Auto | Backend::Cpu => {
+            let report = by_libavcodec(track, reader()?, threads)?;
+            // What several threads make of damage depends on their timing.
+            if report.complained && threads > 1 {
+                by_libavcodec(track, reader()?, 1)?
+            } else {
+                report
             }
-        },
+        }
     };
-    if lines.is_empty() {
+    if report.text.is_empty() {
         return Err(Error::new(
             Reason::MediaCorrupt,
             "no picture of this video can be decoded",
         )
         .hint("check that the file is complete and plays elsewhere"));
     }
-    Ok(header(track)? + &lines)
+    Ok(Report {
+        text: header(track)? + &report.text,
+        ..report
+    })
 }
 
-/// None where damage was met on several threads.
-fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize) -> Result<Option<String>> {
+/// On several threads only until something is damaged.
+fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize) -> Result<Report> {
     let mut decoder = Software::open(&track.info, threads, Purpose::Comparison)?;
-    let several = threads > 1;
-    let lines = decode_all(track, (reader, &mut decoder), several, &mut |frame, out| {
-        frame.native_bytes(out)
-    })?;
-    let repeat = several && decoder.take_complaint();
-    Ok(lines.filter(|_| !repeat))
+    let until_damage = threads > 1;
+    decode_all(
+        track,
+        (reader, &mut decoder),
+        until_damage,
+        &mut |frame, out| frame.native_bytes(out),
+    )
 }
 
-fn by_nvdec(track: &Track, reader: UnitReader) -> Result<String> {
+fn by_nvdec(track: &Track, reader: UnitReader) -> Result<Report> {
     let device = Device::open(0)?;
     let pool = Pool::new(&device, 0)?;
     let stream = Stream::new(&device)?;
     let mut decoder = Nvdec::open(&pool, &track.info, Options::default())?;
-    let lines = decode_all(track, (reader, &mut decoder), false, &mut |picture, out| {
+    decode_all(track, (reader, &mut decoder), false, &mut |picture, out| {
         *out = picture.map(&stream)?.native_bytes()?;
         Ok(())
-    })?;
-    Ok(lines.unwrap_or_default())
+    })
 }
 
 /// A decoded picture's bytes in its native pixel format.
 type Native<'n, P> = &'n mut dyn FnMut(P, &mut Vec<u8>) -> Result<()>;
 
-/// None where damage was met, and that is to end it.
 fn decode_all<D: Decode>(
     track: &Track,
     (mut reader, decoder): (UnitReader, &mut D),
     until_damage: bool,
     native: Native<D::Picture>,
-) -> Result<Option<String>> {
+) -> Result<Report> {
     let mut lines = Lines::new(track);
+    let mut complained = false;
     let mut take = |event| match event {
         Event::Picture { unit, picture, .. } => {
             native(picture, &mut lines.bytes)?;
@@ -86,14 +99,18 @@ fn decode_all<D: Decode>(
         }
         Event::Refused { .. } => Ok(()),
     };
-    while let Some(unit) = reader.advance()? {
+    while !(until_damage && complained)
+        && let Some(unit) = reader.advance()?
+    {
         decoder.submit(unit, reader.packet(), &mut take)?;
-        if until_damage && decoder.take_complaint() {
-            return Ok(None);
-        }
+        complained |= decoder.take_complaint();
     }
     decoder.finish(&mut take)?;
-    Ok(Some(lines.text))
+    complained |= decoder.take_complaint();
+    Ok(Report {
+        text: lines.text,
+        complained,
+    })
 }
 
 struct Lines<'t> {

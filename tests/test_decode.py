@@ -46,6 +46,19 @@ def test_a_damaged_file_gives_ffmpegs_frames_in_each_of_five_runs(truth, corrupt
     assert all(again == runs[0] for again in runs)
 
 
+def test_damage_is_said_beside_the_frames(clip, tmp_path):
+    sound = clip("h264_gop250.mp4")
+    data = bytearray(sound.read_bytes())
+    for at in range(len(data) // 2, len(data) // 2 + 200):
+        data[at] ^= 0x55
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(data)
+    of_sound, of_damaged = (runner_of("framemd5", path, "--backend", "cpu") for path in (sound, damaged))
+    assert (of_sound.code, of_sound.err) == (0, "")
+    assert of_damaged.code == 0 and "damage" in of_damaged.err
+    assert oracle.framemd5_rows(of_damaged.text) == oracle.framemd5_rows(oracle.framemd5(damaged))
+
+
 def test_decoding_does_not_depend_on_the_number_of_cores(clip):
     def one_core():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::cli::common::{Context, Exit, write_out};
+use crate::cli::common::{Context, Exit, note, write_out};
 use crate::cli::extract::Backend;
 use crate::demux::Opener;
 use crate::error::{Error, Result};
+use crate::framemd5::{Report, framemd5};
 use crate::frames::Library;
 use crate::source::SourcePolicy;
 use crate::timeline::plan::ChunkSpec;
@@ -41,15 +42,20 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         ..ChunkSpec::of(&args.source)
     };
     let how = (args.backend.into(), context.settings.workers);
-    let work = move || -> Result<String> {
+    let work = move || -> Result<Report> {
         let library = Arc::new(Library::new(policy));
         let track = library.track(&spec)?.track;
         let opener: Opener = Arc::new(move || library.open(&spec));
-        crate::framemd5::framemd5(&track, &opener, how)
+        framemd5(&track, &opener, how)
     };
-    let text = tokio::task::spawn_blocking(work)
+    let report = tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| Error::internal("decoding ended unexpectedly").caused_by(e))??;
-    write_out(text.as_bytes())?;
+    write_out(report.text.as_bytes())?;
+    if report.complained {
+        note(
+            "framecache: the decoder met damage: pictures may be missing or wrong, here as in ffmpeg; `framecache extract` says which",
+        );
+    }
     Ok(Exit::Done)
 }

@@ -147,7 +147,7 @@ struct Case<'c> {
 impl Case<'_> {
     fn md5(&self, backend: Backend, threads: usize) -> Result<String> {
         let SpanMedia { track, opener } = &self.clip.media;
-        framemd5(track, opener, (backend, threads))
+        Ok(framemd5(track, opener, (backend, threads))?.text)
     }
 
     /// Every picture's md5: NVDEC's and libavcodec's; without a GPU, of one thread and of several.
