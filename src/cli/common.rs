@@ -313,7 +313,8 @@ pub fn start_log(verbose: bool) {
 }
 
 /// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.
-pub async fn signal() -> Exit {
+/// `writes`: what is stopped may have put something there.
+pub async fn signal(writes: bool) -> Exit {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
@@ -325,6 +326,10 @@ pub async fn signal() -> Exit {
         _ = interrupt.recv() => Exit::Interrupted,
         _ = terminate.recv() => Exit::Terminated,
     };
-    note("framecache: stopped; what is committed stays, and the same command goes on from there");
+    note(if writes {
+        "framecache: stopped; what is committed stays, and the same command goes on from there"
+    } else {
+        "framecache: stopped"
+    });
     exit
 }

@@ -113,10 +113,14 @@ fn run(cli: Cli) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
+    let writes = !matches!(
+        cli.command,
+        Command::Framemd5(_) | Command::Probe(_) | Command::Doctor(_) | Command::Frames(_)
+    );
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = command(&context, cli.command) => outcome,
-            signal = common::signal() => Ok(signal),
+            signal = common::signal(writes) => Ok(signal),
         }
     });
     // Blocking reads of a stalled source must not hold up the end.
