@@ -8,8 +8,8 @@ where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's 
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
 An S3 server is a machine of its own in use: one that is started here keeps to the last core, and while base64 is read
 from it for the first time (by the old functions, by plain readers, by framecache) all others keep to the rest. All else
-has all cores. Plain readers drop what they read, and so is a stream read ("one stream"); the old functions' callers and
-ours keep all texts. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+has all cores. Plain readers drop what they read, and who reads "one stream" does, too; load_cached_frames_b64 keeps all
+texts, the old one and ours. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
 frames once, plain readers read each.
 """
 
@@ -184,8 +184,8 @@ def store_round(run, name, endpoint, others, clip, images):
         functions.save_overlays("old", "job1", "edges", seq, drawn)
     signed = lambda key: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})  # noqa: E731
     urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
-    drawn = [signed(o["Key"]) for o in s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/old/overlays/")["Contents"]]
-    assert len(drawn) == 2 * OVERLAID
+    overlay_urls = [signed(o["Key"]) for o in s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/old/overlays/")["Contents"]]
+    assert len(overlay_urls) == 2 * OVERLAID
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
     at_once = lambda client: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: E731
     with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
@@ -204,6 +204,7 @@ def store_round(run, name, endpoint, others, clip, images):
             assert run.time(f"{name}: base64, one stream, {what}", each) == FRAMES
 
     def measure():
+        # Again: they look their modules up at each call, and those are of the store that was filled last.
         functions, _ = ancestor_on(endpoint, bucket)
         assert functions.cache_exists("old"), "and their S3 client is made, which is not timed"
         with on(others):
@@ -214,7 +215,7 @@ def store_round(run, name, endpoint, others, clip, images):
             assert len(first("extracted, first", "new")) == FRAMES
             streamed("first", "old")
             streamed("extracted, first", "new")
-        run.time(f"{name}: {READERS_OF_OVERLAYS}", lambda: raw_readers(drawn))
+        run.time(f"{name}: {READERS_OF_OVERLAYS}", lambda: raw_readers(overlay_urls))
         theirs = old_functions(run, functions, "old", name)
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
