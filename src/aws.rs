@@ -132,7 +132,7 @@ async fn connect(endpoint: &Endpoint, credentials: Option<SharedCredentialsProvi
     let shared = loader.load().await;
     let mut config = aws_sdk_s3::config::Builder::from(&shared);
     if endpoint.is_plain() {
-        // The usual client reads every certificate that the machine trusts, 20 ms of CPU.
+        // The usual client reads every certificate that the machine trusts: some 150 files and 4 ms.
         config = config.http_client(aws_smithy_http_client::Builder::new().build_http());
     }
     if endpoint.url.is_some() || names_an_endpoint(&shared) {
