@@ -1,6 +1,10 @@
 """The cache in a bucket, and sources in a bucket, over HTTP."""
 
+import http.server
 import os
+import re
+import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -84,6 +88,51 @@ def test_a_source_in_a_bucket_gives_the_frames_of_the_file(s3, s3_endpoint, buck
     there.extract("t", "--fps", "3", f"s3://{bucket}/media/a clip+1.mp4")
     assert there.jpegs("t") == here.jpegs("t")
     assert [f["timestamp"] for f in there.frames("t")] == [f["timestamp"] for f in here.frames("t")]
+
+
+@contextmanager
+def served(path, ranges):
+    """A service whose every object is this file; the ranges asked for go into `ranges`."""
+    data = path.read_bytes()
+
+    class Object(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self):
+            self.answer(200, data)
+
+        def do_GET(self):
+            first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups())
+            ranges.append((first, last + 1))
+            self.answer(206, data[first : last + 1])
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Object)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+def test_no_byte_of_a_source_in_a_bucket_is_asked_for_twice(s3_fc, new_store, many):
+    fc, ranges = new_store(), []
+    with served(many, ranges) as endpoint:
+        fc.environment = {**s3_fc.environment, "AWS_ENDPOINT_URL": endpoint}
+        fc.extract("t", "--fps", "1", "--workers", "3", "s3://bucket/many.mp4")
+    assert len(fc.frames("t")) > 1
+    ends = [0, *sorted(end for _, end in ranges)]
+    assert sorted(ranges) == list(zip(ends, ends[1:])) and ends[-1] == many.stat().st_size
 
 
 def test_a_secret_or_a_signature_is_never_stored(s3, s3_endpoint, bucket, new_store, clip):

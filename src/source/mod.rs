@@ -45,7 +45,7 @@ pub fn open(uri: &str, policy: &SourcePolicy) -> Result<Box<dyn ByteSource>> {
         Location::File(path) => file::open(&path, policy),
         Location::S3 { bucket, key } => {
             policy.check_bucket(&bucket)?;
-            s3::open(policy.aws(), bucket, key)
+            s3::open(policy.remote(), bucket, key)
         }
     }
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use crate::aws::{Endpoint, Lazy};
 use crate::error::{Error, Reason, Result};
+use crate::source::s3::Remote;
 
-/// What may be opened, and where S3 is for it. Cheap to clone; clones share one S3 client.
+/// What may be opened, and where S3 is for it. Cheap to clone; clones share one S3 client and what it read last.
 #[derive(Clone)]
 pub struct SourcePolicy {
     /// None: any file that the user can read.
     roots: Option<Arc<[Root]>>,
     /// None: any bucket that the credentials open.
     buckets: Option<Arc<[String]>>,
-    aws: Arc<Lazy>,
+    remote: Arc<Remote>,
 }
 
 /// A folder as named, and as the file system knows it.
@@ -28,7 +29,7 @@ impl SourcePolicy {
         SourcePolicy {
             roots: None,
             buckets: None,
-            aws: Arc::new(Lazy::new(endpoint)),
+            remote: Arc::new(Remote::new(Lazy::new(endpoint))),
         }
     }
 
@@ -41,18 +42,18 @@ impl SourcePolicy {
         Ok(SourcePolicy {
             roots: Some(roots?.into()),
             buckets: Some(buckets.into()),
-            aws: Arc::new(Lazy::new(endpoint)),
+            remote: Arc::new(Remote::new(Lazy::new(endpoint))),
         })
     }
 
     #[cfg(test)]
     pub(super) fn with_aws(mut self, aws: Lazy) -> SourcePolicy {
-        self.aws = Arc::new(aws);
+        self.remote = Arc::new(Remote::new(aws));
         self
     }
 
-    pub(super) fn aws(&self) -> Arc<Lazy> {
-        Arc::clone(&self.aws)
+    pub(super) fn remote(&self) -> Arc<Remote> {
+        Arc::clone(&self.remote)
     }
 
     pub(super) fn check_bucket(&self, bucket: &str) -> Result<()> {

@@ -3,10 +3,12 @@
 //!
 //! The client runs on threads of its own, since its reader blocks. A reader
 //! that moves forward has up to four ranges under way; eight are kept. Every
-//! range is asked for by the ETag that the object had when it was opened.
+//! range is asked for by the ETag that the object had when it was opened, and
+//! by that version shared with whoever opens the object again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
@@ -15,9 +17,14 @@ use tokio::task::AbortHandle;
 use crate::aws::{Failure, Kind, Lazy, Side, read_body, retry};
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
+use remote::BlockId;
+
+mod remote;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use remote::Remote;
 
 const BLOCK_BYTES: u64 = 1 << 20;
 /// Kept, fetched or under way: 8 MiB.
@@ -27,7 +34,7 @@ const AHEAD: u64 = 4;
 const THREADS: usize = 2;
 
 struct Object {
-    aws: Arc<Lazy>,
+    remote: Arc<Remote>,
     bucket: String,
     key: String,
     etag: Option<String>,
@@ -54,9 +61,13 @@ struct Fetch<T> {
     task: AbortHandle,
 }
 
-pub(super) fn open(aws: Arc<Lazy>, bucket: String, key: String) -> Result<Box<dyn ByteSource>> {
+pub(super) fn open(
+    remote: Arc<Remote>,
+    bucket: String,
+    key: String,
+) -> Result<Box<dyn ByteSource>> {
     let mut object = Object {
-        aws,
+        remote,
         bucket,
         key,
         etag: None,
@@ -64,7 +75,7 @@ pub(super) fn open(aws: Arc<Lazy>, bucket: String, key: String) -> Result<Box<dy
     };
     let attempt = format!("could not open the source: {}", object.uri());
     let head = Fetch::start(async move {
-        let head = retry(object.aws.endpoint().deadline, || object.head()).await?;
+        let head = retry(object.deadline(), || object.head()).await?;
         (object.bytes, object.etag) = head;
         Ok(object)
     })?;
@@ -116,9 +127,7 @@ impl S3Source {
             Some(block) => block,
             None => {
                 let object = Arc::clone(&self.object);
-                let fetch = Fetch::start(async move {
-                    retry(object.aws.endpoint().deadline, || object.block(index)).await
-                })?;
+                let fetch = Fetch::start(async move { object.block(index).await })?;
                 let data = None;
                 Block { index, data, fetch }
             }
@@ -155,19 +164,34 @@ impl Object {
         format!("uri=s3://{}/{}", self.bucket, self.key)
     }
 
+    fn deadline(&self) -> Duration {
+        self.remote.aws.endpoint().deadline
+    }
+
     async fn head(&self) -> Result<(u64, Option<String>), Failure> {
-        let client = self.aws.client().await;
-        let call = client.head_object().bucket(&self.bucket).key(&self.key);
-        let answer = answered(&self.aws, call.send()).await?;
+        let aws = &self.remote.aws;
+        let call = aws.client().await.head_object();
+        let call = call.bucket(&self.bucket).key(&self.key);
+        let answer = answered(aws, call.send()).await?;
         let bytes = answer.content_length.unwrap_or(0);
         Ok((u64::try_from(bytes).unwrap_or(0), answer.e_tag))
     }
 
+    /// Kept or fetched; one that no version tells from what comes after it is fetched.
     async fn block(&self, index: u64) -> Result<Bytes, Failure> {
+        let fetch = retry(self.deadline(), || self.fetch(index));
+        let Some(etag) = &self.etag else {
+            return fetch.await;
+        };
+        let object = [&self.bucket, &self.key, etag].map(Clone::clone);
+        self.remote.block(BlockId { object, index }, fetch).await
+    }
+
+    async fn fetch(&self, index: u64) -> Result<Bytes, Failure> {
         let first = index * BLOCK_BYTES;
         let end = self.bytes.min(first + BLOCK_BYTES);
-        let call = self
-            .aws
+        let aws = &self.remote.aws;
+        let call = aws
             .client()
             .await
             .get_object()
@@ -175,7 +199,7 @@ impl Object {
             .key(&self.key)
             .range(format!("bytes={first}-{}", end.saturating_sub(1)))
             .set_if_match(self.etag.clone());
-        let answer = answered(&self.aws, call.send()).await?;
+        let answer = answered(aws, call.send()).await?;
         // For servers that ignore If-Match.
         if self.etag.is_some() && answer.e_tag != self.etag {
             return Err(Failure::new(
@@ -192,7 +216,7 @@ impl Object {
                 "the service did not answer the range asked for",
             ));
         }
-        let stall = self.aws.endpoint().stall;
+        let stall = aws.endpoint().stall;
         read_body(answer.body, answer.content_length, BLOCK_BYTES, stall).await
     }
 }

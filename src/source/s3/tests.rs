@@ -1,11 +1,12 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::aws::fake::{End, Fake, Reply, Request};
 use crate::aws::{Endpoint, Lazy};
 use crate::error::{Reason, Result};
 use crate::source::tests::{anything, noise, whole};
-use crate::source::{ByteSource, open, read_full};
+use crate::source::{ByteSource, SourcePolicy, open, read_full};
 
 const OBJECT_BYTES: usize = 20_000_000;
 
@@ -38,26 +39,28 @@ fn object(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server 
         .build();
     let runtime = runtime.unwrap();
     let fake = runtime.block_on(Fake::start(script));
+    let endpoint = Endpoint {
+        stall: Duration::from_millis(500),
+        deadline: Duration::from_secs(3),
+        ..fake.endpoint()
+    };
+    let aws = Lazy::with_credentials(endpoint, "user", "secret");
     Server {
         fake,
+        policy: anything().with_aws(aws),
         _runtime: runtime,
     }
 }
 
 struct Server {
     fake: Fake,
+    policy: SourcePolicy,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Server {
     fn open(&self) -> Result<Box<dyn ByteSource>> {
-        let endpoint = Endpoint {
-            stall: Duration::from_millis(500),
-            deadline: Duration::from_secs(3),
-            ..self.fake.endpoint()
-        };
-        let aws = Lazy::with_credentials(endpoint, "user", "secret");
-        open("s3://bucket/folder/a.mp4", &anything().with_aws(aws))
+        open("s3://bucket/folder/a.mp4", &self.policy)
     }
 }
 
@@ -80,6 +83,38 @@ fn an_object_is_read_by_ranges_once_each_when_read_forward() {
     assert!(read == data);
     let ranges = server.fake.requests().len() - 1;
     assert_eq!(ranges, OBJECT_BYTES.div_ceil(1 << 20));
+}
+
+#[test]
+fn an_object_that_is_opened_again_is_fetched_once() {
+    let data = noise(OBJECT_BYTES);
+    let served = data.clone();
+    let server = object(move |request| serve(&served, "v1", request));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| assert!(whole(&mut *server.open().unwrap()) == data));
+        }
+    });
+    assert!(whole(&mut *server.open().unwrap()) == data);
+    let requests = server.fake.requests();
+    let ranges = requests.iter().filter(|r| r.method == "GET").count();
+    assert_eq!(ranges, OBJECT_BYTES.div_ceil(1 << 20));
+}
+
+#[test]
+fn another_version_of_an_object_is_read_as_it_is() {
+    let versions = [noise(3_000_000), vec![7; 3_000_000]];
+    let served = versions.clone();
+    let now = Arc::new(AtomicUsize::new(0));
+    let version = now.clone();
+    let server = object(move |request| {
+        let version = version.load(Ordering::Relaxed);
+        serve(&served[version], ["v1", "v2"][version], request)
+    });
+    for (place, data) in versions.iter().enumerate() {
+        now.store(place, Ordering::Relaxed);
+        assert!(whole(&mut *server.open().unwrap()) == *data);
+    }
 }
 
 #[test]

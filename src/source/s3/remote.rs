@@ -1,0 +1,63 @@
+//! What all objects that are read share: the client, and the blocks that were read last.
+
+use std::future::Future;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
+
+use crate::aws::{Failure, Lazy};
+
+/// A chunk is opened for its identity, for its index and by each worker that decodes it: a few of
+/// them are kept for every worker that there may be.
+const KEPT_BYTES_A_CORE: u64 = 32 << 20;
+/// Nobody comes back to a block that was not read for so long.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+
+pub(in crate::source) struct Remote {
+    pub(super) aws: Lazy,
+    kept: Cache<BlockId, Bytes>,
+}
+
+/// A block of one version of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct BlockId {
+    /// Bucket, key and ETag.
+    pub object: [String; 3],
+    pub index: u64,
+}
+
+impl Remote {
+    pub(in crate::source) fn new(aws: Lazy) -> Remote {
+        let cores = available_parallelism().map_or(1, NonZero::get) as u64;
+        let weight = |_: &BlockId, block: &Bytes| u32::try_from(block.len()).unwrap_or(u32::MAX);
+        Remote {
+            aws,
+            kept: Cache::builder()
+                .max_capacity(cores * KEPT_BYTES_A_CORE)
+                .weigher(weight)
+                // Blocks are read in order, and soon again or never.
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_idle(KEPT_FOR)
+                .build(),
+        }
+    }
+
+    /// The block, by `fetch` where it is not kept: once, however many wait. Where the one who
+    /// fetches goes away, another of them takes over.
+    pub(super) async fn block(
+        &self,
+        id: BlockId,
+        fetch: impl Future<Output = Result<Bytes, Failure>>,
+    ) -> Result<Bytes, Failure> {
+        let block = self.kept.try_get_with(id, fetch).await;
+        block.map_err(|failed| {
+            Arc::try_unwrap(failed)
+                .unwrap_or_else(|shared| Failure::caused(shared.kind, shared.to_string()))
+        })
+    }
+}
