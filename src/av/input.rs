@@ -6,7 +6,7 @@ use std::ptr;
 use ffmpeg_next::ffi;
 
 use super::failure;
-use super::io::SourceIo;
+use super::io::{Enough, SourceIo};
 use super::packet::Packet;
 use super::stream::StreamInfo;
 use crate::error::{Error, Reason, Result};
@@ -128,11 +128,12 @@ impl Input {
         self.format_name().starts_with("mov,") && self.io.skips()
     }
 
-    /// Has `read_head` read packets from now on, if it `skims`.
-    pub fn skim(&mut self, head: usize) -> bool {
+    /// Has `read_head` read packets from now on, if it `skims`: so many first bytes, or more until they are
+    /// `enough` (64 KiB at most).
+    pub fn skim(&mut self, head: usize, enough: Enough) -> bool {
         let skims = self.skims();
         if skims {
-            self.io.skim(head);
+            self.io.skim(head, enough);
         }
         skims
     }
@@ -142,21 +143,22 @@ impl Input {
     /// # Errors
     /// The source's own failures. `None` in place of a packet where something else than its data was
     /// cut short: then the container has to be opened anew and read as a whole.
-    pub fn read_head(&mut self, packet: &mut Packet, head: usize) -> Result<Option<bool>> {
+    pub fn read_head(&mut self, packet: &mut Packet) -> Result<Option<bool>> {
         self.io.take_cut();
         let more = self.read(packet)?;
-        packet.keep_head(head);
+        let cut = self.io.take_cut();
+        if cut.count == 0 {
+            return Ok(Some(more));
+        }
+        // The packet's own data, of which a beginning may have been in the buffer.
         let start = u64::try_from(packet.position()).unwrap_or(u64::MAX);
         let end = start.saturating_add(packet.size() as u64);
-        Ok(match self.io.take_cut() {
-            (0, ..) => Some(more),
-            // The packet's own data, of which a beginning may have been in the buffer.
-            (1, offset, length) if more => {
-                let own = offset >= start && offset.saturating_add(length as u64) >= end;
-                own.then_some(true)
-            }
-            _ => None,
-        })
+        let own = cut.offset >= start && cut.offset.saturating_add(cut.length as u64) >= end;
+        if cut.count > 1 || !more || !own {
+            return Ok(None);
+        }
+        packet.keep_head(usize::try_from(cut.offset - start).unwrap_or(0) + cut.known);
+        Ok(Some(true))
     }
 
     /// Size of the source in bytes.

@@ -8,7 +8,7 @@ use std::ptr;
 use ffmpeg_next::ffi;
 
 use crate::error::{Error, Result};
-use crate::source::ByteSource;
+use crate::source::{ByteSource, read_full};
 
 /// One read of the source; libavformat asks for at most this much at once. Small enough that what
 /// was read is still in the L2 cache when libavformat copies it into packets.
@@ -31,11 +31,24 @@ struct Reader {
     skim: Option<Skim>,
 }
 
-/// Of longer reads only the first bytes are made.
+/// Of longer reads only the first bytes are made: `head`, or as many more as tell enough.
 struct Skim {
     head: usize,
-    /// The reads since `take_cut` that were cut short: how many, and the last one's offset and length.
-    cut: (usize, u64, usize),
+    enough: Enough,
+    cut: Cut,
+}
+
+/// Whether the first bytes of a packet tell what is looked for.
+pub type Enough = Box<dyn Fn(&[u8]) -> bool + Send>;
+
+/// Reads that were cut short.
+#[derive(Default)]
+pub(super) struct Cut {
+    pub count: usize,
+    /// The last one: where it began, what it was to read, and what it did.
+    pub offset: u64,
+    pub length: usize,
+    pub known: usize,
 }
 
 // SAFETY: the context is touched only through `&mut` of the owner, by one
@@ -79,11 +92,12 @@ impl SourceIo {
     }
 
     /// From now on reads go to the source as libavformat's callers make them, one for a whole packet,
-    /// and only their first `head` bytes (64 KiB at most) are filled in.
-    pub fn skim(&mut self, head: usize) {
+    /// and only their first `head` bytes are filled in, or as many more as are `enough` (64 KiB at most).
+    pub fn skim(&mut self, head: usize, enough: Enough) {
         self.reader.skim = Some(Skim {
             head: head.min(BUFFER_BYTES),
-            cut: (0, 0, 0),
+            enough,
+            cut: Cut::default(),
         });
         // SAFETY: the context is ours; `direct` is the caller's to set.
         unsafe { (*self.context).direct = 1 };
@@ -94,8 +108,8 @@ impl SourceIo {
         self.reader.source.skips()
     }
 
-    /// Of the reads since the last call that were cut short: how many, and the last one's offset and length.
-    pub fn take_cut(&mut self) -> (usize, u64, usize) {
+    /// The reads since the last call that were cut short.
+    pub fn take_cut(&mut self) -> Cut {
         let cut = self.reader.skim.as_mut().map(|skim| &mut skim.cut);
         cut.map(std::mem::take).unwrap_or_default()
     }
@@ -112,16 +126,48 @@ impl SourceIo {
 }
 
 impl Reader {
-    /// How many bytes a read of `length` says it made, after `count` of the `wanted` ones were.
-    fn passed(&mut self, count: usize, wanted: usize, length: usize) -> usize {
-        let left = self.source.bytes().saturating_sub(self.position);
-        match &mut self.skim {
-            Some(skim) if length > skim.head && count == wanted => {
-                skim.cut = (skim.cut.0 + 1, self.position, length);
-                length.min(usize::try_from(left).unwrap_or(usize::MAX))
+    /// Reads into the scratch what comes of `length` bytes: how many, and how many it is to say.
+    fn read(&mut self, length: usize) -> Result<(usize, usize)> {
+        let whole = length.min(self.scratch.len());
+        match self.skim.as_ref().filter(|skim| skim.head < whole) {
+            None => {
+                let count = self
+                    .source
+                    .read_at(self.position, &mut self.scratch[..whole])?;
+                Ok((count.min(whole), count.min(whole)))
             }
-            _ => count,
+            Some(skim) => {
+                let mut known = 0;
+                let mut wanted = skim.head;
+                loop {
+                    let part = &mut self.scratch[known..wanted];
+                    known += read_full(self.source.as_mut(), self.position + known as u64, part)?;
+                    let more = known == wanted && wanted < whole;
+                    if !more || (skim.enough)(&self.scratch[..known]) {
+                        break;
+                    }
+                    wanted = whole.min(wanted * 4);
+                }
+                Ok((known, self.passed(known, length)))
+            }
         }
+    }
+
+    /// How many bytes a read of `length` says it made of which `known` were.
+    fn passed(&mut self, known: usize, length: usize) -> usize {
+        let left = self.source.bytes().saturating_sub(self.position);
+        let said = length.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if let Some(skim) = &mut self.skim
+            && known < said
+        {
+            skim.cut = Cut {
+                count: skim.cut.count + 1,
+                offset: self.position,
+                length,
+                known,
+            };
+        }
+        said
     }
 }
 
@@ -140,20 +186,11 @@ extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int
     // SAFETY: opaque is the boxed reader given at creation, alive as long as the context.
     let reader = unsafe { &mut *opaque.cast::<Reader>() };
     let length = length.max(0) as usize;
-    let skimmed = reader.skim.as_ref().filter(|skim| length > skim.head);
-    let wanted = skimmed.map_or(length.min(reader.scratch.len()), |skim| skim.head);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        reader
-            .source
-            .read_at(reader.position, &mut reader.scratch[..wanted])
-    }));
-    match outcome {
-        Ok(Ok(0)) => ffi::AVERROR_EOF,
-        Ok(Ok(count)) => {
-            let count = count.min(wanted);
+    match catch_unwind(AssertUnwindSafe(|| reader.read(length))) {
+        Ok(Ok((0, _))) => ffi::AVERROR_EOF,
+        Ok(Ok((count, said))) => {
             // SAFETY: libavformat's buffer holds `length` >= count bytes, and the scratch is not it.
             unsafe { ptr::copy_nonoverlapping(reader.scratch.as_ptr(), buffer, count) };
-            let said = reader.passed(count, wanted, length);
             reader.position += said as u64;
             said as c_int
         }

@@ -13,17 +13,19 @@ use crate::av::{Input, Packet, StreamInfo};
 use crate::error::{Error, Result};
 use crate::source::ByteSource;
 
-/// Bytes of a packet that are read where its head tells enough.
+/// Bytes of a packet that are read first: most tell enough in them.
 const HEAD_BYTES: usize = 2 << 10;
+/// Where packets are smaller on average, a read for each costs more than it saves.
+const PACKET_BYTES: u64 = 4 << 10;
 /// Packets that take longer to read than opening the file once more.
 const STRETCH_PACKETS: u64 = 20_000;
 const STRETCHES: u64 = 4;
 
-/// Whether to try: a read for each packet costs more than it saves where packets are small.
+/// Whether to try.
 pub(super) fn are_worth_it(input: &Input, info: &StreamInfo) -> bool {
     let packets = info.frames.unwrap_or(u64::MAX);
     Classifier::of(info).tells_by_heads()
-        && input.bytes() / packets.max(1) >= 2 * HEAD_BYTES as u64
+        && input.bytes() / packets.max(1) >= PACKET_BYTES
         && input.skims()
 }
 
@@ -96,7 +98,9 @@ struct Stretch {
 impl Stretch {
     /// At the last seek point at or before so many ticks, or at the beginning.
     fn begin(mut input: Input, info: &StreamInfo, at: Option<i64>) -> Result<Option<Self>> {
-        if !input.skim(HEAD_BYTES) || at.is_some_and(|at| !input.seek(info.index, at)) {
+        let classifier = Classifier::of(info);
+        let enough = Box::new(move |head: &[u8]| classifier.told_by(head));
+        if !input.skim(HEAD_BYTES, enough) || at.is_some_and(|at| !input.seek(info.index, at)) {
             return Ok(None);
         }
         let mut stretch = Stretch {
@@ -116,7 +120,7 @@ impl Stretch {
     /// Goes to the stream's next packet; false at the end, none where heads do not suffice.
     fn next(&mut self, info: &StreamInfo) -> Result<Option<bool>> {
         loop {
-            let more = self.input.read_head(&mut self.packet, HEAD_BYTES)?;
+            let more = self.input.read_head(&mut self.packet)?;
             let own = self.packet.stream() == info.index && self.packet.size() > 0;
             if more != Some(true) || own {
                 return Ok(more);
@@ -136,11 +140,10 @@ impl Stretch {
         // Where seek points are far apart, the next one may begin where this one does.
         while end != Some(self.position()) {
             let head = self.packet.data();
-            let kind = classifier.classify(&self.packet);
             if head.len() < self.packet.size() && !classifier.told_by(head) {
                 return Ok(None);
             }
-            pass.take(&self.packet, kind)?;
+            pass.take(&self.packet, classifier.classify(&self.packet))?;
             match self.next(info)? {
                 Some(true) => {}
                 Some(false) if end.is_none() => break,

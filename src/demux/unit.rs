@@ -78,7 +78,7 @@ impl Classifier {
         }
     }
 
-    /// Whether these first bytes of a unit, which `classify` has had, told all it looks for.
+    /// Whether these first bytes of a unit tell all that `classify` looks for.
     pub fn told_by(&self, head: &[u8]) -> bool {
         self.tells_by_heads()
             && match self {

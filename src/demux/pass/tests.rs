@@ -149,15 +149,15 @@ fn a_file_that_ends_in_a_packet_has_the_same_index_by_heads() {
 }
 
 #[test]
-fn a_packet_whose_head_does_not_reach_its_first_slice_has_all_packets_read_whole() {
+fn a_packet_with_a_long_message_before_its_first_slice_is_read_up_to_there() {
     let message = format!(
         "h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{}",
-        "long ".repeat(2000)
+        "long ".repeat(600)
     );
     let words: Vec<&str> = [&H264[..], &["-bsf:v", &message]].concat();
     let data = noisy("heads-long-message.mp4", &words);
     let (more, all) = read_for_one_index(&data);
-    assert!(more >= all, "read {more} of {all} bytes");
+    assert!(more < all * 2 / 3, "read {more} of {all} bytes");
 }
 
 #[test]
