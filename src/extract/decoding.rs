@@ -15,41 +15,50 @@ use crate::extract::span::{DecodeTask, SpanRun};
 /// A span ends after so long without a decoded picture.
 const STALL: Duration = Duration::from_secs(60);
 
-/// What a worker keeps open between tasks.
+/// What a worker keeps open between tasks: a reader, and a decoder of the same track on so many threads.
 #[derive(Default)]
 pub(super) struct Decoders {
-    open: Option<(Arc<Track>, usize, UnitReader, Software)>,
+    reader: Option<(Arc<Track>, UnitReader)>,
+    decoder: Option<(usize, Software)>,
 }
 
 impl Decoders {
     /// A reader and a decoder for the task: the ones that are open where they fit.
     pub fn open_for(&mut self, task: &DecodeTask) -> Result<(&mut UnitReader, &mut Software)> {
-        let threads = match task.mode {
-            Mode::Sparse { threads } | Mode::Whole { threads } => threads,
-            Mode::Device => 1,
+        let (threads, whole) = match task.mode {
+            Mode::Sparse { threads } => (threads, false),
+            Mode::Whole { threads } => (threads, true),
+            Mode::Device => (1, false),
         };
-        let media = &task.span.media;
+        let (track, opener) = (&task.span.media.track, &task.span.media.opener);
+        let fits = |(open, _): &(Arc<Track>, UnitReader)| Arc::ptr_eq(open, track);
         // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
-        // with them their count: one that decodes everything is always new.
-        let whole = matches!(task.mode, Mode::Whole { .. });
-        let kept = self.open.take().filter(|(track, open_threads, _, _)| {
-            !whole && Arc::ptr_eq(track, &media.track) && *open_threads == threads
-        });
-        let kept = match kept {
+        // with them their count: where everything is decoded all is new.
+        if whole || !self.reader.as_ref().is_some_and(fits) {
+            self.close();
+        }
+        let reader = match self.reader.take() {
+            Some(kept) => kept,
+            None => (
+                track.clone(),
+                UnitReader::open(track.clone(), opener.clone())?,
+            ),
+        };
+        let decoder = match self.decoder.take().filter(|(open, _)| *open == threads) {
             Some(kept) => kept,
             None => {
-                let reader = UnitReader::open(media.track.clone(), media.opener.clone())?;
-                let decoder = Software::open(&media.track.info, threads, Purpose::Frames)?;
-                (media.track.clone(), threads, reader, decoder)
+                let decoder = Software::open(&track.info, threads, Purpose::Frames)?;
+                (threads, decoder)
             }
         };
-        let (_, _, reader, decoder) = self.open.insert(kept);
+        let (_, reader) = self.reader.insert(reader);
+        let (_, decoder) = self.decoder.insert(decoder);
         Ok((reader, decoder))
     }
 
     /// Forgets a decoder that failed, or that nobody needs now.
     pub fn close(&mut self) {
-        self.open = None;
+        *self = Decoders::default();
     }
 }
 
