@@ -8,8 +8,9 @@ where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's 
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
 An S3 server is a machine of its own in use: one that is started here keeps to the last core, and while base64 is read
 from it for the first time (by the old functions, by plain readers, by framecache) all others keep to the rest. All else
-has all cores. Plain readers drop what they read, and who reads "one stream" does, too; load_cached_frames_b64 keeps all
-texts, the old one and ours. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+has all cores. Plain readers are threads with a socket and a signed URL each; boto3 readers are what one has without them:
+threads that share a client. Both drop what they read, and who reads "one stream" does, too; load_cached_frames_b64 keeps
+all texts, the old one and ours. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
 frames once, plain readers read each.
 """
 
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import boto3
 import numpy as np
+from botocore.config import Config
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,7 @@ BEGIN, END = "<!-- serving: begin -->", "<!-- serving: end -->"
 SERVERS = ("moto", "seaweedfs")
 WIDTH, HEIGHT, FRAMES, OVERLAID, READERS = 1280, 720, 300, 60, 16
 READERS_OF_FRAMES = f"{READERS} plain readers of the frames"
+BOTO3_READERS = f"{READERS} boto3 readers of the frames"
 READERS_OF_OVERLAYS = f"{READERS} plain readers of the {2 * OVERLAID} overlays"
 
 from tests.support import framecache as runner  # noqa: E402
@@ -110,6 +113,12 @@ def raw_readers(urls):
         list(pool.map(read, [urls[n::READERS] for n in range(READERS)]))
 
 
+def boto3_readers(s3, bucket, keys):
+    """The same by the client that most programs have."""
+    with ThreadPoolExecutor(READERS) as pool:
+        assert all(pool.map(lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read(), keys))
+
+
 def ancestor_on(endpoint, bucket):
     """The old functions over this server."""
     keys = runner.S3_KEYS
@@ -174,7 +183,8 @@ def store_round(run, name, endpoint, others, clip, images):
     bucket = f"serving-{os.getpid()}-{name}"
     keys = runner.S3_KEYS
     s3 = boto3.client("s3", endpoint_url=endpoint, region_name=keys["AWS_REGION"],
-                      aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])  # fmt: skip
+                      aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+                      config=Config(max_pool_connections=READERS))  # fmt: skip
     s3.create_bucket(Bucket=bucket)
     functions, Frame = ancestor_on(endpoint, bucket)
     functions.cache_frames("old", [Frame(n, 0, n / 30, image) for n, image in enumerate(images)])
@@ -183,7 +193,8 @@ def store_round(run, name, endpoint, others, clip, images):
     for seq, drawn in overlays.items():
         functions.save_overlays("old", "job1", "edges", seq, drawn)
     signed = lambda key: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})  # noqa: E731
-    urls = [signed(f"cache/timelines/old/frames/{n}.jpg") for n in range(FRAMES)]
+    frame_keys = [f"cache/timelines/old/frames/{n}.jpg" for n in range(FRAMES)]
+    urls = [signed(key) for key in frame_keys]
     overlay_urls = [signed(o["Key"]) for o in s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/old/overlays/")["Contents"]]
     assert len(overlay_urls) == 2 * OVERLAID
     options = ("--endpoint", endpoint, "--source-root", clip.parent)
@@ -191,11 +202,13 @@ def store_round(run, name, endpoint, others, clip, images):
     with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
         client.extract("new", [str(clip)], all=True)
 
-    def first(what, timeline):
+    def first(load, what, timeline):
         """By a server that was just started and has nothing in memory."""
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
-            return run.time(f"{name}: load_cached_frames_b64, {what}", lambda: compat.load_cached_frames_b64(timeline))
+            frames = run.time(f"{name}: {load.__name__}, {what}", lambda: load(timeline))
+            assert len(frames) == FRAMES
+            return frames
 
     def streamed(what, timeline):
         """The same, and each frame is dropped when it is there, as the plain readers do."""
@@ -211,12 +224,14 @@ def store_round(run, name, endpoint, others, clip, images):
             read = lambda: functions.load_cached_frames_b64("old")  # noqa: E731
             expected = run.time(f"{name}: old load_cached_frames_b64", read)
             run.time(f"{name}: {READERS_OF_FRAMES}", lambda: raw_readers(urls))
-            assert first("first", "old") == expected
-            assert len(first("extracted, first", "new")) == FRAMES
+            run.time(f"{name}: {BOTO3_READERS}", lambda: boto3_readers(s3, bucket, frame_keys))
+            assert first(compat.load_cached_frames_b64, "first", "old") == expected
+            first(compat.load_cached_frames_b64, "extracted, first", "new")
             streamed("first", "old")
             streamed("extracted, first", "new")
         run.time(f"{name}: {READERS_OF_OVERLAYS}", lambda: raw_readers(overlay_urls))
         theirs = old_functions(run, functions, "old", name)
+        first(compat.load_cached_frames, "extracted, first", "new")
         with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
             compat.use(client)
             run.time(f"{name}: load_cached_frames, first", lambda: compat.load_cached_frames("old"))
@@ -302,8 +317,8 @@ def table(run, stores, about):
         shown = f"{seconds * 1000:.2f} ms" if "p50" in name else f"{seconds:.3f}"
         rows.append(f"| {name} | {shown} | {rate} | {ratio} |")
     for store in stores:
-        shares = [(f"{what}, {of}first", READERS_OF_FRAMES) for what in ("base64, one stream", "load_cached_frames_b64")
-                  for of in ("", "extracted, ")]  # fmt: skip
+        shares = [(f"{what}, {of}first", readers) for readers in (READERS_OF_FRAMES, BOTO3_READERS)
+                  for what in ("base64, one stream", "load_cached_frames_b64") for of in ("", "extracted, ")]  # fmt: skip
         shares.append((f"overlays of {OVERLAID} frames in one call, first", READERS_OF_OVERLAYS))
         for what, readers in shares:
             share = run.median(f"{store}: {readers}") / run.median(f"{store}: {what}")
