@@ -15,6 +15,7 @@ use crate::aws::{Failure, Lazy};
 /// A chunk is opened for its identity, for its index and by each worker that decodes it: a few of
 /// them are kept for every worker that there may be.
 const KEPT_BYTES_A_CORE: u64 = 32 << 20;
+const KEPT_BYTES: u64 = 512 << 20;
 /// Nobody comes back to a block that was not read for so long.
 const KEPT_FOR: Duration = Duration::from_secs(30);
 
@@ -38,7 +39,7 @@ impl Remote {
         Remote {
             aws,
             kept: Cache::builder()
-                .max_capacity(cores * KEPT_BYTES_A_CORE)
+                .max_capacity((cores * KEPT_BYTES_A_CORE).min(KEPT_BYTES))
                 .weigher(weight)
                 // Blocks are read in order, and soon again or never.
                 .eviction_policy(EvictionPolicy::lru())
