@@ -174,17 +174,23 @@ impl Object {
         let call = call.bucket(&self.bucket).key(&self.key);
         let answer = answered(aws, call.send()).await?;
         let bytes = answer.content_length.unwrap_or(0);
-        Ok((u64::try_from(bytes).unwrap_or(0), answer.e_tag))
+        let etag = answer.e_tag.filter(|tag| !tag.trim_matches('"').is_empty());
+        Ok((u64::try_from(bytes).unwrap_or(0), etag))
     }
 
     /// Kept or fetched; one that no version tells from what comes after it is fetched.
     async fn block(&self, index: u64) -> Result<Bytes, Failure> {
-        let fetch = retry(self.deadline(), || self.fetch(index));
         let Some(etag) = &self.etag else {
-            return fetch.await;
+            return retry(self.deadline(), || self.fetch(index)).await;
         };
-        let object = [&self.bucket, &self.key, etag].map(Clone::clone);
-        self.remote.block(BlockId { object, index }, fetch).await
+        let id = BlockId {
+            object: [&self.bucket, &self.key, etag].map(Clone::clone),
+            bytes: self.bytes,
+            index,
+        };
+        // Attempts are shared, deadlines are each caller's own.
+        let attempt = || self.remote.block(id.clone(), self.fetch(index));
+        retry(self.deadline(), attempt).await
     }
 
     async fn fetch(&self, index: u64) -> Result<Bytes, Failure> {
@@ -217,7 +223,9 @@ impl Object {
             ));
         }
         let stall = aws.endpoint().stall;
-        read_body(answer.body, answer.content_length, BLOCK_BYTES, stall).await
+        // Where no length was announced, too.
+        let expected = i64::try_from(end - first).ok();
+        read_body(answer.body, expected, BLOCK_BYTES, stall).await
     }
 }
 
