@@ -38,21 +38,21 @@ struct Skim {
     cut: Cut,
 }
 
-/// Whether the first bytes of a packet tell what is looked for.
+/// Whether the first bytes of a read tell what is looked for.
 pub type Enough = Box<dyn Fn(&[u8]) -> bool + Send>;
 
 /// Reads that were cut short.
 #[derive(Default)]
 pub(super) struct Cut {
     pub count: usize,
-    /// The last one: where it began, what it was to read, and what it did.
+    /// The last one: where it began, how much it was to read, and how much of that it read.
     pub offset: u64,
     pub length: usize,
     pub known: usize,
 }
 
 // SAFETY: the context is touched only through `&mut` of the owner, by one
-// thread at a time, and the source is Send.
+// thread at a time, and the source and what skims it are Send.
 unsafe impl Send for SourceIo {}
 
 impl SourceIo {
@@ -95,7 +95,7 @@ impl SourceIo {
     /// and only their first `head` bytes are filled in, or as many more as are `enough` (64 KiB at most).
     pub fn skim(&mut self, head: usize, enough: Enough) {
         self.reader.skim = Some(Skim {
-            head: head.min(BUFFER_BYTES),
+            head: head.clamp(1, BUFFER_BYTES),
             enough,
             cut: Cut::default(),
         });
@@ -148,6 +148,7 @@ impl Reader {
                     }
                     wanted = whole.min(wanted * 4);
                 }
+                let known = known.min(whole);
                 Ok((known, self.passed(known, length)))
             }
         }

@@ -13,7 +13,7 @@ use crate::av::{Input, Packet, StreamInfo};
 use crate::error::{Error, Result};
 use crate::source::ByteSource;
 
-/// Bytes of a packet that are read first: most tell enough in them.
+/// Bytes of a packet that are read at first: nearly always they tell enough.
 const HEAD_BYTES: usize = 2 << 10;
 /// Where packets are smaller on average, a read for each costs more than it saves.
 const PACKET_BYTES: u64 = 4 << 10;
@@ -140,10 +140,11 @@ impl Stretch {
         // Where seek points are far apart, the next one may begin where this one does.
         while end != Some(self.position()) {
             let head = self.packet.data();
+            let kind = classifier.classify(&self.packet);
             if head.len() < self.packet.size() && !classifier.told_by(head) {
                 return Ok(None);
             }
-            pass.take(&self.packet, classifier.classify(&self.packet))?;
+            pass.take(&self.packet, kind)?;
             match self.next(info)? {
                 Some(true) => {}
                 Some(false) if end.is_none() => break,

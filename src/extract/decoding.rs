@@ -56,7 +56,7 @@ impl Decoders {
         Ok((reader, decoder))
     }
 
-    /// Forgets a decoder that failed, or that nobody needs now.
+    /// Forgets what failed, does not fit, or is needed by nobody now.
     pub fn close(&mut self) {
         *self = Decoders::default();
     }

@@ -154,8 +154,11 @@ fn a_packet_with_a_long_message_before_its_first_slice_is_read_up_to_there() {
         "h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{}",
         "long ".repeat(600)
     );
-    let words: Vec<&str> = [&H264[..], &["-bsf:v", &message]].concat();
-    let data = noisy("heads-long-message.mp4", &words);
+    // It goes to the messages that are before the picture already, of each group.
+    let timed = "nal-hrd=vbr:vbv-maxrate=20000:vbv-bufsize=20000";
+    let more = ["-x264-params", timed, "-bsf:v", &message];
+    let words: Vec<&str> = [&H264[..], &more].concat();
+    let data = noisy("heads-message-before-picture.mp4", &words);
     let (more, all) = read_for_one_index(&data);
     assert!(more < all * 2 / 3, "read {more} of {all} bytes");
 }
