@@ -7,10 +7,10 @@ functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository.
 where the media folder is (FRAMECACHE_MEDIA, or shared/media), else of ffmpeg's test picture. S3 servers: moto and
 seaweedfs, each started here, unless others are named; one that runs already as NAME=URL, with the keys of tests/support.
 An S3 server is a machine of its own in use: one that is started here keeps to the last core, and while base64 is read
-from it for the first time (by the old functions, by plain readers, by framecache) all others keep to the rest. All else
-has all cores. Plain readers are threads with a socket and a signed URL each; boto3 readers are what one has without them:
-threads that share a client. Both drop what they read, and who reads "one stream" does, too; load_cached_frames_b64 keeps
-all texts, the old one and ours. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
+from it for the first time (by the old functions, by readers, by framecache) all others keep to the rest. All else has all
+cores. Plain readers are threads with a socket each, and URLs that were signed before; boto3 readers are threads that
+share a client. Both drop what they read, and who reads "one stream" does, too; load_cached_frames_b64 keeps all texts,
+the old one and ours. Ratios are of medians. The clip repeats some pictures: framecache reads the object of such
 frames once, plain readers read each.
 """
 
