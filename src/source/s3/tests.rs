@@ -118,6 +118,20 @@ fn another_version_of_an_object_is_read_as_it_is() {
 }
 
 #[test]
+fn an_object_whose_versions_nothing_tells_apart_is_fetched_each_time() {
+    let versions = [noise(3_000_000), vec![7; 3_000_000]];
+    let served = versions.clone();
+    let now = Arc::new(AtomicUsize::new(0));
+    let version = now.clone();
+    let server =
+        object(move |request| serve(&served[version.load(Ordering::Relaxed)], "", request));
+    for (place, data) in versions.iter().enumerate() {
+        now.store(place, Ordering::Relaxed);
+        assert!(whole(&mut *server.open().unwrap()) == *data);
+    }
+}
+
+#[test]
 fn an_object_read_here_and_there_gives_the_right_bytes_from_few_ranges() {
     let data = noise(OBJECT_BYTES);
     let served = data.clone();
