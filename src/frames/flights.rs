@@ -53,12 +53,18 @@ impl Flights {
     {
         let mut running = lock(&self.running);
         let known = running.get(&key).and_then(Weak::upgrade);
-        // One that landed is history: what it found may be lost again since.
-        if let Some(flight) = known.filter(|flight| flight.landed.peek().is_none()) {
-            return flight;
-        }
-        let flight = Arc::new(self.start(key.clone(), work));
-        running.insert(key, Arc::downgrade(&flight));
+        let flight = match &known {
+            Some(flight) if flight.landed.peek().is_none() => flight.clone(),
+            // One that landed is history: what it found may be lost again since.
+            _ => {
+                let flight = Arc::new(self.start(key.clone(), work));
+                running.insert(key, Arc::downgrade(&flight));
+                flight
+            }
+        };
+        drop(running);
+        // Only now: this may be the last one to hold the flight, and its drop takes the lock.
+        drop(known);
         flight
     }
 
@@ -212,6 +218,74 @@ mod tests {
         drop(second);
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!((stops.load(Ordering::SeqCst), flights.count()), (2, 0));
+    }
+
+    /// How long nobody may land before the test says that all hang, and aborts: a thread that waits
+    /// for a lock cannot be ended otherwise.
+    const HANGS_AFTER: Duration = Duration::from_secs(60);
+
+    /// Counts landings, and ends the process if there are none for long.
+    #[derive(Default)]
+    struct Landings(AtomicUsize);
+
+    impl Landings {
+        fn watch(self: &Arc<Self>) {
+            let landings = Arc::downgrade(self);
+            std::thread::spawn(move || {
+                let mut before = 0;
+                while let Some(now) = landings.upgrade().map(|l| l.0.load(Ordering::Relaxed)) {
+                    if now == before && now > 0 {
+                        eprintln!("no flight landed for {HANGS_AFTER:?}, after {now}");
+                        std::process::abort();
+                    }
+                    before = now;
+                    std::thread::sleep(HANGS_AFTER);
+                }
+            });
+        }
+    }
+
+    /// Callers on threads of their own who join, land and let go, over and over, of few keys.
+    fn join_and_let_go(callers: usize, keys: u64, enough: impl Fn(usize) -> bool + Sync) -> usize {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let (flights, landings) = (Flights::new(64), Arc::new(Landings::default()));
+        landings.watch();
+        std::thread::scope(|threads| {
+            for caller in 0..callers as u64 {
+                let (flights, landings, enough) = (&flights, &landings, &enough);
+                let runtime = runtime.handle();
+                threads.spawn(move || {
+                    let _inside = runtime.enter();
+                    for round in caller.. {
+                        let flight = flights.join(key(round % keys), |_| async { Ok(landed()) });
+                        assert!(runtime.block_on(flight.land(|_| ())).is_ok());
+                        drop(flight);
+                        if enough(landings.0.fetch_add(1, Ordering::Relaxed)) {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(flights.count(), 0);
+        landings.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn callers_who_join_and_let_go_at_once_never_wait_for_each_other_for_ever() {
+        for keys in [1, 3] {
+            join_and_let_go(8, keys, |landings| landings >= 100_000);
+        }
+    }
+
+    /// A minute of the same: `make test-slow`.
+    #[test]
+    #[ignore = "takes a minute"]
+    fn millions_of_flights_land_without_a_hang() {
+        let began = std::time::Instant::now();
+        let landings = join_and_let_go(8, 1, |_| began.elapsed() > Duration::from_secs(60));
+        println!("{landings} flights landed in 60 s");
+        assert!(landings > 0);
     }
 
     #[tokio::test]
