@@ -1,15 +1,24 @@
 #!/usr/bin/env bash
 # Everything that is checked. Needs no GPU; the network only for packages.
+# usage: test.sh [PYTEST ARGUMENT...]        what every change must pass
+#        test.sh slow [PYTEST ARGUMENT...]   only what takes long: kills, races, soaks and faults in full
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+slow=
+if [ "${1:-}" = slow ]; then
+  slow=1
+  shift
+fi
+
 scripts/install.sh test
 scripts/venv.sh
-scripts/lint.sh
+[ -n "$slow" ] || scripts/lint.sh
 
-# Tests and binary in one build: without the tests' crates some features are off, and all of it is built twice.
-echo "==> cargo test --release --no-run"
-cargo test --release --locked --quiet --no-run
+# Tests and binary in one build, of the profile that is soon compiled.
+echo "==> cargo test --no-run"
+cargo test --locked --quiet --no-run
+export FRAMECACHE_BIN=$PWD/target/debug/framecache
 
 # One server that speaks S3, for the Rust and the Python tests.
 s3_file=$(mktemp)
@@ -31,11 +40,21 @@ FRAMECACHE_TEST_S3=$(head -n1 "$s3_file")
 [ -n "$FRAMECACHE_TEST_S3" ] || { echo "the S3 test server did not start within 30 s" >&2; exit 1; }
 export FRAMECACHE_TEST_S3
 
-echo "==> cargo test --release"
-cargo test --release --locked --quiet
-echo "==> instructions of the inner loops"
-python3 benches/counts.py
-echo "==> pytest"
-.venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "$@"
+if [ -n "$slow" ]; then
+  echo "==> cargo test, ignored ones"
+  cargo test --locked --quiet -- --ignored --nocapture
+  echo "==> pytest, slow ones"
+  exec_pytest=(-m slow -s -v)
+else
+  echo "==> cargo test"
+  cargo test --locked --quiet
+  echo "==> instructions of the inner loops"
+  python3 benches/counts.py
+  echo "==> pytest"
+  # Suites side by side, whole files: each wants a store of its own, and most wait for processes.
+  exec_pytest=(-n "${FRAMECACHE_TEST_PROCESSES:-$(nproc)}" --dist loadfile --durations=25)
+fi
+.venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "${exec_pytest[@]}" "$@"
+[ -z "$slow" ] || exit 0
 echo "==> the Python client"
 PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh --basetemp "$scratch/client"

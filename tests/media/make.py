@@ -3,6 +3,7 @@
 Every clip is seconds long and made once. A clip whose encoder this ffmpeg lacks is left out and named.
 """
 
+import fcntl
 import struct
 import subprocess
 import sys
@@ -234,6 +235,15 @@ def clip(name):
     if target.exists():
         return target
     FOLDER.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes: one makes it, the others wait.
+    with (FOLDER / f".making-{name}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            make_into(target, name)
+    return target
+
+
+def make_into(target, name):
     part = FOLDER / f".part-{name}"
     if part.is_dir():
         for left in part.iterdir():
@@ -242,7 +252,6 @@ def clip(name):
     part.unlink(missing_ok=True)
     RECIPES[name](part)
     part.rename(target)
-    return target
 
 
 def main(names):

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,31 @@ def framemd5(path):
     command = [*FFMPEG, "-copyts", "-i", str(path), "-map", "0:V:0", "-autoscale", "0", "-fps_mode", "passthrough",
                "-enc_time_base", "-1", "-f", "framemd5", "-"]
     return subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+
+
+def complaints(path):
+    """What ffmpeg says against a file while it decodes all of it."""
+    command = [*FFMPEG, "-i", str(path), "-map", "0:V:0", "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300).stderr
+
+
+def damaged(path):
+    """The file's bytes with damage in the slices of pictures in its middle, where a decoder meets it: ffmpeg does.
+
+    What lies at a slice's end may be padding to an encoder, and what an entropy decoder makes of other bits may be
+    sound by chance: so whole slices are overwritten behind their headers, one after the other until ffmpeg complains.
+    """
+    data = bytearray(Path(path).read_bytes())
+    packets = ffprobe(path, "-show_entries", "packet=pos,size")["packets"]
+    places = sorted((int(p["pos"]), int(p["size"])) for p in packets)
+    with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as file:
+        for at, size in places[len(places) // 2 :]:
+            for k in range(at + min(64, size // 2), at + size):
+                data[k] ^= 0x55
+            Path(file.name).write_bytes(data)
+            if complaints(file.name):
+                return bytes(data)
+    raise AssertionError(f"ffmpeg complains of no damage in {path}")
 
 
 def without_pts(rows):
