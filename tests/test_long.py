@@ -48,13 +48,13 @@ def ten_hours(tmp_path_factory):
     return fc, watched, secs
 
 
-def test_ten_hours_are_planned_for_a_tenth_of_what_extracting_them_costs(fc, clip, ten_hours):
+def test_ten_hours_are_planned_for_a_quarter_of_what_extracting_them_costs(fc, clip, ten_hours):
     source, (_quiet, _watched, whole_secs) = clip("ten_hours.mp4"), ten_hours
     _done, secs = cpu_secs_of(lambda: fc.extract("t", *TEN_HOURS, "--plan-only", source))
     plan = json.loads((fc.folder("t") / "plan.json").read_text())
     assert sum(row["count"] for row in plan["spans"]) == ticks(source)
     assert len(plan["spans"]) in (600, 601)
-    assert secs < whole_secs / 10, f"planning took {secs:.2f} CPU seconds, the whole run {whole_secs:.1f}"
+    assert secs < whole_secs / 4, f"planning took {secs:.2f} CPU seconds, the whole run {whole_secs:.1f}"
 
 
 def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(fc, clip, ten_hours):
@@ -116,8 +116,8 @@ def test_a_real_1080p_file_of_six_minutes_stays_under_400_mib(fc, media):
     assert watched.peak_mib < 400
 
 
-def test_a_sample_an_hour_costs_a_tenth_of_decoding_the_ten_hours(fc, clip, ten_hours):
+def test_a_sample_an_hour_costs_a_quarter_of_extracting_every_fiftieth_frame(fc, clip, ten_hours):
     source, (_quiet, _watched, whole_secs) = clip("ten_hours.mp4"), ten_hours
     _done, secs = cpu_secs_of(lambda: fc.extract("t", "--count", "10", source))
     assert len(fc.jpegs("t")) == 10
-    assert secs < whole_secs / 10, f"ten frames took {secs:.2f} CPU seconds, all of it {whole_secs:.1f}"
+    assert secs < whole_secs / 4, f"ten frames took {secs:.2f} CPU seconds, all of it {whole_secs:.1f}"
