@@ -112,6 +112,9 @@ impl Settings {
             endpoint: Endpoint {
                 url: flags.endpoint.or(file.endpoint),
                 region: file.region,
+                ca_bundle: env("AWS_CA_BUNDLE")
+                    .filter(|path| !path.is_empty())
+                    .map(PathBuf::from),
                 ..Endpoint::default()
             },
             prefix: flags.prefix.or(file.prefix),

@@ -174,6 +174,7 @@ impl Profile {
                 self.memo.keep(&object.data, &planned);
                 Ok(Stored::Plan(planned, object))
             }
+            Err(Unreadable::Damaged) if is_page(&object.data) => Err(self.foreign_plan()),
             Err(Unreadable::Damaged) => Ok(Stored::Damaged(object)),
             Err(Unreadable::Newer { schema }) => {
                 let what = format!("plan.json of {}", self.keys.facts());
@@ -293,6 +294,14 @@ impl Profile {
         Error::new(Reason::PlanDiffers, message).hint("use the release that wrote it")
     }
 
+    /// To replace it would not bring back what lies behind it.
+    fn foreign_plan(&self) -> Error {
+        let what = "the store gave a web page or XML in place of plan.json";
+        self.keys
+            .error(Reason::StoreUnavailable, what)
+            .hint("see what answers for the store (a login page, a proxy?); if the object itself holds this, delete it")
+    }
+
     pub(super) fn damaged_plan(&self) -> Error {
         let what = "plan.json is damaged";
         self.keys
@@ -303,6 +312,11 @@ impl Profile {
 
 fn claim(plan: Arc<Planned>, claimed: Claimed) -> Claim {
     Claim { plan, claimed }
+}
+
+/// What is no damaged plan: no damage makes all of `{"seal"` into this.
+fn is_page(data: &[u8]) -> bool {
+    data.trim_ascii_start().starts_with(b"<")
 }
 
 /// What no release writes: a plan to extract by that says not how.

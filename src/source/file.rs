@@ -19,14 +19,11 @@ struct FileSource {
 
 pub(super) fn open(path: &Path, policy: &SourcePolicy) -> Result<Box<dyn ByteSource>> {
     policy.check_named(path)?;
-    // Non-blocking, so that a pipe or device in the way cannot hold us.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(file.map_err(|e| fault(path, e.into()))?);
+    let found = find(path).map_err(|e| fault(path, e))?;
     if policy.is_bounded() {
-        policy.check_real(&real_path(&file).map_err(|e| fault(path, e))?)?;
+        policy.check_real(&real_path(&found).map_err(|e| fault(path, e))?)?;
     }
-    let facts = file.metadata().map_err(|e| fault(path, e))?;
+    let facts = found.metadata().map_err(|e| fault(path, e))?;
     if facts.is_dir() {
         return Err(Error::field("the source is a folder")
             .hint("name a media file")
@@ -39,16 +36,29 @@ pub(super) fn open(path: &Path, policy: &SourcePolicy) -> Result<Box<dyn ByteSou
         .hint("save it to a file first")
         .caused_by(with_path(path, "not a regular file")));
     }
+    let file = File::open(of_descriptor(&found)).map_err(|e| fault(path, e))?;
     Ok(Box::new(FileSource {
         file,
         bytes: facts.len(),
     }))
 }
 
-/// Where the kernel says that the open file lies: asking after opening leaves
+/// What the path names, links followed, without opening it: to open a device does something (a tape
+/// is wound back), and to open a pipe lets its writer go on.
+fn find(path: &Path) -> io::Result<File> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// Where the kernel says that what was found lies: asking afterwards leaves
 /// no moment in which a link could be put in the way.
-fn real_path(file: &File) -> io::Result<PathBuf> {
-    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+fn real_path(found: &File) -> io::Result<PathBuf> {
+    std::fs::read_link(of_descriptor(found))
+}
+
+/// Opening this opens that very file, whatever its path names by now.
+fn of_descriptor(found: &File) -> String {
+    format!("/proc/self/fd/{}", found.as_raw_fd())
 }
 
 impl ByteSource for FileSource {

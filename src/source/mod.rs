@@ -8,6 +8,7 @@ mod file;
 mod identity;
 mod memory;
 mod policy;
+#[cfg_attr(not(feature = "s3"), path = "no_s3.rs")]
 mod s3;
 mod uri;
 

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::aws::{Endpoint, Lazy};
+use crate::aws::Endpoint;
 use crate::error::{Error, Reason, Result};
 use crate::source::s3::Remote;
 
@@ -29,7 +29,7 @@ impl SourcePolicy {
         SourcePolicy {
             roots: None,
             buckets: None,
-            remote: Arc::new(Remote::new(Lazy::new(endpoint))),
+            remote: Arc::new(Remote::new(endpoint)),
         }
     }
 
@@ -42,13 +42,13 @@ impl SourcePolicy {
         Ok(SourcePolicy {
             roots: Some(roots?.into()),
             buckets: Some(buckets.into()),
-            remote: Arc::new(Remote::new(Lazy::new(endpoint))),
+            remote: Arc::new(Remote::new(endpoint)),
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn with_aws(mut self, aws: Lazy) -> SourcePolicy {
-        self.remote = Arc::new(Remote::new(aws));
+    #[cfg(all(test, feature = "s3"))]
+    pub(super) fn with_aws(mut self, aws: crate::aws::Lazy) -> SourcePolicy {
+        self.remote = Arc::new(Remote::over(aws));
         self
     }
 

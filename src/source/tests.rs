@@ -89,6 +89,30 @@ fn what_is_no_file_is_refused_with_a_hint_and_without_its_path() {
     }
 }
 
+#[test]
+fn a_pipe_below_a_root_is_refused_without_being_opened() {
+    use rustix::fs::inotify;
+    let temp = tempfile::tempdir().unwrap();
+    let pipe = temp.path().join("pipe");
+    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+    let events = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    inotify::add_watch(&events, &pipe, inotify::WatchFlags::OPEN).unwrap();
+    for policy in [anything(), only(temp.path())] {
+        let error = refused(pipe.to_str().unwrap(), &policy);
+        assert_eq!(error.reason(), Reason::FieldInvalid);
+    }
+    let none = rustix::io::read(&events, &mut [0; 64]);
+    assert_eq!(none.unwrap_err(), rustix::io::Errno::AGAIN);
+    // That it would have been noticed.
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .unwrap();
+    assert!(rustix::io::read(&events, &mut [0; 64]).unwrap() > 0);
+}
+
 /// A root with a file, a secret beside it, and every way from one to the other.
 fn escapes(temp: &Path) -> (PathBuf, Vec<String>) {
     let (root, outside) = (temp.join("root"), temp.join("root-secret"));

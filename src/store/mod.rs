@@ -13,7 +13,8 @@ pub mod dir;
 mod key;
 pub mod memory;
 pub mod metered;
-pub mod s3;
+#[cfg_attr(not(feature = "s3"), path = "no_s3.rs")]
+mod s3;
 mod spec;
 
 #[cfg(test)]
@@ -213,13 +214,12 @@ pub trait Store: Send + Sync {
 /// is made, and its credentials looked for, at the first call.
 ///
 /// # Errors
-/// STORE_NOT_FOUND where a folder is asked for and something else is there.
+/// STORE_NOT_FOUND where a folder is asked for and something else is there; FIELD_INVALID for a
+/// bucket in a build without S3.
 pub fn open(spec: &StoreSpec) -> Result<Arc<dyn Store>> {
     Ok(match &spec.location {
         Location::Dir(root) => Arc::new(dir::DirStore::open(root)?),
-        Location::S3 { bucket, prefix } => {
-            Arc::new(s3::S3Store::new(bucket, prefix, spec.endpoint.clone()))
-        }
+        Location::S3 { bucket, prefix } => s3::open(bucket, prefix, spec.endpoint.clone())?,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Claiming, appending and replacing plans.
 
+use bytes::Bytes;
+
 use crate::cache::commit::Committed;
 use crate::cache::planned::Row;
 use crate::cache::plans::{Claimed, OverlayPolicy, Replace};
@@ -294,6 +296,28 @@ async fn a_damaged_plan_is_an_error_that_replace_mends() {
         .await
         .unwrap();
     assert_eq!(claim.claimed, Claimed::Replaced);
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_a_plan_is_an_outage_that_nobody_is_told_to_replace() {
+    let (store, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    profile.claim_plan(&one_chunk(), None).await.unwrap();
+    let page = Bytes::from_static(b"\n<!DOCTYPE html><html>Please log in</html>");
+    let options = PutOptions::durable("application/json");
+    let key = "cache/timelines/t/plan.json";
+    store.put(key, page.clone(), options).await.unwrap();
+    let replace = Some(Replace::default());
+    for error in [
+        profile.load_plan().await.unwrap_err(),
+        profile.claim_plan(&one_chunk(), None).await.unwrap_err(),
+        profile.claim_plan(&one_chunk(), replace).await.unwrap_err(),
+    ] {
+        assert_eq!(error.reason(), Reason::StoreUnavailable);
+        let hint = error.hint_text().unwrap();
+        assert!(!hint.contains("replace"), "{hint}");
+    }
+    assert_eq!(store.get(key).await.unwrap().unwrap().data, page);
 }
 
 #[tokio::test]

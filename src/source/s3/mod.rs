@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
@@ -75,7 +74,7 @@ pub(super) fn open(
     };
     let attempt = format!("could not open the source: {}", object.uri());
     let head = Fetch::start(async move {
-        let head = retry(object.deadline(), || object.head()).await?;
+        let head = retry(&object.remote.aws, || object.head()).await?;
         (object.bytes, object.etag) = head;
         Ok(object)
     })?;
@@ -164,13 +163,9 @@ impl Object {
         format!("uri=s3://{}/{}", self.bucket, self.key)
     }
 
-    fn deadline(&self) -> Duration {
-        self.remote.aws.endpoint().deadline
-    }
-
     async fn head(&self) -> Result<(u64, Option<String>), Failure> {
         let aws = &self.remote.aws;
-        let call = aws.client().await.head_object();
+        let call = aws.client().await?.head_object();
         let call = call.bucket(&self.bucket).key(&self.key);
         let answer = answered(aws, call.send()).await?;
         let bytes = answer.content_length.unwrap_or(0);
@@ -181,7 +176,7 @@ impl Object {
     /// Kept or fetched; one that no version tells from what comes after it is fetched.
     async fn block(&self, index: u64) -> Result<Bytes, Failure> {
         let Some(etag) = &self.etag else {
-            return retry(self.deadline(), || self.fetch(index)).await;
+            return retry(&self.remote.aws, || self.fetch(index)).await;
         };
         let id = BlockId {
             object: [&self.bucket, &self.key, etag].map(Clone::clone),
@@ -190,7 +185,7 @@ impl Object {
         };
         // Attempts are shared, deadlines are each caller's own.
         let attempt = || self.remote.block(id.clone(), self.fetch(index));
-        retry(self.deadline(), attempt).await
+        retry(&self.remote.aws, attempt).await
     }
 
     async fn fetch(&self, index: u64) -> Result<Bytes, Failure> {
@@ -199,24 +194,24 @@ impl Object {
         let aws = &self.remote.aws;
         let call = aws
             .client()
-            .await
+            .await?
             .get_object()
             .bucket(&self.bucket)
             .key(&self.key)
             .range(format!("bytes={first}-{}", end.saturating_sub(1)))
             .set_if_match(self.etag.clone());
         let answer = answered(aws, call.send()).await?;
-        // For servers that ignore If-Match.
-        if self.etag.is_some() && answer.e_tag != self.etag {
+        let length = answer.content_length;
+        let as_long = length.is_none_or(|bytes| bytes.unsigned_abs() == end - first);
+        let ranged = as_long && is_range(answer.content_range(), first, end, self.bytes);
+        // For servers that ignore If-Match. A page of a proxy's has no ETag, and is no range either.
+        if self.etag.is_some() && answer.e_tag != self.etag && (ranged || answer.e_tag.is_some()) {
             return Err(Failure::new(
                 Kind::Precondition,
                 "the object has another ETag",
             ));
         }
-        if answer
-            .content_length
-            .is_some_and(|bytes| bytes.unsigned_abs() != end - first)
-        {
+        if !ranged {
             return Err(Failure::new(
                 Kind::Refused,
                 "the service did not answer the range asked for",
@@ -227,6 +222,15 @@ impl Object {
         let expected = i64::try_from(end - first).ok();
         read_body(answer.body, expected, BLOCK_BYTES, stall).await
     }
+}
+
+/// Whether a Content-Range (RFC 9110, 14.4) says that these are the bytes from `first` to before `end`
+/// of so many. Where there is none the length alone tells.
+fn is_range(said: Option<&str>, first: u64, end: u64, bytes: u64) -> bool {
+    let Some(said) = said else { return true };
+    let range = format!("bytes {first}-{}/", end.saturating_sub(1));
+    let total = said.trim().strip_prefix(&range);
+    total.is_some_and(|total| total == "*" || total.parse() == Ok(bytes))
 }
 
 async fn answered<T, E>(

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
-use crate::aws::{Failure, Lazy};
+use crate::aws::{Endpoint, Failure, Lazy};
 
 /// A chunk is opened for its identity, for its index and by each worker that decodes it: a few of
 /// them are kept for every worker that there may be.
@@ -36,7 +36,11 @@ pub(super) struct BlockId {
 }
 
 impl Remote {
-    pub(in crate::source) fn new(aws: Lazy) -> Remote {
+    pub(in crate::source) fn new(endpoint: Endpoint) -> Remote {
+        Remote::over(Lazy::new(endpoint))
+    }
+
+    pub(in crate::source) fn over(aws: Lazy) -> Remote {
         let cores = available_parallelism().map_or(1, NonZero::get) as u64;
         let weight = |_: &BlockId, block: &Bytes| u32::try_from(block.len()).unwrap_or(u32::MAX);
         let kept = Cache::builder()
@@ -66,10 +70,7 @@ impl Remote {
         let block = self.kept.try_get_with(id, fetch).await;
         // What is over the bound goes now, not with a later batch.
         self.kept.run_pending_tasks().await;
-        block.map_err(|failed| {
-            Arc::try_unwrap(failed)
-                .unwrap_or_else(|shared| Failure::caused(shared.kind, shared.to_string()))
-        })
+        block.map_err(|failed| Arc::try_unwrap(failed).unwrap_or_else(|shared| shared.again()))
     }
 }
 

@@ -218,3 +218,48 @@ async fn an_object_can_be_read_from_an_async_thread_too() {
     assert!(whole(&mut *server.open().unwrap()) == data);
     std::thread::spawn(move || drop(server)).join().unwrap();
 }
+
+#[test]
+fn a_range_other_than_the_one_asked_for_is_refused() {
+    let wrong = [
+        "bytes 5-1048580/3000000",
+        "bytes 0-1048575/3000001",
+        "bytes 0-1048574/3000000",
+        "bytes */3000000",
+        "items 0-1048575/3000000",
+        "",
+    ];
+    let data = noise(3_000_000);
+    for said in wrong {
+        let served = data.clone();
+        let line = format!("content-range: {said}");
+        let server = object(move |request| serve(&served, "v1", request).header(&line));
+        let error = server.open().unwrap().read_at(0, &mut [0; 10]).unwrap_err();
+        assert_eq!(error.reason(), Reason::SourceUnavailable, "{said}");
+    }
+    for total in ["3000000", "*"] {
+        let served = data.clone();
+        let server = object(move |request| {
+            let range = request
+                .header("range")
+                .unwrap_or_default()
+                .replace('=', " ");
+            serve(&served, "v1", request).header(&format!("content-range: {range}/{total}"))
+        });
+        assert!(whole(&mut *server.open().unwrap()) == data, "{total}");
+    }
+}
+
+#[test]
+fn a_login_page_in_place_of_an_object_is_a_source_that_cannot_be_had() {
+    let page = "<html><body>Please log in</body></html>";
+    for status in [200, 403] {
+        let data = noise(3_000_000);
+        let server = object(move |request| match request.method.as_str() {
+            "HEAD" => serve(&data, "v1", request),
+            _ => Reply::new(status, page).header("content-type: text/html"),
+        });
+        let error = server.open().unwrap().read_at(0, &mut [0; 10]).unwrap_err();
+        assert_eq!(error.reason(), Reason::SourceUnavailable, "{status}");
+    }
+}

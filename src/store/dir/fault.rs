@@ -25,7 +25,11 @@ fn meaning(errno: Errno) -> (Reason, &'static str) {
             Reason::DiskFull,
             "free space on the store's disk (or raise its quota), then run it again",
         ),
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => (
+        Errno::ROFS => (
+            Reason::StoreUnavailable,
+            "the store's file system is read-only (some turn so at an error of the disk): mount it for writing",
+        ),
+        Errno::ACCESS | Errno::PERM => (
             Reason::StoreDenied,
             "give the user that runs this read and write permission on the store's folder",
         ),
@@ -38,6 +42,10 @@ fn meaning(errno: Errno) -> (Reason, &'static str) {
             "one object's key cannot be a folder of another's",
         ),
         Errno::NAMETOOLONG => (Reason::FieldInvalid, "shorten the ids in this key"),
+        Errno::STALE => (
+            Reason::StoreUnavailable,
+            "the store's folder is not the one that was opened: mount its file system again, or start again if it is meant to be another",
+        ),
         Errno::MFILE | Errno::NFILE => (
             Reason::StoreUnavailable,
             "too many files are open; raise the limit (ulimit -n) or lower the parallelism",

@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::fault::{errno, fault, root_is_no_folder};
-use super::folder::{Chain, For, open_root};
+use super::folder::{Chain, For};
+use super::lock::Locks;
+use super::root::Root;
 use super::temporary::{self, Temporary};
 use super::version::version_of;
 use super::walk::Walk;
@@ -25,12 +27,10 @@ const DURABLE_FOLDERS: usize = 4096;
 const ATTEMPTS: u32 = 64;
 
 pub(super) struct Files {
-    root: PathBuf,
+    root: Root,
+    locks: Locks,
     /// (device, inode).
     durable_folders: Mutex<HashSet<(u64, u64)>>,
-    /// Opened before the first write, because `syncfs` reports the failed
-    /// writes since its descriptor was opened.
-    root_of_writes: OnceLock<OwnedFd>,
 }
 
 /// One put.
@@ -42,16 +42,16 @@ pub(super) struct Job {
 }
 
 impl Files {
-    pub(super) fn new(root: PathBuf) -> Files {
+    pub(super) fn new(root: PathBuf, locks: Locks) -> Files {
         Files {
-            root,
+            root: Root::new(root),
+            locks,
             durable_folders: Mutex::default(),
-            root_of_writes: OnceLock::new(),
         }
     }
 
     pub(super) fn root(&self) -> &Path {
-        &self.root
+        self.root.path()
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Object>> {
@@ -106,13 +106,8 @@ impl Files {
 
     fn try_put(&self, job: &Job) -> rustix::io::Result<Written> {
         let (folder, name) = split(&job.key);
-        let root = open_root(&self.root, For::Writing)?;
-        if self.root_of_writes.get().is_none() {
-            let _ = self
-                .root_of_writes
-                .set(root.try_clone().map_err(|e| errno(&e))?);
-        }
-        let mut temporary = Temporary::create(&root)?;
+        let root = self.root.open(For::Writing)?;
+        let mut temporary = Temporary::create(&root, self.locks)?;
         temporary.write(&job.data).map_err(|e| errno(&e))?;
         if job.durability == Durability::Now {
             temporary.sync_data()?;
@@ -120,7 +115,7 @@ impl Files {
         let chain = Chain::open(&self.root, folder, For::Writing)?;
         let folder = chain.last()?;
         // Shared among writers, so that only a comparison (IfMatch) waits and is waited for.
-        fs::flock(folder, lock_for(&job.when))?;
+        self.locks.take(folder, lock_for(&job.when));
         if publish(&mut temporary, folder, name, &job.when)? == Written::ConditionFailed {
             return Ok(Written::ConditionFailed);
         }
@@ -155,23 +150,20 @@ impl Files {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        match self.root_of_writes.get() {
-            None => Ok(()),
-            Some(root) => fs::syncfs(root).map_err(|e| {
-                fault(
-                    "could not bring the store's writes to disk".into(),
-                    e,
-                    &self.root,
-                )
-            }),
-        }
+        let Some(root) = self.root.writes() else {
+            return Ok(());
+        };
+        fs::syncfs(&*root).map_err(|e| {
+            let attempt = "could not bring the store's writes to disk".to_owned();
+            fault(attempt, e, self.root())
+        })
     }
 
     pub(super) fn list(&self, walk: Walk<'_>) -> Result<Page> {
         let prefix = walk.prefix;
         let failed = |e| {
             let attempt = format!("could not list objects: prefix={prefix}");
-            fault(attempt, e, &self.root)
+            fault(attempt, e, self.root())
         };
         let (folder, path) = match prefix.rfind('/') {
             Some(slash) => (prefix.split_at(slash).0, prefix.split_at(slash + 1).0),
@@ -205,7 +197,7 @@ impl Files {
             other => other?,
         };
         let folder = chain.last()?;
-        fs::flock(folder, FlockOperation::LockShared)?;
+        self.locks.take(folder, FlockOperation::LockShared);
         match fs::unlinkat(folder, name, AtFlags::empty()) {
             Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
             other => other,
@@ -231,26 +223,27 @@ impl Files {
     }
 
     pub(super) fn sweep(&self) -> Result<u64> {
-        match open_root(&self.root, For::Reading).and_then(|root| temporary::sweep(&root)) {
+        let root = self.root.open(For::Reading);
+        match root.and_then(|root| temporary::sweep(&root, self.locks)) {
             Err(Errno::NOENT) => Ok(0),
             other => {
-                other.map_err(|e| fault("could not sweep temporary files".into(), e, &self.root))
+                other.map_err(|e| fault("could not sweep temporary files".into(), e, self.root()))
             }
         }
     }
 
     /// Whether "nothing there" is the whole story: a root that is a file is no empty store.
     fn absent(&self) -> Result<()> {
-        match fs::stat(&self.root) {
+        match fs::stat(self.root()) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
-                Err(root_is_no_folder(&self.root))
+                Err(root_is_no_folder(self.root()))
             }
             _ => Ok(()),
         }
     }
 
     fn fault(&self, attempt: &str, key: &str, errno: Errno) -> Error {
-        fault(format!("{attempt}: key={key}"), errno, &self.root)
+        fault(format!("{attempt}: key={key}"), errno, self.root())
     }
 }
 

@@ -2,10 +2,11 @@
 //! that no key leads out of the store.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
+
+use super::root::Root;
 
 /// The folders from the root (first) down to the one asked for (last).
 pub(super) struct Chain {
@@ -25,9 +26,9 @@ pub(super) enum For {
 
 impl Chain {
     /// `folder` is a key's path without its last segment; empty for the root.
-    pub(super) fn open(root: &Path, folder: &str, purpose: For) -> Result<Chain> {
+    pub(super) fn open(root: &Root, folder: &str, purpose: For) -> Result<Chain> {
         let flags = flags(purpose);
-        let mut folders = vec![open_root(root, purpose)?];
+        let mut folders = vec![root.open(purpose)?];
         for segment in folder.split('/').filter(|s| !s.is_empty()) {
             let Some(above) = folders.last() else { break };
             let below = match fs::openat(above, segment, flags, Mode::empty()) {
@@ -53,7 +54,7 @@ impl Chain {
     }
 }
 
-fn flags(purpose: For) -> OFlags {
+pub(super) fn flags(purpose: For) -> OFlags {
     let base = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match purpose {
         For::Lookup => base | OFlags::PATH,
@@ -61,42 +62,12 @@ fn flags(purpose: For) -> OFlags {
     }
 }
 
-/// The root itself may be a symbolic link: its owner named it.
-pub(super) fn open_root(root: &Path, purpose: For) -> Result<OwnedFd> {
-    let flags = flags(purpose).difference(OFlags::NOFOLLOW);
-    match fs::open(root, flags, Mode::empty()) {
-        Err(Errno::NOENT) if purpose == For::Writing => {
-            make_root(root)?;
-            fs::open(root, flags, Mode::empty())
-        }
-        other => other,
-    }
-}
-
-/// Makes the root and what is missing above it, each entry on disk before the next.
-fn make_root(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let Some(parent) = parent else {
-        return ignore_existing(fs::mkdir(path, Mode::from_raw_mode(0o777)));
-    };
-    if matches!(fs::stat(parent), Err(Errno::NOENT)) {
-        make_root(parent)?;
-    }
-    ignore_existing(fs::mkdir(path, Mode::from_raw_mode(0o777)))?;
-    let above = fs::open(
-        parent,
-        OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    fs::fsync(above)
-}
-
 fn make_and_open(above: &OwnedFd, segment: &str, flags: OFlags) -> Result<OwnedFd> {
     ignore_existing(fs::mkdirat(above, segment, Mode::from_raw_mode(0o777)))?;
     fs::openat(above, segment, flags, Mode::empty())
 }
 
-fn ignore_existing(made: Result<()>) -> Result<()> {
+pub(super) fn ignore_existing(made: Result<()>) -> Result<()> {
     match made {
         Err(Errno::EXIST) => Ok(()),
         other => other,

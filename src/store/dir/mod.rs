@@ -5,8 +5,9 @@
 //! | atomic put | written in `.tmp/`, then renamed (or linked, for `IfAbsent`) |
 //! | `IfMatch` | compared and renamed under the exclusive lock of the object's folder, which other writers share |
 //! | durable put | file and folders synced before it answers; frames wait for one `syncfs` |
-//! | dead writers' leavings | deleted by `sweep`, which knows them by their free lock |
+//! | dead writers' leavings | deleted by `sweep`, which knows them by their free lock; they stay where there are no locks |
 //! | symbolic links | never followed below the root, never listed |
+//! | a root that becomes another folder | is unavailable, neither empty nor written to |
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::store::{
 mod fault;
 mod files;
 mod folder;
+mod lock;
+mod root;
 mod temporary;
 mod version;
 mod walk;
@@ -30,6 +33,7 @@ mod walk;
 mod tests;
 
 use files::{Files, Job};
+use lock::Locks;
 
 /// Rows of a page when the caller does not say. Each page reads its folders
 /// anew, so large pages are what keeps listing a large folder linear: 100,000
@@ -45,13 +49,17 @@ impl DirStore {
     /// # Errors
     /// STORE_NOT_FOUND where `root` exists but is no folder.
     pub fn open(root: &Path) -> Result<DirStore> {
+        DirStore::with(root, Locks::new())
+    }
+
+    fn with(root: &Path, locks: Locks) -> Result<DirStore> {
         if root.exists() && !root.is_dir() {
             return Err(fault::root_is_no_folder(root));
         }
         // Absolute, so that a later change of directory cannot move the store.
         let root = std::path::absolute(root).unwrap_or_else(|_| PathBuf::from(root));
         Ok(DirStore {
-            files: Arc::new(Files::new(root)),
+            files: Arc::new(Files::new(root, locks)),
         })
     }
 

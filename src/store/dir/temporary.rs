@@ -11,7 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::lock::{Lock, Locks};
 use crate::store::key::TEMPORARY;
+
+/// For NFSv4, whose exclusive locks want a descriptor that can write.
+const LOCKABLE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC);
 
 /// A locked file that is deleted again unless it became an object.
 pub(super) struct Temporary {
@@ -22,11 +26,11 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    pub(super) fn create(root: &OwnedFd) -> rustix::io::Result<Temporary> {
+    pub(super) fn create(root: &OwnedFd, locks: Locks) -> rustix::io::Result<Temporary> {
         loop {
             let folder = open_folder(root)?;
             let name = unused_name();
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            let flags = OFlags::CREATE | OFlags::EXCL | LOCKABLE;
             let fd = match fs::openat(&folder, &name, flags, Mode::from_raw_mode(0o666)) {
                 // The folder was removed under us, or (never, in practice) the name is taken.
                 Err(Errno::NOENT | Errno::EXIST) => continue,
@@ -38,7 +42,7 @@ impl Temporary {
                 file: File::from(fd),
                 renamed: false,
             };
-            fs::flock(&temporary.file, FlockOperation::LockExclusive)?;
+            locks.take(&temporary.file, FlockOperation::LockExclusive);
             // A sweep may have got the lock, and deleted the file, between our two calls.
             if fs::fstat(&temporary.file)?.st_nlink > 0 {
                 return Ok(temporary);
@@ -109,8 +113,9 @@ fn unused_name() -> String {
     format!("{:016x}-{count}", *PROCESS)
 }
 
-/// Deletes the files whose writers are dead; says how many.
-pub(super) fn sweep(root: &OwnedFd) -> rustix::io::Result<u64> {
+/// Deletes the files whose writers are dead; says how many. What may be alive, and what cannot be
+/// deleted, stays and stops nothing.
+pub(super) fn sweep(root: &OwnedFd, locks: Locks) -> rustix::io::Result<u64> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = match fs::openat(root, TEMPORARY, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(0),
@@ -120,26 +125,18 @@ pub(super) fn sweep(root: &OwnedFd) -> rustix::io::Result<u64> {
     for entry in fs::Dir::read_from(&folder)? {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            swept += u64::from(sweep_one(&folder, entry.file_name())?);
+            swept += u64::from(sweep_one(&folder, entry.file_name(), locks));
         }
     }
     Ok(swept)
 }
 
-fn sweep_one(folder: &OwnedFd, name: &std::ffi::CStr) -> rustix::io::Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match fs::openat(folder, name, flags, Mode::empty()) {
-        // It became an object meanwhile, or is nothing that we made.
-        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(false),
-        other => other?,
+fn sweep_one(folder: &OwnedFd, name: &std::ffi::CStr, locks: Locks) -> bool {
+    let flags = LOCKABLE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let Ok(file) = fs::openat(folder, name, flags, Mode::empty()) else {
+        // It became an object meanwhile, is nothing that we made, or another user's.
+        return false;
     };
-    match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => return Ok(false),
-        other => other?,
-    }
-    match fs::unlinkat(folder, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
-        Err(error) => Err(error),
-    }
+    locks.take(&file, FlockOperation::NonBlockingLockExclusive) == Lock::Held
+        && fs::unlinkat(folder, name, AtFlags::empty()).is_ok()
 }

@@ -1,3 +1,4 @@
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -5,8 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
 
 use super::DirStore;
+use super::lock::Locks;
 use crate::error::Reason;
 use crate::store::conformance::{keys, one_of_many_claims_wins, prove};
 use crate::store::{Condition, ListRequest, PutOptions, Store, Written};
@@ -93,6 +97,118 @@ async fn a_root_that_is_a_file_is_not_found_rather_than_empty() {
         assert!(error.hint_text().is_some());
         assert!(!error.message().contains("file"), "{}", error.message());
     }
+}
+
+/// What each operation says, none of which may touch anything.
+async fn refusals(store: &DirStore) -> Vec<crate::error::Error> {
+    let list = store.list(ListRequest::default()).await.err();
+    let get = store.get("a/b").await.err();
+    let put = put(store, "a/b", b"new").await.err();
+    let delete = store.delete(&["a/b".into()]).await.err();
+    let sweep = store.sweep().await.err();
+    [list, get, put, delete, sweep].map(Option::unwrap).into()
+}
+
+#[tokio::test]
+async fn a_root_that_became_another_folder_or_none_is_unavailable_and_not_written_to() {
+    let temp = tempfile::tempdir().unwrap();
+    let (root, away) = (temp.path().join("root"), temp.path().join("away"));
+    for opened_later in [false, true] {
+        std::fs::create_dir(&root).unwrap();
+        let mut store = open(&root);
+        put(&store, "a/b", b"old").await.unwrap();
+        if opened_later {
+            store = open(&root);
+        }
+        std::fs::rename(&root, &away).unwrap();
+        let gone = refusals(&store).await;
+        assert!(!root.exists());
+        std::fs::create_dir(&root).unwrap();
+        let another = refusals(&store).await;
+        assert!(names(&root).is_empty());
+        for error in [gone, another].concat() {
+            assert_eq!(error.reason(), Reason::StoreUnavailable);
+            assert!(error.hint_text().unwrap().contains("mount"));
+        }
+        std::fs::remove_dir(&root).unwrap();
+        std::fs::rename(&away, &root).unwrap();
+        assert_eq!(&store.get("a/b").await.unwrap().unwrap().data[..], b"old");
+        put(&store, "a/b", b"new").await.unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_was_deleted_is_an_empty_store_that_begins_anew() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("root");
+    let store = open(&root);
+    for _ in 0..2 {
+        put(&store, "a/b", b"x").await.unwrap();
+        store.sync().await.unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(store.get("a/b").await.unwrap().is_none());
+        assert!(keys(&store, "").await.is_empty());
+        assert!(!root.exists());
+    }
+}
+
+/// Locks as a file system without them answers.
+fn none(_: BorrowedFd<'_>, _: FlockOperation) -> rustix::io::Result<()> {
+    Err(Errno::NOLCK)
+}
+
+/// Locks as NFSv4 answers: an exclusive one wants a descriptor that can write.
+fn of_nfs(file: BorrowedFd<'_>, operation: FlockOperation) -> rustix::io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    let writable = flags.intersects(OFlags::WRONLY | OFlags::RDWR);
+    let folder = rustix::fs::fstat(file)?.st_mode & 0o170_000 == 0o040_000;
+    let exclusive = matches!(
+        operation,
+        FlockOperation::LockExclusive | FlockOperation::NonBlockingLockExclusive
+    );
+    match exclusive && !writable && !folder {
+        true => Err(Errno::BADF),
+        false => rustix::fs::flock(file, operation),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_locks_writing_goes_on_and_leftovers_stay() {
+    let temp = tempfile::tempdir().unwrap();
+    prove(Arc::new(
+        DirStore::with(&temp.path().join("s"), Locks::of(none)).unwrap(),
+    ))
+    .await;
+    let store = DirStore::with(temp.path(), Locks::of(none)).unwrap();
+    put(&store, "a", b"x").await.unwrap();
+    std::fs::write(temp.path().join(".tmp/left"), "half").unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    assert_eq!(names(&temp.path().join(".tmp")), ["left"]);
+    put(&store, "b", b"y").await.unwrap();
+    assert_eq!(open(temp.path()).sweep().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn leftovers_are_swept_where_locks_want_descriptors_that_can_write() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = DirStore::with(temp.path(), Locks::of(of_nfs)).unwrap();
+    put(&store, "a", b"x").await.unwrap();
+    std::fs::write(temp.path().join(".tmp/left"), "half").unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_swept_stays_and_stops_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    put(&store, "a", b"x").await.unwrap();
+    let below = temp.path().join(".tmp");
+    std::fs::create_dir(below.join("folder")).unwrap();
+    symlink("/", below.join("link")).unwrap();
+    std::fs::write(below.join("left"), "half").unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert_eq!(names(&below), ["folder", "link"]);
 }
 
 #[tokio::test]
@@ -271,12 +387,13 @@ async fn a_killed_writer_leaves_whole_objects_and_temporary_files_that_a_sweep_d
 
 #[test]
 fn what_the_disk_refuses_has_the_reason_that_says_what_to_do() {
-    use rustix::io::Errno;
     let reason = |errno| super::fault::fault("x".into(), errno, Path::new("/r")).reason();
     assert_eq!(reason(Errno::NOSPC), Reason::DiskFull);
     assert_eq!(reason(Errno::DQUOT), Reason::DiskFull);
     assert_eq!(reason(Errno::ACCESS), Reason::StoreDenied);
-    assert_eq!(reason(Errno::ROFS), Reason::StoreDenied);
+    assert_eq!(reason(Errno::ROFS), Reason::StoreUnavailable);
+    assert_eq!(reason(Errno::STALE), Reason::StoreUnavailable);
+    assert_eq!(reason(Errno::NFILE), Reason::StoreUnavailable);
     assert_eq!(reason(Errno::IO), Reason::StoreUnavailable);
     assert_eq!(reason(Errno::MFILE), Reason::StoreUnavailable);
 }

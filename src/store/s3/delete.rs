@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{S3Store, error};
-use crate::aws::{Failure, Kind, answered, retry};
+use crate::aws::{Failure, Kind, NoPage, answered, retry};
 use crate::error::Result;
 
 /// The most that S3 takes at once.
@@ -33,12 +33,12 @@ impl S3Store {
         let count = batch.len();
         // What failed for a passing cause is all that the next attempt sends.
         let left = Mutex::new(batch);
-        if !self.deletes_singly.load(Ordering::Relaxed) {
-            let attempt = || self.delete_batch_once(&left);
-            match retry(self.aws.endpoint().deadline, attempt).await {
+        let singly = self.deletes_singly.load(Ordering::Relaxed);
+        if !singly {
+            match retry(&self.aws, || self.delete_batch_once(&left)).await {
                 Ok(()) => return Ok(()),
-                Err(failure) if failure.kind == Kind::NotImplemented => {
-                    self.deletes_singly.store(true, Ordering::Relaxed);
+                Err(failure) if is_for_the_call(failure.kind) => {
+                    tracing::debug!(cause = %failure, "a delete of many keys was refused");
                 }
                 Err(failure) => {
                     let left = lock(&left).len();
@@ -48,7 +48,17 @@ impl S3Store {
             }
         }
         let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let singles = left
+        self.delete_each(left).await?;
+        if !singly && !self.deletes_singly.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the S3 service refuses deletes of many keys; they are deleted one by one"
+            );
+        }
+        Ok(())
+    }
+
+    async fn delete_each(&self, keys: Vec<String>) -> Result<()> {
+        let singles = keys
             .into_iter()
             .map(async |key: String| self.delete_single(&key).await);
         let mut done = stream::iter(singles).buffer_unordered(PARALLEL);
@@ -58,7 +68,7 @@ impl S3Store {
 
     async fn delete_batch_once(&self, keys: &Mutex<Vec<String>>) -> Result<(), Failure> {
         let delete = delete_of(&lock(keys)).map_err(|e| Failure::caused(Kind::Refused, e))?;
-        let client = self.aws.client().await;
+        let client = self.aws.client().await?;
         let call = client.delete_objects().bucket(&self.bucket).delete(delete);
         let answer = answered(self.aws.endpoint().stall, call.send()).await?;
         let (failed, worst) = failures_of(answer.errors.unwrap_or_default());
@@ -72,13 +82,29 @@ impl S3Store {
     }
 
     async fn delete_single_once(&self, key: &str) -> Result<(), Failure> {
-        let client = self.aws.client().await;
-        let call = client.delete_object().bucket(&self.bucket).key(key).send();
-        match answered(self.aws.endpoint().stall, call).await {
+        let client = self.aws.client().await?;
+        let call = client.delete_object().bucket(&self.bucket).key(key);
+        let sent = call.customize().interceptor(NoPage).send();
+        match answered(self.aws.endpoint().stall, sent).await {
             Err(failure) if failure.kind != Kind::NoKey => Err(failure),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the call as such may be what was refused, in whatever words: single deletes then do the
+/// work, or say what is wrong.
+fn is_for_the_call(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::NotImplemented
+            | Kind::Refused
+            | Kind::Foreign
+            | Kind::NoKey
+            | Kind::Missing
+            | Kind::Precondition
+            | Kind::TooLarge
+    )
 }
 
 fn delete_of(keys: &[String]) -> Result<Delete, BuildError> {

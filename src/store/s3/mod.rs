@@ -4,6 +4,7 @@
 //! A conditional put whose answer was lost may have been done: when the next
 //! attempt says that the condition fails, the object is read and compared.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use crate::aws::{Endpoint, Failure, Kind, Lazy, Side, answered, read_body, retry};
+use crate::aws::{Endpoint, Failure, Kind, Lazy, NoPage, Side, answered, read_body, retry};
 use crate::error::{Error, Result};
 use crate::store::{
     Condition, ETag, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store, Written,
@@ -25,7 +26,7 @@ mod list;
 mod tests;
 
 /// A bucket as a store; its client is made at the first call.
-pub struct S3Store {
+struct S3Store {
     aws: Lazy,
     bucket: String,
     /// Empty, or ending in `/`.
@@ -34,12 +35,13 @@ pub struct S3Store {
     deletes_singly: AtomicBool,
 }
 
-impl S3Store {
-    /// `prefix` as in `Location::S3`. Opens no connection.
-    pub fn new(bucket: &str, prefix: &str, endpoint: Endpoint) -> S3Store {
-        S3Store::with(Lazy::new(endpoint), bucket, prefix)
-    }
+/// `prefix` as in `Location::S3`. Opens no connection.
+pub(super) fn open(bucket: &str, prefix: &str, endpoint: Endpoint) -> Result<Arc<dyn Store>> {
+    let aws = Lazy::new(endpoint);
+    Ok(Arc::new(S3Store::with(aws, bucket, prefix)))
+}
 
+impl S3Store {
     fn with(aws: Lazy, bucket: &str, prefix: &str) -> S3Store {
         let prefix = match prefix {
             "" => String::new(),
@@ -65,20 +67,24 @@ impl S3Store {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        retry(self.aws.endpoint().deadline, attempt)
+        retry(&self.aws, attempt)
             .await
             .map_err(|failure| failure.into_error(Side::Store, what()))
     }
 
     async fn get_once(&self, key: &str) -> Result<Option<Object>, Failure> {
         let stall = self.aws.endpoint().stall;
-        let client = self.aws.client().await;
+        let client = self.aws.client().await?;
         let request = client.get_object().bucket(&self.bucket).key(key).send();
         let answer = match answered(stall, request).await {
             Err(failure) if failure.kind == Kind::NoKey => return Ok(None),
             other => other?,
         };
         let data = read_body(answer.body, answer.content_length, MAX_OBJECT_BYTES, stall).await?;
+        // Nothing of ours begins so: a page, or the XML of an error under a status of success.
+        if data.trim_ascii_start().starts_with(b"<") {
+            return Err(Failure::new(Kind::Foreign, "a page in place of an object"));
+        }
         Ok(Some(match answer.e_tag {
             Some(etag) => Object::versioned(data, ETag(etag)),
             None => Object::new(data),
@@ -86,7 +92,7 @@ impl S3Store {
     }
 
     async fn put_once(&self, put: &PutCall<'_>) -> Result<Written, Failure> {
-        let client = self.aws.client().await;
+        let client = self.aws.client().await?;
         let mut request = client
             .put_object()
             .bucket(&self.bucket)
@@ -101,7 +107,8 @@ impl S3Store {
         // A slow line is given the time that 64 KB/s need.
         let sending = Duration::from_millis(put.data.len() as u64 / 64);
         let stall = self.aws.endpoint().stall + sending;
-        match answered(stall, request.send()).await {
+        let sent = request.customize().interceptor(NoPage).send();
+        match answered(stall, sent).await {
             Ok(_) => Ok(Written::Yes),
             Err(failure) if failed_condition(&failure, &put.options.when) => self.settle(put).await,
             Err(failure) => {

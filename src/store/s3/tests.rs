@@ -50,7 +50,7 @@ fn server() -> Option<Endpoint> {
 async fn on_server(endpoint: Endpoint, prefix: &str) -> S3Store {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let store = on(endpoint, &format!("framecache-{now}"), prefix);
-    let client = store.aws.client().await;
+    let client = store.aws.client().await.unwrap();
     client
         .create_bucket()
         .bucket(&store.bucket)
@@ -74,7 +74,7 @@ async fn on_a_server_content_types_are_set_and_buckets_that_lack_are_not_found()
     let Some(endpoint) = server() else { return };
     let store = on_server(endpoint.clone(), "x").await;
     put(&store, Condition::Always).await.unwrap();
-    let client = store.aws.client().await;
+    let client = store.aws.client().await.unwrap();
     let head = client.head_object().bucket(&store.bucket).key("x/a/0.jpg");
     assert_eq!(
         head.send().await.unwrap().content_type(),
@@ -261,18 +261,70 @@ async fn a_key_that_cannot_be_deleted_fails_the_call_and_a_slow_one_is_asked_aga
 }
 
 #[tokio::test]
-async fn where_deletes_of_many_are_unknown_each_key_is_deleted_alone() {
+async fn where_deletes_of_many_are_refused_each_key_is_deleted_alone() {
+    let refusals = [
+        (501, "NotImplemented"),
+        (405, "MethodNotAllowed"),
+        (400, "MissingContentMD5"),
+        (400, "InvalidRequest"),
+        (400, "InvalidArgument"),
+        (400, "InvalidDigest"),
+        (400, "XAmzContentSHA256Mismatch"),
+        (400, "UnsupportedOperation"),
+        (404, "NoSuchRoute"),
+        (411, "MissingContentLength"),
+    ];
+    for (status, code) in refusals {
+        let (fake, store) = scripted(move |request| match request.method.as_str() {
+            "POST" => Reply::error(status, code),
+            _ => Reply::new(204, ""),
+        })
+        .await;
+        let keys: Vec<String> = (0..40).map(|i| format!("k/{i}")).collect();
+        store.delete(&keys).await.unwrap();
+        store.delete(&keys[..2]).await.unwrap();
+        let methods: Vec<String> = fake.requests().into_iter().map(|r| r.method).collect();
+        let singles = methods.iter().filter(|m| *m == "DELETE").count();
+        assert_eq!(singles, 42, "{code}");
+        let bulk = methods.iter().filter(|m| *m == "POST").count();
+        assert_eq!(bulk, 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_of_many_that_access_is_lacking_for_is_not_tried_singly() {
+    let refusals = [
+        (403, "AccessDenied", Reason::StoreDenied),
+        (400, "ExpiredToken", Reason::StoreDenied),
+        (404, "NoSuchBucket", Reason::StoreNotFound),
+    ];
+    for (status, code, reason) in refusals {
+        let (fake, store) = scripted(move |_| Reply::error(status, code)).await;
+        let error = store.delete(&["a".into(), "b".into()]).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{code}");
+        assert_eq!(fake.requests().len(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn single_deletes_that_fail_in_place_of_one_of_many_fail_the_call_and_are_not_remembered() {
     let (fake, store) = scripted(|request| match request.method.as_str() {
-        "POST" => Reply::error(501, "NotImplemented"),
+        "POST" => Reply::error(400, "InvalidRequest"),
+        _ if request.target.contains("/b") => Reply::error(400, "InvalidRequest"),
         _ => Reply::new(204, ""),
     })
     .await;
-    let keys: Vec<String> = (0..40).map(|i| format!("k/{i}")).collect();
-    store.delete(&keys).await.unwrap();
-    store.delete(&keys[..2]).await.unwrap();
-    let methods: Vec<String> = fake.requests().into_iter().map(|r| r.method).collect();
-    assert_eq!(methods.iter().filter(|m| *m == "DELETE").count(), 42);
-    assert_eq!(methods.iter().filter(|m| *m == "POST").count(), 1);
+    let keys = ["a".to_owned(), "b".to_owned()];
+    for call in 1..3 {
+        let error = store.delete(&keys).await.unwrap_err();
+        assert!(error.message().contains("key="), "{error}");
+        let bulk = fake
+            .requests()
+            .iter()
+            .filter(|r| r.method == "POST")
+            .count();
+        assert_eq!(bulk, call);
+    }
 }
 
 #[tokio::test]
@@ -282,23 +334,173 @@ async fn folder_markers_and_other_prefixes_are_not_listed() {
         <Contents><Key>pre/fix/f/</Key><Size>0</Size></Contents>\
         <Contents><Key>pre/fix/f/0%2B+1.jpg</Key><Size>7</Size></Contents>\
         <CommonPrefixes><Prefix>pre/fix/f/a%20b/</Prefix></CommonPrefixes></ListBucketResult>";
-    let (fake, store) = scripted(move |_| Reply::new(200, listing)).await;
-    let request = ListRequest {
+    let (fake, store) = scripted(move |request| match request.number {
+        0 => Reply::new(200, listing),
+        _ => Reply::new(200, rows(&["pre/fix/f/z"], None)),
+    })
+    .await;
+    let request = |token| ListRequest {
         prefix: "f/",
         delimited: true,
+        token,
         ..Default::default()
     };
-    let page = store.list(request).await.unwrap();
+    let page = store.list(request(None)).await.unwrap();
     assert_eq!(page.entries.len(), 1);
     assert_eq!(page.entries[0].key, "f/0+ 1.jpg");
     assert_eq!(page.entries[0].bytes, 7);
     assert_eq!(page.prefixes, ["f/a b/"]);
-    assert_eq!(page.next.as_deref(), Some("t+1"));
+    let last = store.list(request(page.next)).await.unwrap();
+    assert_eq!(last.next, None);
+    let targets: Vec<String> = fake.requests().into_iter().map(|r| r.target).collect();
+    assert!(targets[0].contains("prefix=pre%2Ffix%2Ff%2F"));
     assert!(
-        fake.requests()[0]
-            .target
-            .contains("prefix=pre%2Ffix%2Ff%2F")
+        targets[1].contains("continuation-token=t%2B1"),
+        "{}",
+        targets[1]
     );
+}
+
+/// A page of a listing; cut short where `more` says what the service adds to that.
+fn rows(keys: &[&str], more: Option<&str>) -> String {
+    let row = |key: &&str| match key.ends_with('/') {
+        true => format!("<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>"),
+        false => format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>"),
+    };
+    let rows: String = keys.iter().map(row).collect();
+    let (truncated, more) = (more.is_some(), more.unwrap_or_default());
+    format!(
+        "<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}{rows}</ListBucketResult>"
+    )
+}
+
+fn token(token: &str) -> String {
+    format!("<NextContinuationToken>{token}</NextContinuationToken>")
+}
+
+/// Keys and common prefixes of all pages.
+async fn listed(store: &S3Store) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    let mut place = None;
+    loop {
+        let request = ListRequest {
+            delimited: true,
+            token: place,
+            ..Default::default()
+        };
+        let page = store.list(request).await?;
+        all.extend(page.entries.into_iter().map(|entry| entry.key));
+        all.extend(page.prefixes);
+        assert!(all.len() < 100, "the listing does not end");
+        place = page.next;
+        if place.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listing_cut_short_without_a_token_goes_on_behind_its_last_row() {
+    let (fake, store) = scripted(|request| match request.number {
+        0 => Reply::new(200, rows(&["pre/fix/a", "pre/fix/b"], Some(""))),
+        1 => Reply::new(200, rows(&["pre/fix/c/"], Some(""))),
+        _ => Reply::new(200, rows(&["pre/fix/d"], None)),
+    })
+    .await;
+    assert_eq!(listed(&store).await.unwrap(), ["a", "b", "c/", "d"]);
+    let targets: Vec<String> = fake.requests().into_iter().map(|r| r.target).collect();
+    assert!(
+        targets[1].ends_with("start-after=pre%2Ffix%2Fb"),
+        "{}",
+        targets[1]
+    );
+    // Behind all that the common prefix stands for.
+    let behind = "start-after=pre%2Ffix%2Fc%2F%F4%8F%BF%BF";
+    assert!(targets[2].contains(behind), "{}", targets[2]);
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_advance_is_an_error_and_no_end_and_no_loop() {
+    let services: [fn(&Request) -> String; 4] = [
+        |_| rows(&["pre/fix/a", "pre/fix/b"], Some("")),
+        |_| rows(&["pre/fix/a"], Some(&token("same"))),
+        |request| {
+            let key = ["pre/fix/a", "pre/fix/b"][request.number % 2];
+            rows(&[key], Some(&token(key)))
+        },
+        |_| rows(&[], Some(&token("same"))),
+    ];
+    for (number, service) in services.into_iter().enumerate() {
+        let (fake, store) = scripted(move |request| Reply::new(200, service(request))).await;
+        let error = listed(&store).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::StoreUnavailable, "{number}");
+        let hint = error.hint_text().unwrap();
+        assert!(
+            hint.contains("listing") && hint.contains("use one"),
+            "{hint}"
+        );
+        assert!(fake.requests().len() <= 3, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn empty_pages_whose_tokens_advance_are_followed() {
+    let (_fake, store) = scripted(|request| match request.number {
+        n @ 0..3 => Reply::new(200, rows(&[], Some(&token(&n.to_string())))),
+        _ => Reply::new(200, rows(&["pre/fix/a"], None)),
+    })
+    .await;
+    assert_eq!(listed(&store).await.unwrap(), ["a"]);
+}
+
+#[tokio::test]
+async fn the_order_of_services_that_keep_folders_counts_as_advancing() {
+    let (_fake, store) = scripted(|request| match request.number {
+        0 => Reply::new(200, rows(&["pre/fix/a/9"], Some(&token("1")))),
+        _ => Reply::new(200, rows(&["pre/fix/a-b/1"], None)),
+    })
+    .await;
+    assert_eq!(listed(&store).await.unwrap(), ["a/9", "a-b/1"]);
+}
+
+const PAGE: &str = "<!DOCTYPE html><html><body>Please log in</body></html>";
+
+#[tokio::test]
+async fn a_login_page_is_no_answer_whatever_its_status() {
+    for status in [200, 302, 307, 400, 403, 404] {
+        let answer = move |_: &Request| Reply::new(status, PAGE).header("content-type: text/html");
+        let (fake, store) = scripted(answer).await;
+        let get = store.get("a").await.unwrap_err();
+        let list = store.list(ListRequest::default()).await.unwrap_err();
+        let put = put(&store, Condition::Always).await.unwrap_err();
+        let delete = store.delete(&["a".into()]).await.unwrap_err();
+        let bulk = store.delete(&["a".into(), "b".into()]).await.unwrap_err();
+        for error in [get, list, put, delete, bulk] {
+            assert_eq!(
+                error.reason(),
+                Reason::StoreUnavailable,
+                "{status}: {error}"
+            );
+            let hint = error.hint_text().unwrap();
+            assert!(hint.contains("login page"), "{status}: {hint}");
+        }
+        // Of the last call one more for each key; none is tried again.
+        assert!(fake.requests().len() <= 7, "{}", fake.requests().len());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_404_that_names_no_key_is_not_taken_for_an_absent_object() {
+    let (_fake, store) = scripted(|_| Reply::new(404, "")).await;
+    let error = store.get("a").await.unwrap_err();
+    assert_eq!(error.reason(), Reason::StoreUnavailable);
+}
+
+#[tokio::test]
+async fn an_empty_answer_of_any_type_to_a_put_or_delete_is_fine() {
+    let (_fake, store) = scripted(|_| Reply::new(200, "").header("content-type: text/html")).await;
+    assert_eq!(put(&store, Condition::Always).await.unwrap(), Written::Yes);
+    store.delete(&["a".into()]).await.unwrap();
 }
 
 /// Test 3 of the reliability list, on a smaller scale.

@@ -48,9 +48,10 @@ pub(crate) async fn read_body(
         whole.extend_from_slice(&piece);
     }
     match expected {
-        Some(bytes) if bytes != whole.len() as u64 => {
-            Err(Failure::new(Kind::Unavailable, "the body ended early"))
-        }
+        Some(bytes) if bytes != whole.len() as u64 => Err(Failure::new(
+            Kind::Unavailable,
+            "the body has another length than was said",
+        )),
         _ => Ok(whole.freeze()),
     }
 }

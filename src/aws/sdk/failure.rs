@@ -6,6 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::foreign::{WebPage, is_foreign};
 use crate::error::{Error, Reason};
 
 type Cause = Box<dyn StdError + Send + Sync>;
@@ -14,6 +15,8 @@ type Cause = Box<dyn StdError + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
+    /// Others' keys, or newer ones, might be accepted.
+    pub(super) for_keys: bool,
     cause: Cause,
 }
 
@@ -24,6 +27,8 @@ pub(crate) enum Kind {
     /// Another conditional write is under way; nothing was done. Worth another attempt.
     Conflict,
     NoKey,
+    /// 404, and no word of a key: all that HEAD can say, and more than a proxy knows.
+    Missing,
     NoBucket,
     /// If-Match or If-None-Match did not hold.
     Precondition,
@@ -36,6 +41,14 @@ pub(crate) enum Kind {
     /// The service does not know this call, or wants it otherwise.
     NotImplemented,
     Refused,
+    /// Something else than an S3 service answered.
+    Foreign,
+    /// The endpoint's certificate is not one that is trusted.
+    Untrusted,
+    /// The file of trusted authorities cannot be used.
+    Bundle,
+    /// Listings that do not go on.
+    Listing,
 }
 
 /// Whom a failure is about; the reasons differ.
@@ -51,8 +64,19 @@ impl Failure {
     }
 
     pub(crate) fn caused(kind: Kind, cause: impl Into<Cause>) -> Failure {
-        let cause = cause.into();
-        Failure { kind, cause }
+        Failure {
+            kind,
+            for_keys: false,
+            cause: cause.into(),
+        }
+    }
+
+    /// For another of those who waited for the same thing.
+    pub(crate) fn again(&self) -> Failure {
+        Failure {
+            for_keys: self.for_keys,
+            ..Failure::caused(self.kind, self.to_string())
+        }
     }
 
     /// From the code of one key's error in an answer that is otherwise fine.
@@ -84,10 +108,16 @@ where
     fn from(error: SdkError<E, HttpResponse>) -> Failure {
         let kind = match &error {
             SdkError::ServiceError(answer) => kind_of(answer.err().code(), answer.raw()),
-            SdkError::ResponseError(_) | SdkError::TimeoutError(_) => Kind::Unavailable,
+            SdkError::ResponseError(answer) if says_foreign(answer.raw()) => Kind::Foreign,
+            SdkError::TimeoutError(_) => Kind::Unavailable,
             other => kind_without_answer(other),
         };
-        Failure::caused(kind, with_causes(&error))
+        let for_keys = matches!(&error, SdkError::ServiceError(answer)
+            if is_for_keys(answer.err().code(), answer.raw()));
+        Failure {
+            for_keys,
+            ..Failure::caused(kind, with_causes(&error))
+        }
     }
 }
 
@@ -107,31 +137,62 @@ fn with_causes(error: &(dyn StdError + 'static)) -> String {
 
 fn kind_of(code: Option<&str>, answer: &HttpResponse) -> Kind {
     let status = answer.status().as_u16();
+    // All errors of S3's have a code, but for those without a body.
+    let coded = code.is_some() || body(answer).is_empty();
     code.and_then(kind_of_code).unwrap_or(match status {
+        // The SDK could not read it: cut, perhaps.
+        200..=299 if !says_foreign(answer) => Kind::Unavailable,
+        405 | 501 => Kind::NotImplemented,
+        408 | 425 | 429 | 500 | 502..=506 | 508.. => Kind::Unavailable,
+        507 => Kind::Full,
+        _ if !coded => Kind::Foreign,
         301 | 307 => Kind::WrongRegion,
         401 | 403 => Kind::Denied,
         404 => Kind::NoKey,
-        405 | 501 => Kind::NotImplemented,
-        408 | 425 | 429 | 500 | 502..=506 | 508.. => Kind::Unavailable,
         409 => Kind::Conflict,
         // A range past the end of what was measured: the object is another.
         412 | 416 => Kind::Precondition,
-        507 => Kind::Full,
         _ => Kind::Refused,
     })
 }
+
+/// The body of an answer that was read whole.
+fn body(answer: &HttpResponse) -> &[u8] {
+    answer.body().bytes().unwrap_or_default()
+}
+
+fn says_foreign(answer: &HttpResponse) -> bool {
+    is_foreign(body(answer))
+}
+
+/// Whether the keys are to blame, or may be: HEAD cannot say.
+fn is_for_keys(code: Option<&str>, answer: &HttpResponse) -> bool {
+    let bare = code.is_none() && body(answer).is_empty();
+    let named = code.is_some_and(|code| KEYS_CODES.contains(&code));
+    named || (bare && matches!(answer.status().as_u16(), 400 | 401 | 403))
+}
+
+/// What is said of keys that are old, gone, or not known yet.
+const KEYS_CODES: [&str; 7] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
 
 /// Where the code says more than the status.
 fn kind_of_code(code: &str) -> Option<Kind> {
     let kind = match code {
         "NoSuchBucket" => Kind::NoBucket,
-        "NoSuchKey" | "NotFound" => Kind::NoKey,
+        "NoSuchKey" => Kind::NoKey,
+        // The SDK's word for a 404 without a body.
+        "NotFound" => Kind::Missing,
         "RequestTimeTooSkewed" => Kind::ClockSkew,
-        "ExpiredToken"
-        | "InvalidToken"
-        | "InvalidAccessKeyId"
-        | "AccessDenied"
-        | "TokenRefreshRequired" => Kind::Denied,
+        "AccessDenied" => Kind::Denied,
+        code if KEYS_CODES.contains(&code) => Kind::Denied,
         "PermanentRedirect"
         | "AuthorizationHeaderMalformed"
         | "TemporaryRedirect"
@@ -163,9 +224,8 @@ fn kind_of_code(code: &str) -> Option<Kind> {
 fn kind_without_answer(error: &(dyn StdError + 'static)) -> Kind {
     let mut cause = Some(error);
     while let Some(this) = cause {
-        match this.downcast_ref::<CredentialsError>() {
-            Some(CredentialsError::ProviderTimedOut(_)) => return Kind::Unavailable,
-            Some(_) => return Kind::NoCredentials,
+        match kind_of_cause(this) {
+            Some(kind) => return kind,
             None => cause = this.source(),
         }
     }
@@ -175,6 +235,26 @@ fn kind_without_answer(error: &(dyn StdError + 'static)) -> Kind {
     } else {
         Kind::Unavailable
     }
+}
+
+fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Kind> {
+    if cause.is::<WebPage>() {
+        return Some(Kind::Foreign);
+    }
+    if let Some(error) = cause.downcast_ref::<CredentialsError>() {
+        return Some(match error {
+            CredentialsError::ProviderTimedOut(_) => Kind::Unavailable,
+            _ => Kind::NoCredentials,
+        });
+    }
+    // An error of I/O shows what it holds only when it is asked.
+    let held = cause.downcast_ref::<std::io::Error>();
+    let held = held.and_then(|error| error.get_ref());
+    let tls = match held {
+        Some(held) => held.downcast_ref::<rustls::Error>(),
+        None => cause.downcast_ref::<rustls::Error>(),
+    };
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_))).then_some(Kind::Untrusted)
 }
 
 fn meaning(kind: Kind, side: Side) -> (Reason, &'static str) {
@@ -190,6 +270,10 @@ fn meaning(kind: Kind, side: Side) -> (Reason, &'static str) {
         Kind::NoKey => (
             missing,
             "check the uri: there is no object of this key, or no such bucket",
+        ),
+        Kind::Missing => (
+            of(Reason::StoreUnavailable, Reason::SourceNotFound),
+            "check the uri and the endpoint: the answer says neither that there is such a bucket nor that there is not",
         ),
         Kind::NoBucket => (
             missing,
@@ -222,6 +306,22 @@ fn meaning(kind: Kind, side: Side) -> (Reason, &'static str) {
         Kind::TooLarge => (
             of(Reason::ObjectCorrupt, Reason::MediaUnsupported),
             "no object of ours is so large",
+        ),
+        Kind::Foreign => (
+            unavailable,
+            "something else than an S3 service answered (a login page, a proxy?): check the endpoint, and what lies on the way to it",
+        ),
+        Kind::Untrusted => (
+            unavailable,
+            "the certificate of the S3 endpoint is not trusted here: name its authority's PEM file in AWS_CA_BUNDLE, and check the endpoint's name and this machine's clock",
+        ),
+        Kind::Bundle => (
+            unavailable,
+            "the file that AWS_CA_BUNDLE names cannot be used: name a PEM file of certificates that this user can read",
+        ),
+        Kind::Listing => (
+            unavailable,
+            "the S3 service cut a listing short and did not tell how it goes on, or sent again what it had sent: use one that pages ListObjectsV2 as S3 does",
         ),
         Kind::NotImplemented | Kind::Refused => (
             unavailable,

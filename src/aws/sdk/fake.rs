@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Endpoint;
+use crate::aws::Endpoint;
 
 /// One request, as it came.
 #[derive(Debug, Clone)]
