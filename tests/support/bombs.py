@@ -141,7 +141,7 @@ def resized(unit, width, height):
 
 
 def of_size_in_mp4(data, width, height):
-    """An MP4 of baseline H.264 whose parameter sets alone (ISO/IEC 14496-15, 5.3.3.1) say that pictures are so large."""
+    """An MP4 of baseline H.264 whose parameter sets alone (ISO/IEC 14496-15, 5.3.3.1) say that pictures are large."""
     at = data.index(b"avcC")
     length = struct.unpack_from(">H", data, at + 10)[0]
     old = data[at + 12 : at + 12 + length]
