@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use framecache::av::{Decoder, Delivered, Frame, Packet, Purpose, Sent};
 use framecache::aws::Endpoint;
+use framecache::cancel::Stop;
 use framecache::decode::{Decode, Event, Software};
 use framecache::demux::{self, Opener, Track, UnitReader, read_track};
 use framecache::extract::{Developer, Development, Segment, Task, frame_threads, segments, tasks};
@@ -109,7 +110,7 @@ impl Clip {
         let policy = SourcePolicy::anything(Endpoint::default());
         let opener: Opener = Arc::new(move || source::open(path.to_str().unwrap(), &policy));
         let identity = source::identity(&mut *opener().unwrap()).unwrap();
-        let track = read_track(&*opener, None, (identity, None)).unwrap();
+        let track = read_track(&*opener, None, (identity, None), &Stop::never()).unwrap();
         Clip {
             track: Arc::new(track),
             opener,
@@ -117,7 +118,7 @@ impl Clip {
     }
 
     fn reader(&self) -> UnitReader {
-        UnitReader::open(self.track.clone(), self.opener.clone()).unwrap()
+        UnitReader::open(self.track.clone(), self.opener.clone(), Stop::never()).unwrap()
     }
 
     fn decoder(&self, threads: usize) -> Software {
@@ -283,7 +284,7 @@ fn command(words: &[String]) -> String {
 fn reach(path: &str, threads: usize, seconds: f64) -> String {
     let watch = Stopwatch::start();
     let policy = SourcePolicy::anything(Endpoint::default());
-    let mut input = demux::open(source::open(path, &policy).unwrap()).unwrap();
+    let mut input = demux::open(source::open(path, &policy).unwrap(), &Stop::never()).unwrap();
     let stream = demux::choose_stream(input.streams(), None).unwrap();
     input.keep_only(stream.index);
     let base = stream.time_base;

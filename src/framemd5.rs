@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
+use crate::cancel::Stop;
 use crate::decode::{Backend, Decode, Event, Purpose, Software};
 use crate::demux::{Opener, Track, UnitReader};
 use crate::error::{Error, Reason, Result};
@@ -25,20 +26,22 @@ pub struct Report {
 /// NVDEC, all else with libavcodec on so many threads.
 ///
 /// # Errors
-/// The source's failures, MEDIA_CORRUPT where no picture comes out, GPU_UNAVAILABLE with the reason.
+/// The source's failures, MEDIA_CORRUPT where no picture comes out, GPU_UNAVAILABLE with the reason;
+/// CANCELLED once `stop` is set.
 pub fn framemd5(
     track: &Arc<Track>,
     opener: &Opener,
     (backend, threads): (Backend, usize),
+    stop: &Stop,
 ) -> Result<Report> {
-    let reader = || UnitReader::open(track.clone(), opener.clone());
+    let reader = || UnitReader::open(track.clone(), opener.clone(), stop.clone());
     let report = match backend {
-        Backend::Gpu => by_nvdec(track, reader()?)?,
+        Backend::Gpu => by_nvdec(track, reader()?, stop)?,
         Backend::Auto | Backend::Cpu => {
-            let report = by_libavcodec(track, reader()?, threads)?;
+            let report = by_libavcodec(track, reader()?, threads, stop)?;
             // What several threads make of damage depends on their timing.
             if report.complained && threads > 1 {
-                by_libavcodec(track, reader()?, 1)?
+                by_libavcodec(track, reader()?, 1, stop)?
             } else {
                 report
             }
@@ -58,33 +61,38 @@ pub fn framemd5(
 }
 
 /// On several threads only until something is damaged.
-fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize) -> Result<Report> {
+fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize, stop: &Stop) -> Result<Report> {
     let mut decoder = Software::open(&track.info, threads, Purpose::Comparison)?;
     let until_damage = threads > 1;
     decode_all(
-        track,
+        (track, stop),
         (reader, &mut decoder),
         until_damage,
         &mut |frame, out| frame.native_bytes(out),
     )
 }
 
-fn by_nvdec(track: &Track, reader: UnitReader) -> Result<Report> {
+fn by_nvdec(track: &Track, reader: UnitReader, stop: &Stop) -> Result<Report> {
     let device = Device::open(0)?;
     let pool = Pool::new(&device, 0)?;
     let stream = Stream::new(&device)?;
     let mut decoder = Nvdec::open(&pool, &track.info, Options::default())?;
-    decode_all(track, (reader, &mut decoder), false, &mut |picture, out| {
-        *out = picture.map(&stream)?.native_bytes()?;
-        Ok(())
-    })
+    decode_all(
+        (track, stop),
+        (reader, &mut decoder),
+        false,
+        &mut |picture, out| {
+            *out = picture.map(&stream)?.native_bytes()?;
+            Ok(())
+        },
+    )
 }
 
 /// A decoded picture's bytes in its native pixel format.
 type Native<'n, P> = &'n mut dyn FnMut(P, &mut Vec<u8>) -> Result<()>;
 
 fn decode_all<D: Decode>(
-    track: &Track,
+    (track, stop): (&Track, &Stop),
     (mut reader, decoder): (UnitReader, &mut D),
     until_damage: bool,
     native: Native<D::Picture>,
@@ -102,6 +110,7 @@ fn decode_all<D: Decode>(
     while !(until_damage && complained)
         && let Some(unit) = reader.advance()?
     {
+        stop.check()?;
         decoder.submit(unit, reader.packet(), &mut take)?;
         complained |= decoder.take_complaint();
     }

@@ -4,6 +4,7 @@ pub mod app;
 pub mod av;
 pub mod aws;
 pub mod cache;
+pub mod cancel;
 pub mod cli;
 pub mod client;
 pub mod config;

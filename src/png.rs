@@ -3,11 +3,14 @@
 use std::io::Cursor;
 
 use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, Limits};
 
 use crate::error::{Error, Reason, Result};
 use crate::extract::check_size;
 use crate::pixel::{GrayImage, RgbImage};
+
+/// Of colour profiles and texts, inflated: a few kilobytes may stand for gigabytes.
+const MAX_SIDE_DATA_BYTES: u64 = 16 << 20;
 
 /// A PNG that is no gray one, or is; alpha is left out.
 #[derive(Debug, Clone)]
@@ -79,7 +82,10 @@ pub fn decode_rgba(png: &[u8]) -> Result<RgbaImage> {
 }
 
 fn open(png: &[u8]) -> Result<(DynamicImage, bool)> {
-    let decoder = PngDecoder::new(Cursor::new(png)).map_err(|e| corrupt(png, e))?;
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_SIDE_DATA_BYTES);
+    let decoder = PngDecoder::with_limits(Cursor::new(png), limits);
+    let decoder = decoder.map_err(|e| corrupt(png, e))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
     let gray = matches!(

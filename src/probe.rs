@@ -1,13 +1,15 @@
 //! What a source is: its container, its streams, and the video as our index has it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::av::StreamInfo;
 use crate::decode::{Purpose, Software};
 use crate::demux::{self, Track};
 use crate::error::Result;
-use crate::extract::check_cards;
-use crate::frames::Library;
+use crate::extract::{Caller, Turn, check_cards};
+use crate::frames::{Library, stoppable};
 use crate::media::colour::{primaries_name, transfer_name};
 use crate::media::time::Exact;
 use crate::timeline::index::{Shown, Unshown};
@@ -104,19 +106,24 @@ pub struct ColourTags {
     pub transfer: Option<String>,
 }
 
-/// Reads all packets of a source, decodes nothing. Blocking.
+/// Reads all packets of a source, decodes nothing. Dropped, it stops reading.
 ///
 /// # Errors
 /// As [`Library::track`].
-pub fn probe(library: &Library, spec: &ChunkSpec) -> Result<Probe> {
-    let track = library.track(spec)?.track;
-    let streams = demux::open(library.open(spec)?)?.streams();
-    Ok(Probe {
-        container: track.container.clone(),
-        bytes: track.index.source.bytes,
-        streams: streams.iter().map(stream).collect(),
-        video: video(&track)?,
+pub async fn probe(library: &Arc<Library>, spec: &ChunkSpec) -> Result<Probe> {
+    let turn = Turn::awaited(Caller::new());
+    let track = library.track(spec, &turn).await?.track;
+    let (library, spec) = (library.clone(), spec.clone());
+    stoppable(move |stop| {
+        let streams = demux::open(library.open(&spec)?, stop)?.streams();
+        Ok(Probe {
+            container: track.container.clone(),
+            bytes: track.index.source.bytes,
+            streams: streams.iter().map(stream).collect(),
+            video: video(&track)?,
+        })
     })
+    .await
 }
 
 fn stream(info: &StreamInfo) -> Stream {

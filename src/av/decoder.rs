@@ -2,18 +2,19 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use ffmpeg_next::ffi;
 
-use super::{Frame, Packet, StreamInfo, failure};
+use super::log::Logged;
+use super::{Frame, Packet, StreamInfo, failure, raw};
 use crate::error::{Error, Reason, Result};
+use crate::media::limits::{MAX_PIXELS, check_size};
 
 /// libavcodec's decoder for one stream, always bit exact.
 pub struct Decoder {
     context: *mut ffi::AVCodecContext,
-    /// Error lines logged about this decoder; boxed, since the context points to it.
-    errors: Box<AtomicU32>,
+    /// Boxed, since the context points to it.
+    logged: Box<Logged>,
 }
 
 // SAFETY: a codec context may be used from any thread, one at a time; it is
@@ -71,16 +72,16 @@ impl Decoder {
         // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
         unsafe {
             let parameters = stream.parameters();
-            let codec = ffi::avcodec_find_decoder((*parameters).codec_id);
+            let codec = raw::avcodec_find_decoder(raw::codec_id(parameters));
             let context = ffi::avcodec_alloc_context3(codec);
             if context.is_null() {
                 return Err(Error::internal("could not allocate a decoder"));
             }
             let decoder = Decoder {
                 context,
-                errors: Box::default(),
+                logged: Box::default(),
             };
-            (*context).opaque = ptr::from_ref(decoder.errors.as_ref()).cast_mut().cast();
+            (*context).opaque = ptr::from_ref(decoder.logged.as_ref()).cast_mut().cast();
             let code = ffi::avcodec_parameters_to_context(context, parameters);
             if code < 0 {
                 return Err(failure(
@@ -89,6 +90,7 @@ impl Decoder {
                     code,
                 ));
             }
+            (*context).max_pixels = MAX_PIXELS as i64;
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
             if purpose == Purpose::Frames {
                 (*context).flags |= ffi::AV_CODEC_FLAG_UNALIGNED as c_int;
@@ -122,7 +124,16 @@ impl Decoder {
 
     /// Whether libavcodec logged an error about this decoder since this was last asked.
     pub fn take_complaint(&mut self) -> bool {
-        self.errors.swap(0, Ordering::Relaxed) > 0
+        self.logged.take_errors()
+    }
+
+    /// Refuses the stream once a picture was over the limits: nothing was taken for it.
+    ///
+    /// # Errors
+    /// LIMIT_EXCEEDED with the size and the limits.
+    pub fn check_size(&self) -> Result<()> {
+        let refused = self.logged.take_refused_size();
+        refused.map_or(Ok(()), |(width, height)| check_size(width, height))
     }
 
     /// Says that no packet follows, so that all frames come out.

@@ -6,6 +6,7 @@ use std::ptr::addr_of;
 use ffmpeg_next::ffi;
 use ffmpeg_next::frame::Video;
 
+use super::raw;
 use crate::error::{Error, Reason, Result};
 use crate::media::colour::{self, Colour, ColourRule, Matrix, Range};
 use crate::media::picture::{Layout, Picture, Plane};
@@ -74,11 +75,11 @@ impl Frame {
         let frame = self.raw();
         // SAFETY: the frame is valid; the buffer has the size that libavutil asked for.
         let written = unsafe {
-            let format = pixel_format((*frame).format)?;
+            let format = (*frame).format;
             let (width, height) = ((*frame).width, (*frame).height);
-            let needed = ffi::av_image_get_buffer_size(format, width, height, 1);
+            let needed = raw::av_image_get_buffer_size(format, width, height, 1);
             out.resize(usize::try_from(needed).unwrap_or(0), 0);
-            ffi::av_image_copy_to_buffer(
+            raw::av_image_copy_to_buffer(
                 out.as_mut_ptr(),
                 needed,
                 addr_of!((*frame).data).cast(),
@@ -235,9 +236,8 @@ fn unknown_matrix(code_point: c_int) -> Error {
 
 impl Samples {
     fn of(format: c_int) -> Result<Self> {
-        let format = pixel_format(format)?;
-        // SAFETY: av_pix_fmt_desc_get returns null or static data.
-        let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format).as_ref() };
+        // SAFETY: returns null or static data, for any number.
+        let descriptor = unsafe { raw::av_pix_fmt_desc_get(format).as_ref() };
         descriptor
             .and_then(Self::from_descriptor)
             .ok_or_else(|| unsupported(descriptor))
@@ -324,15 +324,6 @@ fn planar_yuv(d: &ffi::AVPixFmtDescriptor, shift: (u32, u32)) -> Option<Layout> 
     })
 }
 
-/// AVFrame.format as the enum that libavutil's functions take.
-fn pixel_format(format: c_int) -> Result<ffi::AVPixelFormat> {
-    if !(0..ffi::AVPixelFormat::AV_PIX_FMT_NB as c_int).contains(&format) {
-        return Err(unsupported(None));
-    }
-    // SAFETY: the enum's values run from 0 to AV_PIX_FMT_NB without a gap, checked above.
-    Ok(unsafe { std::mem::transmute::<c_int, ffi::AVPixelFormat>(format) })
-}
-
 fn unsupported(descriptor: Option<&ffi::AVPixFmtDescriptor>) -> Error {
     // SAFETY: descriptor names are static C strings.
     let name = descriptor.map_or("unknown".into(), |d| unsafe {
@@ -347,9 +338,8 @@ fn unsupported(descriptor: Option<&ffi::AVPixFmtDescriptor>) -> Error {
 
 /// Bits a sample and chroma sampling of a pixel format.
 pub(super) fn format_samples(format: c_int) -> Option<(u8, &'static str)> {
-    let format = pixel_format(format).ok()?;
-    // SAFETY: av_pix_fmt_desc_get returns null or static data.
-    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format).as_ref() }?;
+    // SAFETY: returns null or static data, for any number.
+    let descriptor = unsafe { raw::av_pix_fmt_desc_get(format).as_ref() }?;
     let depth = u8::try_from(descriptor.comp[0].depth).ok()?;
     let rgb = descriptor.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0;
     let chroma = match (descriptor.log2_chroma_w, descriptor.log2_chroma_h) {
@@ -368,10 +358,9 @@ pub(super) fn format_samples(format: c_int) -> Option<(u8, &'static str)> {
 
 /// FFmpeg's name of a pixel format.
 pub(super) fn format_name(format: c_int) -> Option<String> {
-    let format = pixel_format(format).ok()?;
-    // SAFETY: a valid format has a static name or none.
+    // SAFETY: returns null or a static name, for any number.
     unsafe {
-        let name = ffi::av_get_pix_fmt_name(format);
+        let name = raw::av_get_pix_fmt_name(format);
         (!name.is_null()).then(|| {
             std::ffi::CStr::from_ptr(name)
                 .to_string_lossy()

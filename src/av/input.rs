@@ -5,11 +5,13 @@ use std::ptr;
 
 use ffmpeg_next::ffi;
 
-use super::failure;
 use super::io::{Enough, SourceIo};
 use super::packet::Packet;
 use super::stream::StreamInfo;
+use super::{failure, log};
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
+use crate::media::limits::{MAX_PIXELS, MAX_STREAMS};
 use crate::source::ByteSource;
 
 /// Containers that are opened; playlists and anything that names other files is not among them.
@@ -22,6 +24,8 @@ wav,w64,flac,aiff,caf,au";
 pub struct Input {
     context: *mut ffi::AVFormatContext,
     io: SourceIo,
+    /// Of a picture that was not probed, since it is over the limits.
+    refused_size: Option<(u32, u32)>,
 }
 
 // SAFETY: used by one thread at a time, through `&mut self`; the source is Send.
@@ -33,25 +37,48 @@ impl Input {
     ///
     /// # Errors
     /// The source's own failure; MEDIA_UNSUPPORTED for a playlist; MEDIA_CORRUPT for
-    /// anything in which no container is found.
-    pub fn open(source: Box<dyn ByteSource>) -> Result<Self> {
-        let mut input = Self::open_header(source)?;
-        // SAFETY: the context is open.
-        let code = unsafe { ffi::avformat_find_stream_info(input.context, ptr::null_mut()) };
+    /// anything in which no container is found; CANCELLED once `stop` is set.
+    pub fn open(source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
+        let mut input = Self::open_header(source, stop)?;
+        log::take_probed_size();
+        let code = input.find_stream_info();
+        input.refused_size = log::take_probed_size();
         if code < 0 {
             let error = failure(
                 Reason::MediaCorrupt,
                 "could not find the streams of the media",
                 code,
             );
-            return Err(input.io.take_error().unwrap_or(error));
+            return Err(input.io.failed().unwrap_or(error));
         }
         Ok(input)
     }
 
+    /// Probes with decoders that take no larger pictures than ours. Streams that the header does not
+    /// name (those of FLV and MPEG program streams) get theirs without that limit.
+    fn find_stream_info(&mut self) -> c_int {
+        let largest = MAX_PIXELS.to_string() + "\0";
+        // SAFETY: the context is open; it reads one dictionary for each stream that it has now, and
+        // changes them in place; all are freed.
+        unsafe {
+            let mut options = vec![ptr::null_mut(); (*self.context).nb_streams as usize];
+            for option in &mut options {
+                ffi::av_dict_set(option, c"max_pixels".as_ptr(), largest.as_ptr().cast(), 0);
+            }
+            let code = ffi::avformat_find_stream_info(self.context, options.as_mut_ptr());
+            options
+                .iter_mut()
+                .for_each(|option| ffi::av_dict_free(option));
+            code
+        }
+    }
+
     /// Opens the container without probing: for a source whose streams are known already.
-    pub fn open_header(source: Box<dyn ByteSource>) -> Result<Self> {
-        let mut io = SourceIo::new(source)?;
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn open_header(source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
+        let mut io = SourceIo::new(source, stop)?;
         let formats =
             CString::new(FORMATS).map_err(|_| Error::internal("format list holds a NUL"))?;
         // SAFETY: the context is ours until avformat_open_input takes or frees it; options
@@ -62,15 +89,21 @@ impl Input {
                 return Err(Error::internal("could not allocate a demuxer"));
             }
             (*context).pb = io.as_mut_ptr();
+            (*context).interrupt_callback = io.interrupt();
             (*context).format_whitelist = ffi::av_strdup(formats.as_ptr());
             (*context).protocol_whitelist = ffi::av_strdup(c"none".as_ptr());
             (*context).io_open = Some(refuse_open);
+            (*context).max_streams = MAX_STREAMS as c_int;
             let code =
                 ffi::avformat_open_input(&mut context, ptr::null(), ptr::null(), ptr::null_mut());
             if code < 0 {
-                return Err(io.take_error().unwrap_or_else(|| not_opened(code)));
+                return Err(io.failed().unwrap_or_else(|| not_opened(code)));
             }
-            Ok(Input { context, io })
+            Ok(Input {
+                context,
+                io,
+                refused_size: None,
+            })
         }
     }
 
@@ -91,6 +124,16 @@ impl Input {
         }
     }
 
+    /// Width and height of a picture that was not probed, since it is over the limits.
+    pub fn refused_size(&self) -> Option<(u32, u32)> {
+        self.refused_size
+    }
+
+    /// Whether reading goes on is asked of this from now on.
+    pub fn follow(&mut self, stop: Stop) {
+        self.io.follow(stop);
+    }
+
     /// Lets only one stream's packets through.
     pub fn keep_only(&mut self, stream: u32) {
         // SAFETY: as in `streams`.
@@ -108,7 +151,7 @@ impl Input {
     /// Reads the next packet; false at the end. A damaged end of file is an end.
     ///
     /// # Errors
-    /// Only the source's own failures.
+    /// The source's own failures; CANCELLED.
     pub fn read(&mut self, packet: &mut Packet) -> Result<bool> {
         packet.keep_head(usize::MAX);
         // SAFETY: both are valid; av_read_frame unreferences nothing, so we do.
@@ -116,10 +159,11 @@ impl Input {
             ffi::av_packet_unref(packet.raw);
             ffi::av_read_frame(self.context, packet.raw)
         };
-        match self.io.take_error() {
-            Some(error) => Err(error),
-            None => Ok(code >= 0),
-        }
+        let error = match code {
+            0.. => self.io.take_error(),
+            _ => self.io.failed(),
+        };
+        error.map_or(Ok(code >= 0), Err)
     }
 
     /// Whether packets' heads can be read without the rest: only MP4 gives packets without reading

@@ -7,6 +7,7 @@ use std::ptr;
 
 use ffmpeg_next::ffi;
 
+use crate::cancel::Stop;
 use crate::error::{Error, Result};
 use crate::source::{ByteSource, read_full};
 
@@ -29,6 +30,7 @@ struct Reader {
     /// The first failure: libavformat only carries an errno.
     error: Option<Error>,
     skim: Option<Skim>,
+    stop: Stop,
 }
 
 /// Of longer reads only the first bytes are made: `head`, or as many more as tell enough.
@@ -56,13 +58,14 @@ pub(super) struct Cut {
 unsafe impl Send for SourceIo {}
 
 impl SourceIo {
-    pub fn new(source: Box<dyn ByteSource>) -> Result<Self> {
+    pub fn new(source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
         let mut reader = Box::new(Reader {
             source,
             position: 0,
             scratch: vec![0; BUFFER_BYTES],
             error: None,
             skim: None,
+            stop,
         });
         // SAFETY: the buffer is av_malloc'ed as avio_alloc_context demands, and the
         // reader's box stays at its address until drop, after the context is freed.
@@ -89,6 +92,19 @@ impl SourceIo {
 
     pub fn as_mut_ptr(&mut self) -> *mut ffi::AVIOContext {
         self.context
+    }
+
+    /// What libavformat asks in loops that read nothing, or wait. Valid as long as this is.
+    pub fn interrupt(&mut self) -> ffi::AVIOInterruptCB {
+        ffi::AVIOInterruptCB {
+            callback: Some(interrupted),
+            opaque: ptr::from_mut(self.reader.as_mut()).cast::<c_void>(),
+        }
+    }
+
+    /// Whether reading goes on is asked of this from now on.
+    pub fn follow(&mut self, stop: Stop) {
+        self.reader.stop = stop;
     }
 
     /// From now on reads go to the source as libavformat's callers make them, one for a whole packet,
@@ -119,15 +135,21 @@ impl SourceIo {
         self.reader.source.bytes()
     }
 
-    /// What the source itself failed with, if that is why a call failed.
+    /// What the source itself failed with, or that nobody wants it any more, if that is why a call failed.
     pub fn take_error(&mut self) -> Option<Error> {
         self.reader.error.take()
+    }
+
+    /// The same of a call that failed.
+    pub fn failed(&mut self) -> Option<Error> {
+        self.take_error().or_else(|| self.reader.stop.check().err())
     }
 }
 
 impl Reader {
     /// Reads into the scratch what comes of `length` bytes: how many, and how many it is to say.
     fn read(&mut self, length: usize) -> Result<(usize, usize)> {
+        self.stop.check()?;
         let whole = length.min(self.scratch.len());
         match self.skim.as_ref().filter(|skim| skim.head < whole) {
             None => {
@@ -201,6 +223,13 @@ extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, length: c_int) -> c_int
         }
         Err(_) => ffi::AVERROR_EXTERNAL,
     }
+}
+
+extern "C" fn interrupted(opaque: *mut c_void) -> c_int {
+    // SAFETY: as in `read`, which is not under way: libavformat asks between its reads.
+    let reader = unsafe { &*opaque.cast::<Reader>() };
+    let asked = catch_unwind(AssertUnwindSafe(|| reader.stop.is_set()));
+    c_int::from(asked.unwrap_or(true))
 }
 
 extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {

@@ -12,6 +12,7 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod raw;
 mod stream;
 
 use std::ffi::c_int;
@@ -26,10 +27,18 @@ pub use packet::Packet;
 pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};
+#[cfg(doc)]
+use crate::media::limits;
+
+/// The most that FFmpeg takes at once: more than a packet or a plane of [`limits::MAX_PIXELS`] of 8
+/// bytes each. Its own default is 2 GiB, which a count in a header may ask for.
+const MAX_ALLOCATION_BYTES: usize = 768 << 20;
 
 /// Must run before any decoder is opened: takes FFmpeg's log over. Cheap to call again.
 pub fn init() {
     log::install();
+    // SAFETY: sets one number, atomically.
+    unsafe { ffi::av_max_alloc(MAX_ALLOCATION_BYTES) };
 }
 
 /// FFmpeg's release and libavcodec's version, for `doctor` and plans' notes.

@@ -5,6 +5,7 @@ use std::ptr::addr_of;
 
 use ffmpeg_next::ffi;
 
+use super::raw;
 use crate::error::{Error, Reason, Result};
 use crate::media::time::TimeBase;
 
@@ -37,26 +38,28 @@ impl StreamInfo {
     pub(super) unsafe fn copy(stream: *const ffi::AVStream) -> Option<Self> {
         // SAFETY: by the caller; everything is copied out, the parameters deeply.
         unsafe {
-            let s = &*stream;
             let parameters = ffi::avcodec_parameters_alloc();
-            if parameters.is_null() || ffi::avcodec_parameters_copy(parameters, s.codecpar) < 0 {
+            let copied = !parameters.is_null()
+                && ffi::avcodec_parameters_copy(parameters, (*stream).codecpar) >= 0;
+            if !copied {
                 return None;
             }
             let kind = addr_of!((*parameters).codec_type).cast::<c_int>().read();
             Some(StreamInfo {
                 parameters,
-                index: s.index as u32,
+                index: (*stream).index as u32,
                 time_base: TimeBase {
-                    num: s.time_base.num,
-                    den: s.time_base.den,
+                    num: (*stream).time_base.num,
+                    den: (*stream).time_base.den,
                 },
-                average_rate: positive(s.avg_frame_rate),
-                real_rate: positive(s.r_frame_rate),
+                average_rate: positive((*stream).avg_frame_rate),
+                real_rate: positive((*stream).r_frame_rate),
                 display_matrix: display_matrix(stream),
-                attached_picture: s.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as c_int != 0,
+                attached_picture: (*stream).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as c_int
+                    != 0,
                 is_video: kind == ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int,
-                duration: (s.duration > 0).then_some(s.duration),
-                frames: u64::try_from(s.nb_frames).ok().filter(|n| *n > 0),
+                duration: Some((*stream).duration).filter(|ticks| *ticks > 0),
+                frames: u64::try_from((*stream).nb_frames).ok().filter(|n| *n > 0),
             })
         }
     }
@@ -72,26 +75,24 @@ impl StreamInfo {
         }
     }
 
-    fn raw(&self) -> &ffi::AVCodecParameters {
+    fn codec(&self) -> c_int {
         // SAFETY: owned and non-null.
-        unsafe { &*self.parameters }
+        unsafe { raw::codec_id(self.parameters) }
     }
 
     pub fn is_codec(&self, id: ffi::AVCodecID) -> bool {
-        // SAFETY: read as an integer: a newer library may know codecs that this enum does not.
-        let raw = unsafe { addr_of!((*self.parameters).codec_id).cast::<c_int>().read() };
-        raw == id as c_int
+        self.codec() == id as c_int
     }
 
     /// FFmpeg's name of the codec, or the container's code for one that FFmpeg does not know.
     pub fn codec_name(&self) -> String {
-        let raw = self.raw();
         if self.is_codec(ffi::AVCodecID::AV_CODEC_ID_NONE) {
-            let code = raw.codec_tag.to_le_bytes();
+            // SAFETY: owned and non-null.
+            let code = unsafe { (*self.parameters).codec_tag }.to_le_bytes();
             return String::from_utf8_lossy(&code).escape_default().to_string();
         }
         // SAFETY: avcodec_get_name returns a static string for any id.
-        unsafe { CStr::from_ptr(ffi::avcodec_get_name(raw.codec_id)) }
+        unsafe { CStr::from_ptr(raw::avcodec_get_name(self.codec())) }
             .to_string_lossy()
             .into_owned()
     }
@@ -100,7 +101,7 @@ impl StreamInfo {
     /// MEDIA_UNSUPPORTED where this FFmpeg has no decoder for the stream.
     pub fn check_decoder(&self) -> Result<()> {
         // SAFETY: a look-up in static tables.
-        if !unsafe { ffi::avcodec_find_decoder(self.raw().codec_id) }.is_null() {
+        if !unsafe { raw::avcodec_find_decoder(self.codec()) }.is_null() {
             return Ok(());
         }
         Err(Error::new(
@@ -115,11 +116,17 @@ impl StreamInfo {
 
     /// Codec configuration (avcC, hvcC, or parameter sets in Annex B).
     pub fn extradata(&self) -> &[u8] {
-        let raw = self.raw();
-        match usize::try_from(raw.extradata_size) {
-            Ok(size) if size > 0 && !raw.extradata.is_null() => {
+        // SAFETY: owned and non-null.
+        let (data, size) = unsafe {
+            (
+                (*self.parameters).extradata,
+                (*self.parameters).extradata_size,
+            )
+        };
+        match usize::try_from(size) {
+            Ok(size) if size > 0 && !data.is_null() => {
                 // SAFETY: extradata holds that many bytes as long as the parameters live.
-                unsafe { std::slice::from_raw_parts(raw.extradata, size) }
+                unsafe { std::slice::from_raw_parts(data, size) }
             }
             _ => &[],
         }
@@ -127,35 +134,42 @@ impl StreamInfo {
 
     /// As the header states it, in pixels; 0 where unknown.
     pub fn size(&self) -> (u32, u32) {
-        let raw = self.raw();
-        (raw.width.max(0) as u32, raw.height.max(0) as u32)
+        // SAFETY: owned and non-null.
+        let (width, height) = unsafe { ((*self.parameters).width, (*self.parameters).height) };
+        (width.max(0) as u32, height.max(0) as u32)
     }
 
     pub fn sample_aspect_ratio(&self) -> Option<(i32, i32)> {
-        positive(self.raw().sample_aspect_ratio)
+        // SAFETY: owned and non-null.
+        positive(unsafe { (*self.parameters).sample_aspect_ratio })
     }
 
     pub fn bit_rate(&self) -> Option<u64> {
-        u64::try_from(self.raw().bit_rate)
-            .ok()
-            .filter(|rate| *rate > 0)
+        // SAFETY: owned and non-null.
+        let rate = unsafe { (*self.parameters).bit_rate };
+        u64::try_from(rate).ok().filter(|rate| *rate > 0)
+    }
+
+    fn format(&self) -> c_int {
+        // SAFETY: owned and non-null.
+        unsafe { (*self.parameters).format }
     }
 
     /// FFmpeg's name of the pixel format, where the header or the probe told it.
     pub fn pixel_format(&self) -> Option<String> {
-        super::frame::format_name(self.raw().format)
+        super::frame::format_name(self.format())
     }
 
     /// Bits a sample, and chroma sampling (`4:2:0`, `gray`, `rgb`), where the pixel format is known.
     pub fn samples(&self) -> Option<(u8, &'static str)> {
-        super::frame::format_samples(self.raw().format)
+        super::frame::format_samples(self.format())
     }
 
     /// The codec's profile, by FFmpeg's name.
     pub fn profile_name(&self) -> Option<String> {
         // SAFETY: returns null or a static string for any value.
         unsafe {
-            let name = ffi::avcodec_profile_name(self.raw().codec_id, self.raw().profile);
+            let name = raw::avcodec_profile_name(self.codec(), (*self.parameters).profile);
             (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
         }
     }

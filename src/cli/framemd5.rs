@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::cli::common::{Context, Exit, note, write_out};
 use crate::cli::extract::Backend;
-use crate::demux::Opener;
-use crate::error::{Error, Result};
-use crate::framemd5::{Report, framemd5};
-use crate::frames::Library;
+use crate::error::Result;
+use crate::extract::{SpanMedia, Turn};
+use crate::framemd5::framemd5;
+use crate::frames::{Library, stoppable};
 use crate::source::SourcePolicy;
 use crate::timeline::plan::ChunkSpec;
 
@@ -41,16 +41,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         stream: args.stream,
         ..ChunkSpec::of(&args.source)
     };
-    let how = (args.backend.into(), context.settings.workers);
-    let work = move || -> Result<Report> {
-        let library = Arc::new(Library::new(policy));
-        let track = library.track(&spec)?.track;
-        let opener: Opener = Arc::new(move || library.open(&spec));
-        framemd5(&track, &opener, how)
-    };
-    let report = tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::internal("decoding ended unexpectedly").caused_by(e))??;
+    let workers = context.settings.workers;
+    let how = (args.backend.into(), workers);
+    let library = Arc::new(Library::new(policy, workers));
+    let SpanMedia { track, opener } = library.track(&spec, &Turn::default()).await?;
+    let report = stoppable(move |stop| framemd5(&track, &opener, how, stop)).await?;
     write_out(report.text.as_bytes())?;
     if report.complained {
         note(

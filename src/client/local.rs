@@ -20,9 +20,7 @@ use crate::client::{
 };
 use crate::config::Settings;
 use crate::error::Result;
-use crate::frames::{
-    Event, Extraction, Frames, Library, OnMiss, Serving, Summary, Take, absent, blocking,
-};
+use crate::frames::{Event, Extraction, Frames, Library, OnMiss, Serving, Summary, Take, absent};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::probe::{Probe, probe};
@@ -269,8 +267,8 @@ impl Client for Local {
 
     async fn probe(&self, source: &ChunkSpec) -> Result<Probe> {
         let policy = SourcePolicy::anything(self.settings.endpoint.clone());
-        let spec = source.clone();
-        blocking(move || probe(&Library::new(policy), &spec)).await
+        let library = Arc::new(Library::new(policy, self.settings.workers));
+        probe(&library, source).await
     }
 }
 

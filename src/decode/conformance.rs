@@ -8,6 +8,7 @@ use md5::{Digest, Md5};
 
 use super::{Decode, Event, Purpose, Software};
 use crate::av::Frame;
+use crate::cancel::Stop;
 use crate::demux::{Opener, Track, UnitReader, read_track};
 use crate::error::{Error, Reason, Result};
 use crate::source::{ByteSource, BytesSource};
@@ -26,7 +27,7 @@ impl Clip {
             let source: Box<dyn ByteSource> = Box::new(BytesSource(bytes.clone()));
             Ok(source)
         });
-        let track = read_track(&*opener, None, (nobody(), None)).unwrap();
+        let track = read_track(&*opener, None, (nobody(), None), &Stop::never()).unwrap();
         Clip {
             track: Arc::new(track),
             opener,
@@ -61,7 +62,7 @@ impl Clip {
         units: std::ops::Range<u32>,
         planes: &dyn Fn(D::Picture) -> Result<Vec<u8>>,
     ) -> Result<Pictures> {
-        let mut reader = UnitReader::open(self.track.clone(), self.opener.clone())?;
+        let mut reader = UnitReader::open(self.track.clone(), self.opener.clone(), Stop::never())?;
         let mut pictures = Vec::new();
         let mut take = |event: Event<D::Picture>| {
             if let Event::Picture { unit, picture, .. } = event {
@@ -190,7 +191,7 @@ fn from_cut(reference: &Pictures, cut: u32, end: u32) -> Pictures {
 }
 
 fn stop<D: Decode>(clip: &Clip, decoder: &mut D) -> Result<()> {
-    let mut reader = UnitReader::open(clip.track.clone(), clip.opener.clone())?;
+    let mut reader = UnitReader::open(clip.track.clone(), clip.opener.clone(), Stop::never())?;
     let mut refuse = |_: Event<D::Picture>| Err(Error::new(Reason::Cancelled, "enough"));
     while let Some(unit) = reader.advance()? {
         decoder.submit(unit, reader.packet(), &mut refuse)?;

@@ -75,7 +75,7 @@ impl Decode for Software {
             }
         }
         self.receive(out)?;
-        Ok(())
+        self.decoder.check_size()
     }
 
     fn finish(&mut self, out: &mut dyn FnMut(Event<Frame>) -> Result<()>) -> Result<()> {
@@ -83,7 +83,7 @@ impl Decode for Software {
         // A drained decoder always comes to an end; should one starve instead, nothing more is held.
         self.receive(out)?;
         self.decoder.flush();
-        Ok(())
+        self.decoder.check_size()
     }
 
     fn take_complaint(&mut self) -> bool {

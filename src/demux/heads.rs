@@ -7,9 +7,11 @@ use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{available_parallelism, scope};
 
+use super::boxes::guarded;
 use super::pass::Pass;
 use super::unit::Classifier;
 use crate::av::{Input, Packet, StreamInfo};
+use crate::cancel::Stop;
 use crate::error::{Error, Result};
 use crate::source::ByteSource;
 
@@ -37,11 +39,11 @@ pub(super) fn are_worth_it(input: &Input, info: &StreamInfo) -> bool {
 pub(super) fn pass(
     (input, count): (Input, u64),
     info: &StreamInfo,
-    open: impl Fn() -> Result<Box<dyn ByteSource>> + Sync,
+    (open, stop): (impl Fn() -> Result<Box<dyn ByteSource>> + Sync, &Stop),
 ) -> Result<Option<Pass>> {
     let open = &open;
     let begin = |at: i64| {
-        let mut input = Input::open_header(open()?)?;
+        let mut input = Input::open_header(guarded(open()?), stop.clone())?;
         input.keep_only(info.index);
         Stretch::begin(input, info, Some(at))
     };
@@ -75,12 +77,15 @@ pub(super) fn pass(
             .chain(others)
             .collect::<Result<_>>()
     })?;
-    let mut whole = Pass::new();
+    let mut whole: Option<Pass> = None;
     for pass in passes {
         let Some(pass) = pass else { return Ok(None) };
-        whole.append(pass)?;
+        match &mut whole {
+            Some(whole) => whole.append(pass)?,
+            None => whole = Some(pass),
+        }
     }
-    Ok(Some(whole))
+    Ok(whole)
 }
 
 pub(super) fn stretches(info: &StreamInfo) -> u64 {
@@ -136,7 +141,7 @@ impl Stretch {
             Err(_) => return Ok(None),
         };
         let mut classifier = Classifier::of(info);
-        let mut pass = Pass::new();
+        let mut pass = Pass::of(&self.input);
         // Where seek points are far apart, the next one may begin where this one does.
         while end != Some(self.position()) {
             let head = self.packet.data();

@@ -3,6 +3,7 @@
 
 mod av1;
 mod bits;
+mod boxes;
 mod fields;
 mod h26x;
 mod heads;
@@ -18,6 +19,7 @@ pub use pass::read_track;
 pub use reader::{Opener, UnitReader};
 
 use crate::av::{Input, StreamInfo};
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::media::picture::Orientation;
 use crate::source::ByteSource;
@@ -26,8 +28,9 @@ use crate::source::ByteSource;
 ///
 /// # Errors
 /// MEDIA_UNSUPPORTED for a playlist, MEDIA_CORRUPT for empty, text and truncated
-/// input, the source's own failures.
-pub fn open(mut source: Box<dyn ByteSource>) -> Result<Input> {
+/// input, and LIMIT_EXCEEDED with it for headers that would take far more memory than the
+/// file has bytes; the source's own failures; CANCELLED once `stop` is set.
+pub fn open(mut source: Box<dyn ByteSource>, stop: &Stop) -> Result<Input> {
     let mut head = [0u8; 1024];
     let mut filled = 0;
     while filled < head.len() {
@@ -43,7 +46,11 @@ pub fn open(mut source: Box<dyn ByteSource>) -> Result<Input> {
                 .hint("check that the file was written completely"),
         );
     }
-    match Input::open(source) {
+    let source = match boxes::check(source.as_mut(), stop)? {
+        true => boxes::guarded(source),
+        false => source,
+    };
+    match Input::open(source, stop.clone()) {
         // Formats that begin with nothing but a sync word are told from noise only here.
         Err(error) if error.reason() == Reason::MediaCorrupt && is_audio(&head[..filled]) => {
             Err(no_video())

@@ -11,7 +11,9 @@ use super::index::{
 };
 use super::unit::{Classifier, UnitKind};
 use crate::av::{Input, Packet, StreamInfo};
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
+use crate::media::limits::{check_size, check_units};
 use crate::media::time::TimeBase;
 use crate::source::ByteSource;
 use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
@@ -19,6 +21,8 @@ use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
 /// What one pass over the packets collects.
 #[derive(Default)]
 pub(super) struct Pass {
+    /// Of the source.
+    bytes: u64,
     units: Vec<Unit>,
     temporal: Vec<u8>,
     dts: Vec<i64>,
@@ -31,21 +35,28 @@ pub(super) struct Pass {
 /// Reads all packets of the chosen stream, or their heads where those suffice, and makes its index.
 ///
 /// # Errors
-/// As [`super::open`] and [`super::choose_stream`]; MEDIA_CORRUPT where no picture is left to show.
+/// As [`super::open`] and [`super::choose_stream`]; MEDIA_CORRUPT where no picture is left to show;
+/// LIMIT_EXCEEDED for pictures that are too large, or too many.
 pub fn read_track(
     open: impl Fn() -> Result<Box<dyn ByteSource>> + Sync,
     stream: Option<u32>,
     (identity, init): (Identity, Option<Identity>),
+    stop: &Stop,
 ) -> Result<Track> {
-    let mut input = super::open(open()?)?;
+    let mut input = super::open(open()?, stop)?;
     let info = super::choose_stream(input.streams(), stream)?;
+    let (width, height) = match info.size() {
+        (0, 0) => input.refused_size().unwrap_or_default(),
+        size => size,
+    };
+    check_size(width, height)?;
     input.keep_only(info.index);
     let container = input.format_name();
     let pass = if heads::are_worth_it(&input, &info) {
-        match heads::pass((input, heads::stretches(&info)), &info, &open)? {
+        match heads::pass((input, heads::stretches(&info)), &info, (&open, stop))? {
             Some(pass) => pass,
             None => {
-                let mut input = super::open(open()?)?;
+                let mut input = super::open(open()?, stop)?;
                 input.keep_only(info.index);
                 Pass::of_packets(input, &info)?
             }
@@ -59,7 +70,7 @@ pub fn read_track(
 impl Pass {
     fn of_packets(mut input: Input, info: &StreamInfo) -> Result<Self> {
         let mut classifier = Classifier::of(info);
-        let mut pass = Pass::new();
+        let mut pass = Pass::of(&input);
         let mut packet = Packet::new()?;
         while input.read(&mut packet)? {
             if packet.stream() == info.index && packet.size() > 0 {
@@ -69,8 +80,9 @@ impl Pass {
         Ok(pass)
     }
 
-    pub(super) fn new() -> Self {
+    pub(super) fn of(input: &Input) -> Self {
         Pass {
+            bytes: input.bytes(),
             every_pts: true,
             ..Pass::default()
         }
@@ -130,11 +142,7 @@ impl Pass {
     }
 
     fn check_count(&self, more: usize) -> Result<()> {
-        if self.units.len() > u32::MAX as usize - more {
-            let what = "the source has over 2^32 pictures";
-            return Err(Error::new(Reason::MediaLimit, what));
-        }
-        Ok(())
+        check_units((self.units.len() + more) as u64, self.bytes)
     }
 
     fn finish(

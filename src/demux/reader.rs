@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::av::{Input, Packet};
+use crate::cancel::Stop;
 use crate::demux::index::{Track, Unit};
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
@@ -20,6 +21,7 @@ const RESYNC_PACKETS: usize = 2000;
 pub struct UnitReader {
     track: Arc<Track>,
     opener: Opener,
+    stop: Stop,
     input: Input,
     packet: Packet,
     /// Ordinal of the packet that the next read gives.
@@ -29,16 +31,25 @@ pub struct UnitReader {
 }
 
 impl UnitReader {
-    pub fn open(track: Arc<Track>, opener: Opener) -> Result<Self> {
-        let input = open_input(&track, &opener)?;
+    /// # Errors
+    /// As [`crate::demux::open`].
+    pub fn open(track: Arc<Track>, opener: Opener, stop: Stop) -> Result<Self> {
+        let input = open_input(&track, &opener, &stop)?;
         Ok(UnitReader {
             track,
             opener,
+            stop,
             input,
             packet: Packet::new()?,
             next: 0,
             held: false,
         })
+    }
+
+    /// Whether reading goes on is asked of this from now on.
+    pub fn follow(&mut self, stop: Stop) {
+        self.input.follow(stop.clone());
+        self.stop = stop;
     }
 
     /// Ordinal of the unit that comes next.
@@ -127,7 +138,7 @@ impl UnitReader {
     }
 
     fn restart(&mut self) -> Result<()> {
-        self.input = open_input(&self.track, &self.opener)?;
+        self.input = open_input(&self.track, &self.opener, &self.stop)?;
         self.next = 0;
         self.held = false;
         Ok(())
@@ -160,14 +171,14 @@ fn cuts_by_packet(track: &Track, unit: u32) -> HashMap<PacketKey, u32> {
 
 /// MP4 and Matroska say all of a stream in their headers; elsewhere packets depend on
 /// what the probe found, so that it must run again to give the same ones.
-fn open_input(track: &Track, opener: &Opener) -> Result<Input> {
+fn open_input(track: &Track, opener: &Opener, stop: &Stop) -> Result<Input> {
     let headers_suffice = ["mov,", "matroska,"]
         .iter()
         .any(|name| track.container.starts_with(name));
     let mut input = if headers_suffice {
-        Input::open_header(opener()?)?
+        Input::open_header(opener()?, stop.clone())?
     } else {
-        Input::open(opener()?)?
+        Input::open(opener()?, stop.clone())?
     };
     input.keep_only(track.index.stream);
     Ok(input)

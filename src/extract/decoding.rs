@@ -15,50 +15,58 @@ use crate::extract::span::{DecodeTask, SpanRun};
 /// A span ends after so long without a decoded picture.
 const STALL: Duration = Duration::from_secs(60);
 
-/// What a worker keeps open between tasks: a reader, and a decoder of the same track on so many threads.
+/// What a worker keeps open between tasks, of the last one that ended without an error or a panic.
 #[derive(Default)]
-pub(super) struct Decoders {
-    reader: Option<(Arc<Track>, UnitReader)>,
-    decoder: Option<(usize, Software)>,
+pub(super) struct Decoders(Option<Open>);
+
+/// A reader, and a decoder of the same track on so many threads.
+pub(super) struct Open {
+    track: Arc<Track>,
+    pub reader: UnitReader,
+    threads: usize,
+    pub decoder: Software,
 }
 
 impl Decoders {
-    /// A reader and a decoder for the task: the ones that are open where they fit.
-    pub fn open_for(&mut self, task: &DecodeTask) -> Result<(&mut UnitReader, &mut Software)> {
+    /// A reader and a decoder for the task: the ones that are open where they fit. They are given
+    /// back by `keep`; what a task leaves half used is nobody's any more.
+    pub fn take_for(&mut self, task: &DecodeTask) -> Result<Open> {
         let (threads, whole) = match task.mode {
             Mode::Sparse { threads } => (threads, false),
             Mode::Whole { threads } => (threads, true),
             Mode::Device => (1, false),
         };
         let (track, opener) = (&task.span.media.track, &task.span.media.opener);
-        let fits = |(open, _): &(Arc<Track>, UnitReader)| Arc::ptr_eq(open, track);
+        let decoder = || Software::open(&track.info, threads, Purpose::Frames);
+        let stop = task.span.stop_asked();
         // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
         // with them their count: where everything is decoded all is new.
-        if whole || !self.reader.as_ref().is_some_and(fits) {
-            self.close();
-        }
-        let reader = match self.reader.take() {
-            Some(kept) => kept,
-            None => (
-                track.clone(),
-                UnitReader::open(track.clone(), opener.clone())?,
-            ),
-        };
-        let decoder = match self.decoder.take().filter(|(open, _)| *open == threads) {
-            Some(kept) => kept,
-            None => {
-                let decoder = Software::open(&track.info, threads, Purpose::Frames)?;
-                (threads, decoder)
+        let kept = self.0.take();
+        let kept = kept.filter(|open| !whole && Arc::ptr_eq(&open.track, track));
+        Ok(match kept {
+            Some(mut open) => {
+                open.reader.follow(stop);
+                if open.threads != threads {
+                    (open.threads, open.decoder) = (threads, decoder()?);
+                }
+                open
             }
-        };
-        let (_, reader) = self.reader.insert(reader);
-        let (_, decoder) = self.decoder.insert(decoder);
-        Ok((reader, decoder))
+            None => Open {
+                track: track.clone(),
+                reader: UnitReader::open(track.clone(), opener.clone(), stop)?,
+                threads,
+                decoder: decoder()?,
+            },
+        })
     }
 
-    /// Forgets what failed, does not fit, or is needed by nobody now.
+    pub fn keep(&mut self, open: Open) {
+        self.0 = Some(open);
+    }
+
+    /// Forgets what is needed by nobody now.
     pub fn close(&mut self) {
-        *self = Decoders::default();
+        self.0 = None;
     }
 }
 

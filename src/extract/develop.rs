@@ -3,22 +3,18 @@
 use sha2::{Digest, Sha256};
 
 use crate::av::Frame;
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::hash::{self, Hasher, Hashes};
 use crate::hex::hex;
 use crate::jpeg::Encoder;
 use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
+use crate::media::limits::check_size;
 use crate::media::picture::{JfifPlanes, Orientation};
 use crate::pixel::RgbImage;
 use crate::pixel::jfif::{self, JfifRequest, Strips, to_jfif_into};
 use crate::pixel::rgb::to_rgb_into;
 use crate::timeline::plan::{HashKind, Parameters};
-
-/// A picture's area is limited, so that one frame cannot take all memory.
-pub const MAX_PIXELS: u64 = 64 << 20;
-/// Pixels on a side.
-pub const MAX_SIDE: u32 = 16_384;
 
 /// What is made of a picture.
 pub struct Development<'a> {
@@ -182,20 +178,4 @@ pub(super) fn own_facts(frame: &Frame, how: &Development, colour: Colour) -> Fra
         colour: Some(colour),
         ..FrameFacts::default()
     }
-}
-
-/// Refuses pictures over the limits.
-pub fn check_size(width: u32, height: u32) -> Result<()> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels <= MAX_PIXELS && width.max(height) <= MAX_SIDE {
-        return Ok(());
-    }
-    Err(Error::new(
-        Reason::MediaLimit,
-        format!(
-            "the video's pictures are too large, width={width} height={height} \
-             max_pixels={MAX_PIXELS} max_side={MAX_SIDE}"
-        ),
-    )
-    .hint("scale the video down before it is extracted"))
 }

@@ -73,7 +73,10 @@ impl Lane {
         let span = &task.span;
         // Kept again only once the task went well.
         let mut open = match self.open.take() {
-            Some(open) if Arc::ptr_eq(&open.track, &span.media.track) => open,
+            Some(mut open) if Arc::ptr_eq(&open.track, &span.media.track) => {
+                open.reader.follow(span.stop_asked());
+                open
+            }
             _ => Open::new(&self.card, task)?,
         };
         self.darkroom.forget();
@@ -113,7 +116,7 @@ fn leave(span: &SpanRun, error: Error) {
         Reason::GpuUnavailable | Reason::MemoryBudget | Reason::ChunkStalled => {
             span.leave_device(Fallback::of(&error), error);
         }
-        _ => span.fail(error),
+        _ => span.task_failed(error),
     }
 }
 
@@ -121,7 +124,8 @@ impl Open {
     fn new(card: &Card, task: &DecodeTask) -> Result<Self> {
         let media = &task.span.media;
         let track = media.track.clone();
-        let mut reader = UnitReader::open(track.clone(), media.opener.clone())?;
+        let stop = task.span.stop_asked();
+        let mut reader = UnitReader::open(track.clone(), media.opener.clone(), stop)?;
         reader.go_to(task.task.first().map_or(0, |segment| segment.from))?;
         let sample = sample(&track, &mut reader)?;
         if sample.interlaced() {

@@ -79,6 +79,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Nothing is decoded, and nothing waits to be.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.is_idle()
+    }
+
     pub fn workers(&self) -> usize {
         self.shared.workers()
     }
@@ -185,7 +191,10 @@ fn work(shared: &Shared, cards: &Cards) {
             Work::Picture(mut picture) => {
                 let span = picture.span.clone();
                 let more = guarded(&span, || {
-                    SpanRun::develop(&mut picture, &mut developer);
+                    // Kept again only once it went well, as decoders are.
+                    let mut own = std::mem::take(&mut developer);
+                    SpanRun::develop(&mut picture, &mut own);
+                    developer = own;
                     shared.recycle(picture);
                 });
                 shared.add(more);
@@ -194,7 +203,9 @@ fn work(shared: &Shared, cards: &Cards) {
                 let span = task.span.clone();
                 let (load, began) = (task.load(), Instant::now());
                 let more = guarded(&span, || {
-                    SpanRun::decode(task, shared, &mut decoders, &mut developer);
+                    let mut own = std::mem::take(&mut developer);
+                    SpanRun::decode(task, shared, &mut decoders, &mut own);
+                    developer = own;
                 });
                 // A task that was stopped did not feed all of it, and pixels wait for who takes them.
                 if !span.stopped() && span.job.output == Output::Jpeg {

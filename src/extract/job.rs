@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::decode::Backend;
 use crate::demux::{Opener, Track};
 use crate::error::Result;
+use crate::extract::turn::Turn;
 use crate::media::facts::FrameFacts;
 use crate::tensor::Recipe;
 use crate::timeline::plan::{ChunkSpec, Parameters, SpanRow};
@@ -28,6 +29,9 @@ pub struct SpanJob {
     /// With RGB: the tensor that the caller makes of it. Where a card decodes, the card makes it.
     #[serde(skip)]
     pub recipe: Option<Arc<Recipe>>,
+    /// Decides nothing about its frames, but when they are decoded.
+    #[serde(skip)]
+    pub turn: Turn,
 }
 
 /// What is made of a picture.

@@ -15,9 +15,13 @@ mod segments;
 mod span;
 #[cfg(test)]
 mod tests;
+mod turn;
+mod waiting;
 
+pub use crate::media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
 pub use cards::{Cards, check_cards};
-pub use develop::{Developer, Development, MAX_PIXELS, MAX_SIDE, check_size};
+pub use develop::{Developer, Development};
 pub use engine::Engine;
 pub use job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 pub use segments::{Segment, Task, frame_threads, segments, start, tasks};
+pub use turn::{Caller, Turn};

@@ -1,12 +1,13 @@
 //! The queues between the threads: tasks that wait for a decoder, pictures that wait for a worker.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::extract::deal::Mode;
 use crate::extract::develop::Exposed;
 use crate::extract::span::{DecodeTask, PictureTask};
+use crate::extract::waiting::Waiting;
 use crate::media::picture::JfifPlanes;
 
 /// Pictures that may wait for each helping worker.
@@ -30,8 +31,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct State {
     pictures: VecDeque<PictureTask>,
-    decodes: VecDeque<DecodeTask>,
-    device_decodes: VecDeque<DecodeTask>,
+    decodes: Waiting,
+    device_decodes: Waiting,
     /// Planes of pictures that were coded, for those that come.
     spare_planes: Vec<JfifPlanes>,
     /// Workers in no decoding task.
@@ -63,7 +64,7 @@ impl Shared {
         {
             let mut state = self.lock();
             state.closing = true;
-            let waiting = state.decodes.iter().chain(&state.device_decodes);
+            let waiting = state.decodes.iter().chain(state.device_decodes.iter());
             waiting.for_each(|task| task.span.cancel());
         }
         self.work.notify_all();
@@ -83,12 +84,13 @@ impl Shared {
         if tasks.is_empty() {
             return;
         }
-        let (device, workers): (Vec<_>, Vec<_>) = tasks
-            .into_iter()
-            .partition(|task| task.mode == Mode::Device);
         let mut state = self.lock();
-        state.device_decodes.extend(device);
-        state.decodes.extend(workers);
+        for task in tasks {
+            match task.mode {
+                Mode::Device => state.device_decodes.push(task),
+                _ => state.decodes.push(task),
+            }
+        }
         drop(state);
         self.work.notify_all();
         self.device_work.notify_all();
@@ -145,13 +147,11 @@ impl Shared {
                 self.room.notify_one();
                 return Some(Work::Picture(picture));
             }
-            let mut task = state.decodes.pop_front()?;
+            let mut task = state.decodes.pop()?;
             state.helpers -= 1;
             // A span deals itself all workers. It gets those that no other span's task waits for; where
             // none does all of them, since those that are busy come free before it ends.
-            let others = state.decodes.iter();
-            let others = others.filter(|other| !Arc::ptr_eq(&other.span, &task.span));
-            let others = others.count();
+            let others = state.decodes.count_others(&task.span);
             if others > 0 {
                 let idle = state.helpers.saturating_sub(others);
                 task.mode = task.mode.at_most(1 + idle);
@@ -162,9 +162,7 @@ impl Shared {
 
     /// The same for a card's thread.
     pub(super) fn next_on_card(&self, rest: impl FnOnce()) -> Option<DecodeTask> {
-        self.wait(&self.device_work, rest, |state| {
-            state.device_decodes.pop_front()
-        })
+        self.wait(&self.device_work, rest, |state| state.device_decodes.pop())
     }
 
     fn wait<T>(
@@ -195,6 +193,13 @@ impl Shared {
                 }
             };
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        let waiting = state.decodes.iter().chain(state.device_decodes.iter());
+        waiting.count() == 0 && state.pictures.is_empty() && state.helpers == self.workers
     }
 
     pub(super) fn decoded(&self) {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
+use crate::cancel::Stop;
 use crate::decode::{Backend, Fallback, Load};
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
@@ -233,6 +234,12 @@ impl SpanRun {
         self.stop.load(Ordering::Relaxed) || self.events.is_closed()
     }
 
+    /// For who reads its source, and outlives it.
+    pub(super) fn stop_asked(self: &Arc<Self>) -> Stop {
+        let span = Arc::downgrade(self);
+        Stop::when(move || span.upgrade().is_none_or(|span| span.stopped()))
+    }
+
     pub fn decode(
         task: DecodeTask,
         shared: &Shared,
@@ -263,13 +270,20 @@ impl SpanRun {
             }
             Ok(())
         };
-        let decoded = decoders
-            .open_for(&task)
-            .and_then(|(reader, decoder)| Decoding::new(&task, reader, decoder))
-            .and_then(|mut decoding| decoding.run(&mut deliver));
-        if let Err(error) = decoded {
-            decoders.close();
-            span.fail(error);
+        let decoded = decoders.take_for(&task).and_then(|mut open| {
+            Decoding::new(&task, &mut open.reader, &mut open.decoder)?.run(&mut deliver)?;
+            Ok(open)
+        });
+        match decoded {
+            Ok(open) => decoders.keep(open),
+            Err(error) => span.task_failed(error),
+        }
+    }
+
+    /// A task that was told to stop has not failed: it may be that the span starts again.
+    pub(super) fn task_failed(&self, error: Error) {
+        if error.reason() != Reason::Cancelled || !self.stopped() {
+            self.fail(error);
         }
     }
 

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::deal::Mode;
 use super::queues::{Shared, Work};
 use super::span::{Placed, SpanRun};
-use super::{Engine, Output, SpanEvent, SpanJob, SpanMedia};
+use super::{Caller, Engine, Output, SpanEvent, SpanJob, SpanMedia, Turn};
+use crate::cancel::Stop;
 use crate::decode::Backend;
-use crate::decode::conformance::{AOM, Clip, SVT, clip};
+use crate::decode::conformance::{AOM, Clip, SVT, clip, nobody};
+use crate::demux::{Opener, read_track};
+use crate::error::Reason;
 use crate::media::time::Exact;
 use crate::timeline::limits::Limits;
 use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
@@ -27,6 +32,7 @@ fn span_job(clip: &Clip, parameters: Parameters) -> SpanJob {
         only: None,
         backend: Backend::Cpu,
         recipe: None,
+        turn: Turn::default(),
     }
 }
 
@@ -124,4 +130,133 @@ fn a_task_gets_the_workers_that_no_other_span_waits_for() {
     begin();
     begin();
     assert_eq!(threads(), 1, "another span waits");
+}
+
+/// The calls whose tasks come, in their order.
+fn callers(shared: &Shared, count: usize) -> Vec<Caller> {
+    let next = || match shared.next(|| ()) {
+        Some(Work::Decode(task)) => {
+            shared.decoded();
+            task.span.job.turn.caller()
+        }
+        _ => panic!("no task came"),
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[test]
+fn calls_take_turns_and_what_a_reader_waits_for_goes_first() {
+    let clip = Clip::open(&clip("turns.mp4", &TURNS));
+    let shared = Arc::new(Shared::new(2));
+    let (events, _receiver) = tokio::sync::mpsc::channel(8);
+    let begin = |turn: &Turn| {
+        let job = SpanJob {
+            turn: turn.clone(),
+            ..span_job(&clip, Parameters::new(Sampling::All))
+        };
+        let run = SpanRun::new((job, media(&clip)), events.clone(), shared.clone());
+        let run = run.unwrap_or_else(|_| panic!("the span cannot be begun"));
+        let tasks = run.begin(Placed::Workers(None), 0);
+        let count = tasks.len();
+        shared.add(tasks);
+        count
+    };
+    let [a, b, c, d] = [(); 4].map(|()| Caller::new());
+    let (turn_a, turn_b) = (Turn::of(a), Turn::of(b));
+    let tasks = begin(&turn_a);
+    assert!(tasks >= 4, "{tasks}");
+    begin(&turn_b);
+    assert_eq!(callers(&shared, 4), [a, b, a, b], "calls take turns");
+    // Whatever waits for longer: six tasks of two readers.
+    begin(&Turn::awaited(c));
+    begin(&Turn::awaited(d));
+    assert_eq!(
+        callers(&shared, 4),
+        [c, d, c, d],
+        "readers go first, in turn"
+    );
+    let readers = callers(&shared, 2 * tasks - 4);
+    assert!(!readers.contains(&a) && !readers.contains(&b));
+    // One that somebody begins to wait for overtakes while it is in the queue.
+    turn_b.raise();
+    assert_eq!(callers(&shared, tasks - 2), vec![b; tasks - 2]);
+    assert_eq!(callers(&shared, tasks - 2), vec![a; tasks - 2]);
+}
+
+const TURNS: [&str; 5] = [
+    "testsrc2=size=64x64:rate=25:duration=4",
+    "-c:v",
+    "libx264",
+    "-g",
+    "10",
+];
+
+#[test]
+fn what_a_panic_left_half_used_is_used_no_more() {
+    let clip = Clip::open(&clip("turns.mp4", &TURNS));
+    let engine = Engine::new(1, Arc::default()).unwrap();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (count, open) = (opened.clone(), clip.opener());
+    let opener: Opener = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) {
+        1 => panic!("the source cannot be opened a second time"),
+        _ => open(),
+    });
+    // No seek is proven by packets at places that the index does not know: the source is opened anew.
+    let source = clip.opener();
+    let mut track = read_track(&*source, None, (nobody(), None), &Stop::never()).unwrap();
+    track.units.iter_mut().for_each(|unit| unit.position += 1);
+    let media = SpanMedia {
+        track: Arc::new(track),
+        opener,
+    };
+    let end = |only: &[u64]| {
+        let job = SpanJob {
+            only: Some(only.to_vec()),
+            ..span_job(&clip, Parameters::new(Sampling::All))
+        };
+        let (events, mut receiver) = tokio::sync::mpsc::channel(64);
+        engine.submit(job, media.clone(), events);
+        loop {
+            if let Some(SpanEvent::Ended(end)) = receiver.blocking_recv() {
+                return end.map(|_| ()).map_err(|error| error.reason());
+            }
+        }
+    };
+    assert_eq!(end(&[45]), Ok(()), "from its first opening on");
+    assert_eq!(
+        end(&[5]),
+        Err(Reason::Internal),
+        "a panic, back at the start"
+    );
+    assert_eq!(end(&[97]), Ok(()), "from a new opening on");
+}
+
+#[test]
+fn a_thousand_cancelled_spans_leave_no_task_and_no_busy_worker() {
+    let clip = Clip::open(&clip("turns.mp4", &TURNS));
+    let engine = Engine::new(2, Arc::default()).unwrap();
+    let whole = || span_job(&clip, Parameters::new(Sampling::All));
+    // Any spread will do, as long as it is the same each time.
+    for n in 0..1000_usize {
+        let (events, mut receiver) = tokio::sync::mpsc::channel(4);
+        engine.submit(whole(), media(&clip), events);
+        for _ in 0..(n * 7919) % 11 {
+            receiver.blocking_recv().unwrap();
+        }
+    }
+    let begun = Instant::now();
+    while !engine.is_idle() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "workers are busy"
+        );
+        std::thread::yield_now();
+    }
+    let (events, mut receiver) = tokio::sync::mpsc::channel(200);
+    engine.submit(whole(), media(&clip), events);
+    let mut made = 0;
+    while let Some(event) = receiver.blocking_recv() {
+        made += usize::from(matches!(event, SpanEvent::Made(_)));
+    }
+    assert_eq!(made, 100, "those that follow are whole");
 }

@@ -7,6 +7,7 @@ use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::plans::{Claim, Claimed};
 use crate::error::{Error, Reason, Result};
+use crate::extract::{Caller, Turn};
 use crate::frames::Frames;
 use crate::frames::extract::chunk_error;
 use crate::frames::library::blocking;
@@ -19,7 +20,7 @@ impl Frames {
     pub(super) async fn claim(
         &self,
         profile: &Profile,
-        extraction: &Extraction,
+        (extraction, caller): (&Extraction, Caller),
         sink: Sink<'_>,
     ) -> Result<Claim> {
         let stored = match extraction.replace {
@@ -46,7 +47,7 @@ impl Frames {
             });
         }
         let plan = self
-            .plan(chunks, parameters, extraction.skip_bad, sink)
+            .plan(chunks, parameters, (extraction.skip_bad, caller), sink)
             .await?;
         profile.claim_plan(&plan, extraction.replace).await
     }
@@ -100,7 +101,7 @@ impl Frames {
         &self,
         chunks: Vec<ChunkSpec>,
         parameters: Parameters,
-        skip_bad: bool,
+        (skip_bad, caller): (bool, Caller),
         sink: Sink<'_>,
     ) -> Result<Plan> {
         let mut planner = Planner::new(parameters, self.limits)?;
@@ -114,8 +115,7 @@ impl Frames {
                 total,
                 media_seconds: 0.0,
             }));
-            let (library, asked) = (self.library.clone(), spec.clone());
-            match blocking(move || library.track(&asked)).await {
+            match self.library.track(&spec, &Turn::of(caller)).await {
                 Ok(media) => planner.push(spec, Ok(&media.track.index))?,
                 Err(error) if skip_bad && error.reason().is_recorded() => {
                     planner.push(spec, Err(chunk_error(&error)))?;

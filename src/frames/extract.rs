@@ -12,6 +12,7 @@ use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
+use crate::extract::{Caller, Turn};
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
 };
@@ -43,14 +44,15 @@ impl Frames {
             .cache
             .profile(&extraction.timeline, &extraction.profile)?;
         self.cache.store().sweep().await?;
-        let claim = self.claim(&profile, extraction, sink).await?;
+        let caller = Caller::new();
+        let claim = self.claim(&profile, (extraction, caller), sink).await?;
         let plan = &claim.plan;
         sink(Event::Plan {
             plan: plan.plan(),
             claimed: claim.claimed,
         });
         let rows = chosen_rows(plan, &extraction.only)?;
-        let run = Run::new(self, &profile, extraction, plan)?;
+        let run = Run::new(self, &profile, (extraction, caller), plan)?;
         let results = run.rows(&rows, sink).await?;
         if extraction.replace.is_some() && !extraction.plan_only {
             profile.sweep_stale().await?;
@@ -64,6 +66,7 @@ struct Run<'a> {
     frames: &'a Frames,
     profile: &'a Profile,
     extraction: &'a Extraction,
+    caller: Caller,
     plan: &'a Arc<Planned>,
     done: AtomicU64,
 }
@@ -72,7 +75,7 @@ impl<'a> Run<'a> {
     fn new(
         frames: &'a Frames,
         profile: &'a Profile,
-        extraction: &'a Extraction,
+        (extraction, caller): (&'a Extraction, Caller),
         plan: &'a Arc<Planned>,
     ) -> Result<Self> {
         if plan.is_put() {
@@ -86,6 +89,7 @@ impl<'a> Run<'a> {
             frames,
             profile,
             extraction,
+            caller,
             plan,
             done: AtomicU64::new(0),
         })
@@ -157,6 +161,7 @@ impl<'a> Run<'a> {
             again: self.is_again(),
             retry_failed: self.extraction.retry_failed,
             backend: self.extraction.backend,
+            turn: Turn::of(self.caller),
         })?;
         let counted = AtomicU64::new(0);
         let progress = |frames: u64| {

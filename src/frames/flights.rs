@@ -3,18 +3,21 @@
 //! The contract of a [`Flight`]: it runs in a task of its own. Whoever wants the same span while
 //! it runs joins it. Each holds it by an `Arc`; when the last one lets go before it landed, it
 //! stops, and the decoder with it. So one caller's cancel does not hurt the others, and nothing
-//! runs for nobody. No more spans are open at once than keep the workers busy; the others wait.
+//! runs for nobody. No more spans are open at once than keep the workers busy; the others wait. One
+//! that a reader joins, while it waits or runs, goes before those that nobody waits for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use crate::error::{Error, Reason, Result};
+use crate::extract::Turn;
+use crate::frames::slots::Slots;
 use crate::frames::span::Landed;
 
 /// A profile's place, and a row's digest.
@@ -24,29 +27,31 @@ type Running = Mutex<HashMap<Key, Weak<Flight>>>;
 
 pub(super) struct Flights {
     running: Arc<Running>,
-    open: Arc<Semaphore>,
+    open: Arc<Slots>,
 }
 
 /// One span on its way.
 pub(super) struct Flight {
     key: Key,
     running: Arc<Running>,
+    turn: Turn,
     frames: watch::Receiver<u64>,
     landed: Shared<BoxFuture<'static, Result<Arc<Landed>>>>,
     task: AbortHandle,
 }
 
 impl Flights {
-    /// `open`: spans that may be extracted at once.
+    /// `open`: spans that may be extracted at once, and as many that readers wait for.
     pub fn new(open: usize) -> Self {
         Flights {
             running: Arc::default(),
-            open: Arc::new(Semaphore::new(open.max(1))),
+            open: Arc::new(Slots::new(open)),
         }
     }
 
-    /// The running flight of that key, or a new one. `work` tells the frames it made so far.
-    pub fn join<W, F>(&self, key: Key, work: W) -> Arc<Flight>
+    /// The running flight of that key, or a new one. `work` tells the frames it made so far; its
+    /// `turn` is the caller's.
+    pub fn join<W, F>(&self, key: Key, turn: Turn, work: W) -> Arc<Flight>
     where
         W: FnOnce(watch::Sender<u64>) -> F,
         F: Future<Output = Result<Landed>> + Send + 'static,
@@ -54,10 +59,15 @@ impl Flights {
         let mut running = lock(&self.running);
         let known = running.get(&key).and_then(Weak::upgrade);
         let flight = match &known {
-            Some(flight) if flight.landed.peek().is_none() => flight.clone(),
+            Some(flight) if flight.landed.peek().is_none() => {
+                if turn.is_awaited() {
+                    flight.turn.raise();
+                }
+                flight.clone()
+            }
             // One that landed is history: what it found may be lost again since.
             _ => {
-                let flight = Arc::new(self.start(key.clone(), work));
+                let flight = Arc::new(self.start(key.clone(), turn, work));
                 running.insert(key, Arc::downgrade(&flight));
                 flight
             }
@@ -68,15 +78,15 @@ impl Flights {
         flight
     }
 
-    fn start<W, F>(&self, key: Key, work: W) -> Flight
+    fn start<W, F>(&self, key: Key, turn: Turn, work: W) -> Flight
     where
         W: FnOnce(watch::Sender<u64>) -> F,
         F: Future<Output = Result<Landed>> + Send + 'static,
     {
         let (made, frames) = watch::channel(0);
-        let (open, work) = (self.open.clone(), work(made));
+        let (open, own, work) = (self.open.clone(), turn.clone(), work(made));
         let run = async move {
-            let slot = open.acquire_owned().await;
+            let slot = open.take(&own).await?;
             let landed = work.await;
             drop(slot);
             landed
@@ -91,6 +101,7 @@ impl Flights {
         Flight {
             key,
             running: self.running.clone(),
+            turn,
             frames,
             landed: landed.boxed().shared(),
             task: abort,
@@ -151,6 +162,7 @@ mod tests {
 
     use super::*;
     use crate::cache::record::Outcome;
+    use crate::extract::Caller;
 
     fn key(n: u64) -> Key {
         ("place/".into(), n.to_string())
@@ -169,7 +181,7 @@ mod tests {
         let (flights, runs) = (Flights::new(1), Arc::new(AtomicUsize::new(0)));
         let join = || {
             let runs = runs.clone();
-            flights.join(key(0), |made| async move {
+            flights.join(key(0), Turn::default(), |made| async move {
                 runs.fetch_add(1, Ordering::SeqCst);
                 made.send_replace(7);
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -203,7 +215,7 @@ mod tests {
         let (flights, stops) = (Flights::new(1), Arc::new(AtomicUsize::new(0)));
         let join = || {
             let stopped = Stopped(stops.clone());
-            flights.join(key(0), |_| async move {
+            flights.join(key(0), Turn::default(), |_| async move {
                 let _stopped = stopped;
                 std::future::pending().await
             })
@@ -218,6 +230,48 @@ mod tests {
         drop(second);
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!((stops.load(Ordering::SeqCst), flights.count()), (2, 0));
+    }
+
+    /// A flight that takes a place of the only ones there are, and keeps it.
+    fn busy(flights: &Flights, key: Key, turn: Turn) -> Arc<Flight> {
+        flights.join(key, turn, |_| std::future::pending())
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_for_no_span_that_fills_the_cache() {
+        let flights = Flights::new(1);
+        let _filling = [0, 1].map(|n| busy(&flights, key(n), Turn::default()));
+        tokio::task::yield_now().await;
+        let turn = Turn::awaited(Caller::new());
+        let read = flights.join(key(2), turn, |_| async { Ok(landed()) });
+        assert!(read.land(|_| ()).await.unwrap().made);
+    }
+
+    #[tokio::test]
+    async fn a_span_that_waits_for_its_turn_goes_first_once_a_reader_joins_it() {
+        let flights = Flights::new(1);
+        let _filling = busy(&flights, key(0), Turn::default());
+        let waiting = flights.join(key(1), Turn::default(), |_| async { Ok(landed()) });
+        tokio::task::yield_now().await;
+        assert!(waiting.landed.peek().is_none());
+        let turn = Turn::awaited(Caller::new());
+        let read = flights.join(key(1), turn, |_| async { panic!("it was joined") });
+        assert!(read.land(|_| ()).await.unwrap().made);
+        assert!(waiting.land(|_| ()).await.unwrap().made);
+    }
+
+    #[tokio::test]
+    async fn readers_have_so_many_places_and_no_more() {
+        let flights = Flights::new(1);
+        let awaited = || Turn::awaited(Caller::new());
+        let first = busy(&flights, key(0), awaited());
+        let second = flights.join(key(1), awaited(), |_| async { Ok(landed()) });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(second.landed.peek().is_none());
+        drop(first);
+        assert!(second.land(|_| ()).await.unwrap().made);
     }
 
     /// How long nobody may land before the test says that all hang, and aborts: a thread that waits
@@ -257,7 +311,9 @@ mod tests {
                 threads.spawn(move || {
                     let _inside = runtime.enter();
                     for round in caller.. {
-                        let flight = flights.join(key(round % keys), |_| async { Ok(landed()) });
+                        let flight = flights.join(key(round % keys), Turn::default(), |_| async {
+                            Ok(landed())
+                        });
                         assert!(runtime.block_on(flight.land(|_| ())).is_ok());
                         drop(flight);
                         if enough(landings.0.fetch_add(1, Ordering::Relaxed)) {
@@ -292,7 +348,7 @@ mod tests {
     async fn a_failure_is_told_to_all_and_the_next_one_tries_again() {
         let flights = Flights::new(1);
         let fail = || {
-            flights.join(key(0), |_| async {
+            flights.join(key(0), Turn::default(), |_| async {
                 Err(Error::new(Reason::SourceUnavailable, "gone for now"))
             })
         };
@@ -301,7 +357,7 @@ mod tests {
             let error = flight.land(|_| ()).await.err().unwrap();
             assert_eq!(error.reason(), Reason::SourceUnavailable);
         }
-        let again = flights.join(key(0), |_| async { Ok(landed()) });
+        let again = flights.join(key(0), Turn::default(), |_| async { Ok(landed()) });
         assert!(again.land(|_| ()).await.is_ok());
     }
 }

@@ -13,6 +13,7 @@ mod request;
 mod select;
 mod serve;
 mod shown;
+mod slots;
 mod sources;
 mod span;
 mod task;
@@ -31,7 +32,7 @@ use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
 pub use footage::{Footage, Pixels, Shot, Still, Take};
-pub use library::{Library, blocking};
+pub use library::{Library, blocking, stoppable};
 pub use refusal::{absent, recorded};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};
@@ -65,7 +66,7 @@ impl Frames {
         let cards = Arc::new(Cards::new());
         Frames {
             cache,
-            library: Arc::new(Library::new(sources)),
+            library: Arc::new(Library::new(sources, workers)),
             limits,
             workers,
             engine: Arc::default(),

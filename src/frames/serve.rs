@@ -11,6 +11,7 @@ use crate::cache::read::{Frame, Miss, Reader, View};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
 use crate::error::Result;
+use crate::extract::{Caller, Turn};
 use crate::frames::refusal::{absent, not_planned, recorded, unmended};
 use crate::frames::span::Span;
 use crate::frames::{Extraction, Frames, Only, Sink};
@@ -36,6 +37,8 @@ pub enum OnMiss {
 pub struct Serving {
     frames: Frames,
     reader: Reader,
+    /// Whoever reads through this handle is one call.
+    caller: Caller,
     /// Rows that this handle had extracted, and why it could not: once is enough.
     tried: Mutex<HashMap<usize, Result<()>>>,
 }
@@ -45,6 +48,7 @@ impl Frames {
         Serving {
             frames: self.clone(),
             reader: profile.reader(),
+            caller: Caller::new(),
             tried: Mutex::default(),
         }
     }
@@ -53,6 +57,10 @@ impl Frames {
 impl Serving {
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    pub(super) fn caller(&self) -> Caller {
+        self.caller
     }
 
     pub(super) fn frames(&self) -> &Frames {
@@ -220,6 +228,7 @@ impl Serving {
             again,
             retry_failed: false,
             backend: Backend::Auto,
+            turn: Turn::awaited(self.caller),
         })?;
         let outcome = match flight.land(|_| ()).await {
             Ok(landed) => match &landed.outcome {

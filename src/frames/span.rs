@@ -10,7 +10,7 @@ use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
-use crate::extract::{Output, SpanEnd, SpanJob};
+use crate::extract::{Output, SpanEnd, SpanJob, Turn};
 use crate::frames::Frames;
 use crate::frames::collect::Collector;
 use crate::frames::extract::chunk_error;
@@ -35,6 +35,7 @@ pub(super) struct Span {
     /// Even where its record says that it cannot be decoded.
     pub retry_failed: bool,
     pub backend: Backend,
+    pub turn: Turn,
 }
 
 /// What came of it.
@@ -51,10 +52,9 @@ impl Frames {
     pub(super) fn fly(&self, span: Span) -> Result<Arc<Flight>> {
         let row = span.row()?;
         let key = (span.profile.keys().place(), row.digest.to_owned());
-        let frames = self.clone();
-        Ok(self
-            .flights
-            .join(key, |made| async move { span.land(&frames, made).await }))
+        let (frames, turn) = (self.clone(), span.turn.clone());
+        let work = |made| async move { span.land(&frames, made).await };
+        Ok(self.flights.join(key, turn, work))
     }
 }
 
@@ -134,8 +134,7 @@ impl Span {
         let parameters =
             parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
         let dedup = parameters.dedup;
-        let (library, spec) = (frames.library.clone(), chunk.spec.clone());
-        let media = blocking(move || library.track(&spec)).await?;
+        let media = frames.library.track(&chunk.spec, &self.turn).await?;
         let job = SpanJob {
             chunk: chunk.spec.clone(),
             row: row.row.clone(),
@@ -144,6 +143,7 @@ impl Span {
             only: None,
             backend: self.backend,
             recipe: None,
+            turn: self.turn.clone(),
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         let engine = frames.engine()?;

@@ -3,5 +3,6 @@
 
 pub mod colour;
 pub mod facts;
+pub mod limits;
 pub mod picture;
 pub mod time;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tonic::{Request, Response, Status};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::probe::{self, ColourTags, Probe, Video, probe};
 use crate::rpc::status::status;
 use crate::rpc::v1::media_service_server::MediaService;
@@ -45,12 +45,8 @@ impl Service {
             stream: asked.stream,
             ..v1::Chunk::default()
         })?;
-        let library = self.frames.library().clone();
-        let probed = tokio::task::spawn_blocking(move || probe(&library, &spec)).await;
-        let probed = probed
-            .map_err(|e| Error::internal("probing ended unexpectedly").caused_by(e))?
-            .map_err(|e| e.in_field("uri"))?;
-        Ok(probe_message(probed))
+        let probed = probe(self.frames.library(), &spec).await;
+        probed.map(probe_message).map_err(|e| e.in_field("uri"))
     }
 
     async fn get_server_info(

@@ -2,6 +2,10 @@
 
 use crate::error::{Error, Reason};
 
+/// Numbers that one picture may have, under `fps`, `count` and `timestamps`: an hour and more at 25 a
+/// second. A jump of the clock asks for far more.
+pub const PICTURE_NUMBERS: u64 = 100_000;
+
 /// What one profile may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

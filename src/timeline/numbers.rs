@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Reason, Result};
 use crate::media::time::Exact;
-use crate::timeline::limits::Limits;
+use crate::timeline::limits::{Limits, PICTURE_NUMBERS};
 use crate::timeline::plan::{Parameters, Sampling, SpanRow};
 use crate::timeline::sampling::Grid;
 
@@ -14,6 +14,8 @@ pub(crate) struct Draft {
     /// Its frames are the ones shown in [shown_from, shown_to); holes belong to none.
     pub shown_from: Exact,
     pub shown_to: Exact,
+    /// From when to when the one of them is shown that is shown longest.
+    pub longest: (Exact, Exact),
 }
 
 /// Numbers the rows in order. Under `count` it puts the timeline's own ends
@@ -56,6 +58,9 @@ fn number_times(grid: &Grid<'_>, drafts: &mut [Draft], limits: &Limits) -> Resul
         let numbers = grid.between(draft.shown_from, draft.shown_to)?;
         let Range { start, end } = numbers.ok_or_else(over)?;
         let count = end - start;
+        if count > PICTURE_NUMBERS {
+            check_longest(grid, draft)?;
+        }
         if all_needed && start > next {
             return Err(nothing_shown(grid, next));
         }
@@ -79,6 +84,28 @@ fn number_times(grid: &Grid<'_>, drafts: &mut [Draft], limits: &Limits) -> Resul
         return Err(nothing_shown(grid, next));
     }
     Ok(())
+}
+
+/// Refuses a picture that is stored under very many numbers: the clock jumps behind it.
+fn check_longest(grid: &Grid<'_>, draft: &Draft) -> Result<()> {
+    let (from, to) = draft.longest;
+    let numbers = grid
+        .between(from, to)?
+        .map_or(u64::MAX, |n| n.end - n.start);
+    if numbers <= PICTURE_NUMBERS {
+        return Ok(());
+    }
+    let seconds = to.minus(from)?.to_f64();
+    Err(Error::new(
+        Reason::MediaLimit,
+        format!(
+            "a picture would have too many numbers, since the clock jumps behind it: chunk_id={} \
+             shown_at={} seconds={seconds} numbers={numbers} limit={PICTURE_NUMBERS}",
+            draft.row.chunk_id,
+            from.to_f64()
+        ),
+    )
+    .hint("leave the jump out with a window, sample by every or all, or mend the timestamps first"))
 }
 
 fn nothing_shown(grid: &Grid<'_>, number: u64) -> Error {

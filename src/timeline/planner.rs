@@ -3,6 +3,7 @@
 //! because only then it is known what the chunk owns.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::error::{Error, Reason, Result};
 use crate::media::time::Exact;
@@ -214,6 +215,7 @@ impl Bounds {
             },
             shown_from,
             shown_to,
+            longest: longest(source, first..end)?,
         })
     }
 
@@ -230,6 +232,17 @@ impl Bounds {
             _ => Ok((end, end)),
         }
     }
+}
+
+/// From when to when the frame of these is shown that is shown longest.
+fn longest(source: &Source, frames: Range<usize>) -> Result<(Exact, Exact)> {
+    let own = source.shown.get(frames).unwrap_or_default();
+    let Some(longest) = own.iter().max_by_key(|frame| frame.duration) else {
+        return Ok((Exact::ZERO, Exact::ZERO));
+    };
+    let end = longest.pts.saturating_add(longest.duration);
+    let clock = &source.clock;
+    Ok((clock.shown_from(longest.pts)?, clock.shown_from(end)?))
 }
 
 fn too_many_spans(open: &Open) -> Error {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use framecache::aws::Endpoint;
+use framecache::cancel::Stop;
 use framecache::decode::Backend;
 use framecache::error::{Error, Reason, Result};
 use framecache::extract::SpanMedia;
@@ -59,7 +60,7 @@ pub fn clips(folder: &Path) -> Result<Vec<Clip>> {
         paths.push(entry.map_err(unreadable)?.path());
     }
     paths.sort();
-    let library = Arc::new(Library::new(SourcePolicy::anything(Endpoint::default())));
+    let library = Arc::new(Library::new(SourcePolicy::anything(Endpoint::default()), 1));
     let found: Vec<Clip> = paths
         .iter()
         .filter_map(|path| clip(&library, path))
@@ -79,7 +80,7 @@ fn clip(library: &Arc<Library>, path: &Path) -> Option<Clip> {
     let path = std::path::absolute(path).ok()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     let spec = ChunkSpec::of(&path.to_string_lossy());
-    match library.track(&spec) {
+    match library.track_now(&spec) {
         Ok(media) => Some(Clip { name, spec, media }),
         Err(error) => {
             eprintln!("gpu-check: {name} is left out: {}", error.message());
@@ -147,7 +148,7 @@ struct Case<'c> {
 impl Case<'_> {
     fn md5(&self, backend: Backend, threads: usize) -> Result<String> {
         let SpanMedia { track, opener } = &self.clip.media;
-        Ok(framemd5(track, opener, (backend, threads))?.text)
+        Ok(framemd5(track, opener, (backend, threads), &Stop::never())?.text)
     }
 
     /// Every picture's md5: NVDEC's and libavcodec's; without a GPU, of one thread and of several.

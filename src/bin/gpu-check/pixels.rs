@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use framecache::decode::Backend;
 use framecache::error::{Error, Result};
-use framecache::extract::{Cards, Engine, Made, Output, SpanEnd, SpanEvent, SpanJob};
+use framecache::extract::{Cards, Engine, Made, Output, SpanEnd, SpanEvent, SpanJob, Turn};
 use framecache::media::time::Exact;
 use framecache::pixel::RgbImage;
 use framecache::pixel::resample::Filter;
@@ -136,6 +136,7 @@ fn pictures(
             only: None,
             backend,
             recipe: recipe.clone(),
+            turn: Turn::default(),
         };
         let (all, end) = run(engine, clip, job)?;
         fallback |= end.fallback_reason.is_some();

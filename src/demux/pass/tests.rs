@@ -43,7 +43,7 @@ fn indexed(data: &Bytes, skips: bool) -> (String, u64) {
         let (data, read) = (data.clone(), read.clone());
         Ok(Box::new(Counted { data, skips, read }) as Box<dyn ByteSource>)
     };
-    let track = read_track(open, None, (nobody(), None)).unwrap();
+    let track = read_track(open, None, (nobody(), None), &Stop::never()).unwrap();
     (said(&track), read.load(Ordering::Relaxed))
 }
 
@@ -61,11 +61,13 @@ fn said(track: &Track) -> String {
 /// The same, of heads alone and of so many stretches at once.
 fn by_stretches(data: &Bytes, count: u64) -> String {
     let open = || Ok(Box::new(BytesSource(data.clone())) as Box<dyn ByteSource>);
-    let mut input = crate::demux::open(open().unwrap()).unwrap();
+    let mut input = crate::demux::open(open().unwrap(), &Stop::never()).unwrap();
     let info = crate::demux::choose_stream(input.streams(), None).unwrap();
     input.keep_only(info.index);
     let container = input.format_name();
-    let pass = heads::pass((input, count), &info, open).unwrap().unwrap();
+    let pass = heads::pass((input, count), &info, (open, &Stop::never()))
+        .unwrap()
+        .unwrap();
     said(&pass.finish(info, container, (nobody(), None)).unwrap())
 }
 
@@ -176,5 +178,35 @@ fn fields_small_packets_and_fragments_are_read_whole() {
         let data = noisy(name, words);
         let (same, all) = read_for_one_index(&data);
         assert!(same >= all, "{name}: read {same} of {all} bytes");
+    }
+}
+
+#[test]
+fn a_source_that_nobody_wants_any_more_is_read_no_further() {
+    crate::av::init();
+    let file = clip(
+        "unwanted.mkv",
+        &["testsrc2=size=320x240:rate=25:duration=4", "-c:v", "mjpeg"],
+    );
+    let data = Bytes::from(std::fs::read(file).unwrap());
+    let read = Arc::new(AtomicU64::new(0));
+    let open = || {
+        let (data, read, skips) = (data.clone(), read.clone(), false);
+        Ok(Box::new(Counted { data, skips, read }) as Box<dyn ByteSource>)
+    };
+    let whole = data.len() as u64;
+    // Called off before it began, in the header, and among the packets.
+    for enough in [0, 70_000, whole / 2] {
+        read.store(0, Ordering::Relaxed);
+        let asked = read.clone();
+        let stop = Stop::when(move || asked.load(Ordering::Relaxed) >= enough);
+        let outcome = read_track(open, None, (nobody(), None), &stop);
+        assert_eq!(outcome.err().map(|e| e.reason()), Some(Reason::Cancelled));
+        // What was under way, and the heads that are looked at first.
+        let more = read.load(Ordering::Relaxed) - enough;
+        assert!(
+            more <= 130_000 && enough + more < whole,
+            "{more} after {enough}"
+        );
     }
 }

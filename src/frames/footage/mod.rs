@@ -22,7 +22,7 @@ use tracing::Instrument;
 use crate::cache::planned::Planned;
 use crate::cache::read::View;
 use crate::error::{Error, Reason, Result};
-use crate::frames::library::blocking;
+use crate::extract::{Caller, Turn};
 use crate::frames::select::{self, Selected, Selection, Which};
 use crate::frames::serve::{OnMiss, Serving};
 use crate::frames::{Answer, Frames};
@@ -85,6 +85,7 @@ pub struct Footage {
     parameters: Parameters,
     /// What its pictures are wanted for.
     recipe: Option<Arc<Recipe>>,
+    caller: Caller,
 }
 
 impl Serving {
@@ -103,6 +104,7 @@ impl Serving {
             plan,
             parameters,
             recipe: None,
+            caller: self.caller(),
         })
     }
 
@@ -158,6 +160,7 @@ impl Serving {
             plan: Arc::new(Planned::new(plan)?),
             parameters,
             recipe: None,
+            caller: self.caller(),
         })
     }
 
@@ -171,8 +174,8 @@ impl Serving {
         if let Some(error) = &chunk.error {
             return planner.push(spec, Err(error.clone()));
         }
-        let (library, asked) = (self.frames().library().clone(), spec.clone());
-        let media = blocking(move || library.track(&asked)).await?;
+        let turn = Turn::awaited(self.caller());
+        let media = self.frames().library().track(&spec, &turn).await?;
         let mut rows = known.rows().iter();
         if let Some(row) = rows.find(|row| row.chunk_id == spec.chunk_id) {
             check_source(row, &media.track.index)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::{Error, Reason, Result};
-use crate::extract::{SpanMedia, start};
+use crate::extract::{SpanMedia, Turn, start};
 use crate::frames::footage::Footage;
 use crate::frames::library::blocking;
 use crate::frames::shown::not_yet;
@@ -74,9 +74,9 @@ impl OpenRow {
         let row = row.ok_or_else(|| Error::internal("a row is gone"))?;
         let chunk = chunk_of(&footage.plan, row)?.spec.clone();
         let (row, parameters) = (row.row.clone(), footage.parameters.clone());
-        let library = footage.frames.library().clone();
+        let turn = Turn::awaited(footage.caller);
+        let media = footage.frames.library().track(&chunk, &turn).await?;
         blocking(move || {
-            let media = library.track(&chunk)?;
             let track = &media.track;
             check_source(&row, &track.index)?;
             let samples = of_span(&parameters, &row, &track.index)?;

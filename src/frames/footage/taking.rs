@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, Receiver};
 
 use crate::decode::Backend;
 use crate::error::{Error, Result};
-use crate::extract::{Made, Output, SpanEvent, SpanJob};
+use crate::extract::{Made, Output, SpanEvent, SpanJob, Turn};
 use crate::frames::Answer;
 use crate::frames::footage::groups::Group;
 use crate::frames::footage::lanes::Lane;
@@ -82,6 +82,7 @@ impl Taking {
                 .recipe
                 .clone()
                 .filter(|recipe| is_small(recipe, &group)),
+            turn: Turn::awaited(footage.caller),
         };
         let queue = group.row.queue();
         let (sender, events) = mpsc::channel(queue);

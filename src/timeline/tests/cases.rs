@@ -333,6 +333,36 @@ fn limits_on_chunks_and_frames_are_said_with_their_values() {
 }
 
 #[test]
+fn a_jump_of_the_clock_that_gives_a_picture_over_100_000_numbers_is_named() {
+    let jump = |seconds: i64| {
+        let pts = [0, 40, 80, 80 + 1000 * seconds, 120 + 1000 * seconds];
+        [made("b", source((1, 1000), &pts, &[0], 40))]
+    };
+    let refused = |parameters: &Parameters, seconds| {
+        let error = plan(parameters, &jump(seconds), SIXTY).unwrap_err();
+        assert_eq!(error.reason(), Reason::MediaLimit);
+        error.message().to_owned()
+    };
+    // Fewer than the frames of a profile, and more.
+    for seconds in [190_800, 1_000_000] {
+        let message = refused(&fps("20"), seconds);
+        let numbers = format!("numbers={} limit=100000", 20 * seconds);
+        assert!(message.contains(&numbers), "{message}");
+        assert!(message.contains("chunk_id=b shown_at=0.0795"), "{message}");
+    }
+    refused(&Parameters::new(Sampling::Count(200_000)), 5000);
+    // A pause of an hour is one, and so is a jump that no number lies in.
+    assert_eq!(samples(&fps("20"), &jump(3600)).len(), 72_004);
+    let mut before = fps("20");
+    before.window.to = Some(exact("0.1"));
+    assert_eq!(samples(&before, &jump(190_800)).len(), 2);
+    assert_eq!(
+        samples(&Parameters::new(Sampling::All), &jump(190_800)).len(),
+        5
+    );
+}
+
+#[test]
 fn hostile_pts_and_time_bases_end_in_an_error_and_never_in_a_panic() {
     let edges = [i64::MIN, -1, 0, 1, i64::MAX];
     let bases = [(1, i32::MAX), (i32::MAX, 1), (0, 1), (1, 0), (-1, -1)];

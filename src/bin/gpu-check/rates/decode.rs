@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use framecache::cancel::Stop;
 use framecache::decode::{Decode, Event};
 use framecache::demux::UnitReader;
 use framecache::error::{Error, Result};
@@ -71,7 +72,7 @@ fn session(clip: &Clip, card: &Card, until: Instant) -> Result<u64> {
             }
             Ok(())
         };
-        let mut reader = UnitReader::open(track.clone(), clip.media.opener.clone())?;
+        let mut reader = UnitReader::open(track.clone(), clip.media.opener.clone(), Stop::never())?;
         while let Some(unit) = reader.advance()? {
             decoder.submit(unit, reader.packet(), &mut take)?;
             if Instant::now() >= until {

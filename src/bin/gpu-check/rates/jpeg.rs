@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use framecache::av::Frame;
+use framecache::cancel::Stop;
 use framecache::decode::{Decode, Event, Purpose, Software};
 use framecache::demux::UnitReader;
 use framecache::error::{Error, Result};
@@ -52,7 +53,7 @@ pub fn check(report: &mut Report, clip: &Clip, args: &Args) {
 /// Of the first picture.
 fn planes(clip: &Clip) -> Result<JfifPlanes> {
     let track = &clip.media.track;
-    let mut reader = UnitReader::open(track.clone(), clip.media.opener.clone())?;
+    let mut reader = UnitReader::open(track.clone(), clip.media.opener.clone(), Stop::never())?;
     let mut decoder = Software::open(&track.info, 1, Purpose::Frames)?;
     let mut made = None;
     let mut take = |event: Event<Frame>| {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::equality::bytes;
 use super::{clips, standin};
+use crate::cancel::Stop;
 use crate::decode::conformance::Clip;
 use crate::decode::{Decode, Event};
 use crate::demux::UnitReader;
@@ -18,7 +19,7 @@ fn feed(
     nvdec: &mut Nvdec,
     out: &mut dyn FnMut(Event<Picture>) -> Result<()>,
 ) -> Result<()> {
-    let mut reader = UnitReader::open(clip.track.clone(), clip.opener()).unwrap();
+    let mut reader = UnitReader::open(clip.track.clone(), clip.opener(), Stop::never()).unwrap();
     while let Some(unit) = reader.advance().unwrap() {
         nvdec.submit(unit, reader.packet(), out)?;
     }
