@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::{Accountant, MAX_WAIT, Means};
 use crate::av;
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
@@ -15,13 +16,13 @@ use crate::frames::Frames;
 use crate::gpu;
 use crate::metrics::Metrics;
 use crate::rpc::{self, ServerInfo, v1};
-use crate::serve::Server;
+use crate::serve::{Descriptors, Server};
 use crate::source::SourcePolicy;
 use crate::store::metered::metered;
 use crate::store::{self, Location, Store, StoreSpec};
 
 /// What a command keeps in memory: it reads each frame once, and some records again.
-const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
+const COMMAND_MEMORY_BYTES: u64 = 512 << 20;
 
 /// The cache that the settings name. Touches no network.
 ///
@@ -31,13 +32,13 @@ const COMMAND_MEMORY_BYTES: u64 = 256 << 20;
 /// # Errors
 /// FIELD_INVALID for a store or prefix that cannot be, or a prefix said twice.
 fn cache(settings: &Settings, memory_bytes: u64) -> Result<Cache> {
-    cache_over(settings, memory_bytes, |store| store)
+    cache_over(settings, Memory::new(memory_bytes), |store| store)
 }
 
 /// As [`cache`], with something put around the store.
 fn cache_over(
     settings: &Settings,
-    memory_bytes: u64,
+    memory: Arc<Memory>,
     around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
 ) -> Result<Cache> {
     let mut spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
@@ -57,7 +58,6 @@ fn cache_over(
         }
     };
     let store = around(store::open(&spec)?);
-    let memory = Memory::new(memory_bytes);
     Ok(Cache::new(store, Layout::new(prefix)?, memory))
 }
 
@@ -77,10 +77,21 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
 ///
 /// # Errors
 /// FIELD_INVALID as `cache`, and for a source root that is no folder.
-pub fn server(settings: &Settings, serve: ServeSettings) -> Result<Server> {
+pub fn server(
+    settings: &Settings,
+    serve: ServeSettings,
+    descriptors: Descriptors,
+) -> Result<Server> {
     let metrics = Arc::new(Metrics::new());
     let around = |store| metered(store, metrics.clone());
-    let cache = cache_over(settings, serve.memory_bytes, around)?;
+    let accountant = Accountant::new(&Means {
+        memory: serve.memory_bytes,
+        calls: serve.max_calls as u64,
+        hands: settings.workers as u64,
+        connections: descriptors.connections(),
+        max_wait: MAX_WAIT,
+    });
+    let cache = cache_over(settings, Memory::within(&accountant), around)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     let frames = Frames::new(cache, sources, settings.limits, settings.workers);

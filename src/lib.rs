@@ -1,5 +1,6 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
+pub mod account;
 pub mod app;
 pub mod av;
 pub mod aws;

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.media import make  # noqa: E402
 from tests.support import framecache as runner  # noqa: E402
 from tests.support import rpc  # noqa: E402
+from tests.support.neighbours import greedy, planned, silent, started  # noqa: E402, F401  (fixtures)
 from tests.support.oracle import Truth  # noqa: E402
 
 

@@ -34,6 +34,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::error::{Error, Reason, Result};
 use crate::hex::new_id;
 use crate::store::Store;
@@ -56,6 +57,7 @@ pub struct Cache {
     store: Arc<dyn Store>,
     layout: Layout,
     memory: Arc<Memory>,
+    account: Account,
 }
 
 impl Cache {
@@ -63,8 +65,21 @@ impl Cache {
         Cache {
             store,
             layout,
+            account: Account::own(memory.accountant()),
             memory,
         }
+    }
+
+    /// The same for one caller, whose account what it reads is on.
+    pub fn for_call(&self, account: &Account) -> Cache {
+        Cache {
+            account: account.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     pub fn memory(&self) -> &Arc<Memory> {
@@ -90,6 +105,7 @@ impl Cache {
             attempt: new_id().into(),
             memo: Arc::default(),
             memory: self.memory.clone(),
+            account: self.account.clone(),
         })
     }
 }
@@ -103,6 +119,7 @@ pub struct Profile {
     attempt: Arc<str>,
     memo: Arc<PlanMemo>,
     memory: Arc<Memory>,
+    account: Account,
 }
 
 impl Profile {

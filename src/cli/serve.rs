@@ -42,14 +42,16 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let serve = ServeSettings::resolve(args.options, settings.serve.clone(), &settings.endpoint)?;
     serve::start_log(serve.log_format, context.global.verbose);
     let serve = serve::with_default_sources(serve)?;
+    let descriptors = serve::Descriptors::all();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.max(2))
+        .max_blocking_threads(descriptors.file_threads())
         .thread_name("serve")
         .enable_all()
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
-    let server = app::server(settings, serve)?;
+    let server = app::server(settings, serve, descriptors)?;
     let outcome = runtime.block_on(serve::run(server, &note));
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();

@@ -106,7 +106,7 @@ pub struct ServeOptions {
         help_heading = "Access"
     )]
     pub insecure_listen: bool,
-    /// Memory for frames kept and calls in flight [default: 512MiB]
+    /// Memory for frames kept, requests, and answers in flight [default: 512MiB]
     #[arg(
         long,
         env = "FRAMECACHE_MEMORY",
@@ -114,7 +114,7 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub memory: Option<ByteSize>,
-    /// Calls served at once; more are told to come again [default: 512]
+    /// Calls served at once, at most half of them over one connection; more are told to come again [default: 512]
     #[arg(
         long,
         env = "FRAMECACHE_MAX_CALLS",
@@ -130,7 +130,8 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub drain_timeout: Option<Period>,
-    /// A client that takes nothing of its answer for so long loses it [default: 30s]
+    /// A client that takes nothing of its answer, or sends nothing of its request, for so long loses
+    /// its call [default: 30s]
     #[arg(
         long,
         env = "FRAMECACHE_STALL_TIMEOUT",

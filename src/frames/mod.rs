@@ -20,6 +20,7 @@ mod task;
 
 use std::sync::{Arc, OnceLock};
 
+use crate::account::Account;
 use crate::cache::Cache;
 use crate::decode::Backend;
 use crate::error::Result;
@@ -81,6 +82,14 @@ impl Frames {
     pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
+    }
+
+    /// The same for one caller, whose account what it reads is on.
+    pub fn for_call(&self, account: &Account) -> Frames {
+        Frames {
+            cache: self.cache.for_call(account),
+            ..self.clone()
+        }
     }
 
     pub fn cache(&self) -> &Cache {

@@ -43,28 +43,33 @@ pub enum Asked {
     Time(Exact),
 }
 
-/// A selection, looked up in its profile: a few ranges, however many frames they stand for.
+/// A selection, looked up in its profile: a few runs, however many frames they stand for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selected {
-    pieces: Vec<Piece>,
+    pieces: Pieces,
     step: u64,
     limit: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Piece {
-    Range(RangeInclusive<u64>),
-    Time(Exact),
+enum Pieces {
+    /// Sixteen bytes each: as requests hold at most a byte a sequence, no more than that of a byte.
+    Runs(Vec<Run>),
+    Times(Vec<Exact>),
+}
+
+/// Consecutive sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    first: u64,
+    last: u64,
 }
 
 impl Selected {
     /// All frames of a plan.
     pub(super) fn all_of(plan: &Planned) -> Selected {
-        let ranges = plan.in_sequence().filter_map(ends);
         Selected {
-            pieces: ranges
-                .map(|(first, last)| Piece::Range(first..=last))
-                .collect(),
+            pieces: Pieces::Runs(plan.in_sequence().filter_map(ends).collect()),
             step: 1,
             limit: None,
         }
@@ -73,7 +78,7 @@ impl Selected {
     /// These sequences.
     pub(super) fn of(seqs: Vec<u64>, step: u64, limit: Option<u64>) -> Selected {
         Selected {
-            pieces: merged(seqs.into_iter()),
+            pieces: Pieces::Runs(merged(seqs.into_iter())),
             step: step.max(1),
             limit,
         }
@@ -81,11 +86,10 @@ impl Selected {
 
     /// How many frames are asked for.
     pub fn count(&self) -> u64 {
-        let pieces = self.pieces.iter().map(|piece| match piece {
-            Piece::Range(range) => (range.end() - range.start()).saturating_add(1),
-            Piece::Time(_) => 1,
-        });
-        let all = pieces.fold(0, u64::saturating_add);
+        let all = match &self.pieces {
+            Pieces::Runs(runs) => runs.iter().map(Run::count).fold(0, u64::saturating_add),
+            Pieces::Times(times) => times.len() as u64,
+        };
         let each = all.div_ceil(self.step.max(1));
         self.limit.map_or(each, |limit| each.min(limit))
     }
@@ -100,17 +104,27 @@ impl IntoIterator for Selected {
         let limit = self.limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
-        let asked = self.pieces.into_iter().flat_map(Piece::asked);
+        let asked: Self::IntoIter = match self.pieces {
+            Pieces::Runs(runs) => {
+                let seqs = runs.into_iter().flat_map(|run| run.first..=run.last);
+                Box::new(seqs.map(Asked::Sequence))
+            }
+            Pieces::Times(times) => Box::new(times.into_iter().map(Asked::Time)),
+        };
         Box::new(asked.step_by(step).take(limit))
     }
 }
 
-impl Piece {
-    fn asked(self) -> Box<dyn Iterator<Item = Asked> + Send> {
-        match self {
-            Piece::Range(range) => Box::new(range.map(Asked::Sequence)),
-            Piece::Time(time) => Box::new(std::iter::once(Asked::Time(time))),
-        }
+impl Run {
+    fn count(&self) -> u64 {
+        (self.last - self.first).saturating_add(1)
+    }
+
+    /// What of it lies in the range.
+    fn within(self, range: &RangeInclusive<u64>) -> Option<Run> {
+        let first = self.first.max(*range.start());
+        let last = self.last.min(*range.end());
+        (first <= last).then_some(Run { first, last })
     }
 }
 
@@ -123,11 +137,11 @@ impl Serving {
     pub async fn select(&self, selection: Selection, on_miss: OnMiss) -> Result<Selected> {
         let view = self.view().await?;
         let pieces = match selection.which {
-            Which::Sequences(seqs) => merged(seqs.into_iter()),
-            Which::Times(times) => times.into_iter().map(Piece::Time).collect(),
-            Which::Range(range) => self.in_range(&view, range).await?,
-            Which::All => self.in_range(&view, 0..=u64::MAX).await?,
-            Which::Window(window) => self.in_window(&view, window, on_miss).await?,
+            Which::Sequences(seqs) => Pieces::Runs(merged(seqs.into_iter())),
+            Which::Times(times) => Pieces::Times(times),
+            Which::Range(range) => Pieces::Runs(self.in_range(&view, range).await?),
+            Which::All => Pieces::Runs(self.in_range(&view, 0..=u64::MAX).await?),
+            Which::Window(window) => Pieces::Runs(self.in_window(&view, window, on_miss).await?),
         };
         Ok(Selected {
             pieces,
@@ -136,16 +150,12 @@ impl Serving {
         })
     }
 
-    async fn in_range(&self, view: &View, range: RangeInclusive<u64>) -> Result<Vec<Piece>> {
+    async fn in_range(&self, view: &View, range: RangeInclusive<u64>) -> Result<Vec<Run>> {
         Ok(match view {
             View::Absent => Vec::new(),
             View::Extracted(plan) => plan
                 .in_sequence()
-                .filter_map(|row| {
-                    let (first, last) = ends(row)?;
-                    let (first, last) = (first.max(*range.start()), last.min(*range.end()));
-                    (first <= last).then_some(Piece::Range(first..=last))
-                })
+                .filter_map(|row| ends(row)?.within(&range))
                 .collect(),
             View::Put(index) => {
                 let seqs = index.latest().map(|facts| facts.seq);
@@ -159,7 +169,7 @@ impl Serving {
         })
     }
 
-    async fn in_window(&self, view: &View, window: Window, on_miss: OnMiss) -> Result<Vec<Piece>> {
+    async fn in_window(&self, view: &View, window: Window, on_miss: OnMiss) -> Result<Vec<Run>> {
         match view {
             View::Absent => Ok(Vec::new()),
             View::Legacy => Err(
@@ -185,10 +195,9 @@ impl Serving {
         plan: &Arc<Planned>,
         row: Row<'_>,
         (window, on_miss): (&Window, OnMiss),
-    ) -> Result<Vec<Piece>> {
+    ) -> Result<Vec<Run>> {
         if is_within(plan, row, window) {
-            let range = ends(row).map(|(first, last)| Piece::Range(first..=last));
-            return Ok(range.into_iter().collect());
+            return Ok(ends(row).into_iter().collect());
         }
         if on_miss == OnMiss::Extract
             && let Some(place) = crate::frames::place_of(plan, row.row.first)
@@ -211,9 +220,12 @@ impl Serving {
     }
 }
 
-fn ends(row: Row<'_>) -> Option<(u64, u64)> {
+fn ends(row: Row<'_>) -> Option<Run> {
     let range = row.sequences();
-    (!range.is_empty()).then(|| (range.start, range.end - 1))
+    (!range.is_empty()).then(|| Run {
+        first: range.start,
+        last: range.end - 1,
+    })
 }
 
 fn is_inside(facts: &FrameFacts, window: &Window) -> bool {
@@ -246,17 +258,19 @@ pub(super) fn is_within(plan: &Planned, row: Row<'_>, window: &Window) -> bool {
 }
 
 /// Runs of consecutive numbers, in the order given.
-fn merged(seqs: impl Iterator<Item = u64>) -> Vec<Piece> {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
+fn merged(seqs: impl Iterator<Item = u64>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
     for seq in seqs {
         match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(seq) => *last = seq,
-            _ => runs.push((seq, seq)),
+            Some(run) if run.last.checked_add(1) == Some(seq) => run.last = seq,
+            _ => runs.push(Run {
+                first: seq,
+                last: seq,
+            }),
         }
     }
-    runs.into_iter()
-        .map(|(first, last)| Piece::Range(first..=last))
-        .collect()
+    runs.shrink_to_fit();
+    runs
 }
 
 #[cfg(test)]
@@ -264,14 +278,8 @@ mod tests {
     use super::*;
 
     fn selected(seqs: &[u64], step: u64, limit: Option<u64>) -> Vec<Asked> {
-        let pieces = merged(seqs.iter().copied());
-        Selected {
-            pieces,
-            step,
-            limit,
-        }
-        .into_iter()
-        .collect()
+        let selected = Selected::of(seqs.to_vec(), step, limit);
+        selected.into_iter().collect()
     }
 
     #[test]
@@ -280,6 +288,17 @@ mod tests {
         let expected: Vec<_> = seqs.map(Asked::Sequence).to_vec();
         assert_eq!(selected(&seqs, 1, None), expected);
         assert_eq!(merged(seqs.into_iter()).len(), 4);
+    }
+
+    #[test]
+    fn numbers_cost_sixteen_bytes_a_run_and_no_more() {
+        let apart: Vec<u64> = (0..1000).map(|n| n % 2 * 2).collect();
+        let runs = merged(apart.into_iter());
+        assert_eq!(
+            (runs.len(), runs.capacity(), size_of::<Run>()),
+            (1000, 1000, 16)
+        );
+        assert_eq!(merged(0..1000).len(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod coder;
 mod raw;
+mod scans;
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
 
@@ -13,6 +14,7 @@ use crate::pixel::{RgbImage, fit};
 use self::coder::Coder;
 pub use self::coder::Coding;
 pub use self::raw::RawPicture;
+use self::scans::check_scans;
 
 /// The most pixels [`decode_rgb`] decodes.
 const MAX_PIXELS: usize = 64 << 20;
@@ -80,7 +82,8 @@ pub fn dimensions(jpeg: &[u8]) -> Result<(usize, usize)> {
 /// The picture as Pillow's `open(...).convert("RGB")` gives it.
 ///
 /// # Errors
-/// MEDIA_CORRUPT where it is no JPEG, truncated or damaged; LIMIT_EXCEEDED over 64 megapixels.
+/// MEDIA_CORRUPT where it is no JPEG, truncated or damaged; LIMIT_EXCEEDED over 64 megapixels
+/// or 100 scans.
 pub fn decode_rgb(jpeg: &[u8]) -> Result<RgbImage> {
     let mut image = RgbImage::default();
     decode_rgb_into(jpeg, &mut image)?;
@@ -102,6 +105,7 @@ pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
             ),
         ));
     }
+    check_scans(jpeg)?;
     (out.width, out.height) = (width, height);
     let mut decode = |format: PixelFormat, pixels: &mut [u8]| {
         let image = Image {

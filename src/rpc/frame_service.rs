@@ -22,7 +22,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::ExtractFramesRequest>,
     ) -> Result<Response<Self::ExtractFramesStream>, Status> {
-        let answers = self.extract_frames(request.into_inner());
+        let service = self.called_by(&request);
+        let answers = service.extract_frames(request.into_inner());
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -30,7 +31,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetFramesRequest>,
     ) -> Result<Response<Self::GetFramesStream>, Status> {
-        let answers = self.get_frames(request.into_inner());
+        let service = self.called_by(&request);
+        let answers = service.get_frames(request.into_inner());
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -38,7 +40,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetTensorsRequest>,
     ) -> Result<Response<Self::GetTensorsStream>, Status> {
-        let answers = self.get_tensors(request.into_inner());
+        let service = self.called_by(&request);
+        let answers = service.get_tensors(request.into_inner());
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -46,7 +49,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::ListFramesRequest>,
     ) -> Result<Response<v1::ListFramesResponse>, Status> {
-        let answer = self.list_frames(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.list_frames(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -54,7 +58,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetTimelineRequest>,
     ) -> Result<Response<v1::GetTimelineResponse>, Status> {
-        let answer = self.get_timeline(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.get_timeline(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -62,7 +67,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::ListTimelinesRequest>,
     ) -> Result<Response<v1::ListTimelinesResponse>, Status> {
-        let answer = self.list_timelines(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.list_timelines(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -70,7 +76,8 @@ impl FrameService for Service {
         &self,
         request: Request<v1::ClearTimelineRequest>,
     ) -> Result<Response<v1::ClearTimelineResponse>, Status> {
-        let answer = self.clear_timeline(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.clear_timeline(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -78,7 +85,9 @@ impl FrameService for Service {
         &self,
         request: Request<Streaming<v1::PutFramesRequest>>,
     ) -> Result<Response<v1::PutFramesResponse>, Status> {
-        let answer = self.put_frames(request.into_inner());
-        answer.await.map(Response::new).map_err(|e| status(&e))
+        let service = self.called_by(&request);
+        let intake = service.intake_of(&request);
+        let answer = service.put_frames((request.into_inner(), intake));
+        answer.await.map(Response::new)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tonic::Status;
 
-use crate::cache::memory::Hold;
+use crate::account::{Account, Hold};
 use crate::cache::read::Frame;
 use crate::error::{Error, Result};
 use crate::frames::{Answer, Serving};
@@ -30,16 +30,17 @@ struct Ready {
     jpeg: Bytes,
     /// Of a payload that is not the stored one.
     size: Option<(u32, u32)>,
+    /// The stored frame's share of the memory, or that of the one made of it.
     hold: Option<Arc<Hold>>,
 }
 
 impl Service {
     pub(super) async fn get_frames(
         &self,
-        request: v1::GetFramesRequest,
+        mut request: v1::GetFramesRequest,
     ) -> Result<Answers<v1::GetFramesResponse>> {
         check_names(&request.timeline, &request.profile)?;
-        let selection = selection(request.selection.as_ref())?;
+        let selection = selection(request.selection.take())?;
         let on_miss = on_miss(request.on_miss)?;
         let payload: v1::Payload = choice("payload", request.payload)?;
         let reshape = Reshape::asked(request.width, request.height, request.quality)?;
@@ -67,11 +68,11 @@ impl Service {
             None => with_summary(
                 answers.map(move |answer| answer.map(|frame| Ready::whole(frame, payload, None))),
             ),
-            Some(reshape) => with_summary(
-                answers
-                    .map(move |answer| reshaped(answer, payload, reshape))
-                    .buffered(RESHAPED_AT_ONCE),
-            ),
+            Some(reshape) => {
+                let account = self.account().clone();
+                let reshaped = move |answer| reshaped(answer, payload, (reshape, account.clone()));
+                with_summary(answers.map(reshaped).buffered(RESHAPED_AT_ONCE))
+            }
         })
     }
 
@@ -100,25 +101,30 @@ impl Ready {
     }
 
     fn whole(frame: Frame, payload: v1::Payload, other: Option<Reshaped>) -> Ready {
-        let (jpeg, size) = match other {
+        let (jpeg, size, hold) = match other {
             Some(Reshaped {
                 jpeg,
                 width,
                 height,
-            }) => (jpeg, Some((width, height))),
-            None => (frame.jpeg, None),
+                hold,
+            }) => (jpeg, Some((width, height)), Arc::new(hold)),
+            None => (frame.jpeg, None, frame.hold),
         };
         Ready {
             facts: frame.facts,
             payload,
             jpeg,
             size,
-            hold: Some(frame.hold),
+            hold: Some(hold),
         }
     }
 }
 
-async fn reshaped(answer: Answer<Frame>, payload: v1::Payload, reshape: Reshape) -> Answer<Ready> {
+async fn reshaped(
+    answer: Answer<Frame>,
+    payload: v1::Payload,
+    (reshape, account): (Reshape, Account),
+) -> Answer<Ready> {
     let Answer {
         index,
         sequence,
@@ -126,7 +132,7 @@ async fn reshaped(answer: Answer<Frame>, payload: v1::Payload, reshape: Reshape)
     } = answer;
     let result = match result {
         Ok(Some(frame)) => reshape
-            .run(&frame)
+            .run(&frame, &account)
             .await
             .map(|other| Some(Ready::whole(frame, payload, Some(other)))),
         Ok(None) => Ok(None),

@@ -16,18 +16,19 @@ use crate::tensor::Recipe;
 impl Service {
     pub(super) async fn get_tensors(
         &self,
-        request: v1::GetTensorsRequest,
+        mut request: v1::GetTensorsRequest,
     ) -> Result<Answers<v1::GetTensorsResponse>> {
         check_names(&request.timeline, &request.profile)?;
         let recipe = Arc::new(recipe_of(&request)?);
         let batch = batch_of(&request)?;
-        let wanted = wanted_of(&request)?;
+        let wanted = wanted_of(&mut request)?;
         let (frames, pictures) = self.pictures(&request, (wanted, &recipe)).await?;
         let call = Call {
             recipe,
             batch,
             frames,
             workshop: self.workshop.clone(),
+            account: self.account().clone(),
             metrics: self.frames.metrics().clone(),
         };
         call.answers(pictures)

@@ -1,84 +1,64 @@
-//! Messages of a client's stream, and the memory that they take.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Messages of a client's stream.
 
 use futures::{Stream, StreamExt};
 use tonic::{Code, Status};
 
-use crate::cache::memory::{Hold, Memory};
+use crate::account::Intake;
 use crate::error::{Error, Reason, Result};
+use crate::rpc::status::status;
 
-/// Memory is taken from what all calls share in steps of so many bytes.
-const STEP_BYTES: u64 = 1 << 20;
+/// How a call ends whose messages did not come, or could not be taken.
+pub enum Ended {
+    /// By us.
+    Refused(Error),
+    /// By what is around the call: the client fell silent, or its bytes found no memory.
+    Broken(Status),
+}
 
-/// How long a client may take for its next message. A peer that is gone is noticed sooner.
-const MAX_SILENCE: Duration = Duration::from_secs(300);
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Ended::Refused(error)
+    }
+}
+
+impl Ended {
+    pub fn status(self) -> Status {
+        match self {
+            Ended::Refused(error) => status(&error),
+            Ended::Broken(status) => status,
+        }
+    }
+}
 
 /// The next message; none at the stream's end.
 ///
 /// # Errors
-/// CANCELLED where the client went away or fell silent; LIMIT_EXCEEDED and FIELD_INVALID for
-/// what is too large or no message.
+/// CANCELLED where the client went away; LIMIT_EXCEEDED and FIELD_INVALID for what is too large or
+/// no message; what is around the call has its own status.
 pub async fn next<T>(
     messages: &mut (impl Stream<Item = Result<T, Status>> + Unpin),
-) -> Result<Option<T>> {
-    match tokio::time::timeout(MAX_SILENCE, messages.next()).await {
-        Ok(message) => message.transpose().map_err(|status| broken(&status)),
-        Err(_) => {
-            let seconds = MAX_SILENCE.as_secs();
-            let message = format!("the client sent nothing for too long: seconds={seconds}");
-            Err(Error::new(Reason::Cancelled, message))
-        }
-    }
+) -> Result<Option<T>, Ended> {
+    messages.next().await.transpose().map_err(broken)
 }
 
-/// What one call holds of the memory that all calls share; given back when dropped.
-pub struct Held {
-    memory: Arc<Memory>,
-    limit: u64,
-    bytes: u64,
-    steps: Vec<Hold>,
+/// # Errors
+/// LIMIT_EXCEEDED where the call has more of its request in memory than `limit`, or than any may.
+pub fn check(intake: &Intake, limit: u64) -> Result<()> {
+    let limit = limit.min(intake.most());
+    if intake.bytes() <= limit {
+        return Ok(());
+    }
+    let message = format!("a call sends more than it may hold: limit_bytes={limit}");
+    Err(Error::new(Reason::RequestLimit, message)
+        .hint("make several calls; each is stored by itself"))
 }
 
-impl Held {
-    /// `limit`: bytes that the call may hold; no more than all calls may together.
-    pub fn new(memory: &Arc<Memory>, limit: u64) -> Self {
-        Held {
-            memory: memory.clone(),
-            limit: limit.min(memory.in_flight_bytes()),
-            bytes: 0,
-            steps: Vec::new(),
-        }
+fn broken(status: Status) -> Ended {
+    // Ours have details, the library's have none.
+    if !status.details().is_empty() {
+        return Ended::Broken(status);
     }
-
-    /// # Errors
-    /// LIMIT_EXCEEDED beyond the limit; MEMORY_BUDGET where others hold what is left for too long.
-    pub async fn grow(&mut self, bytes: u64) -> Result<()> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.limit {
-            let message = format!(
-                "a call sends more than it may hold: limit_bytes={}",
-                self.limit
-            );
-            return Err(Error::new(Reason::RequestLimit, message)
-                .hint("make several calls; each is stored by itself"));
-        }
-        while self.steps.len() as u64 * STEP_BYTES < self.bytes {
-            self.steps.push(self.memory.hold(STEP_BYTES).await?);
-        }
-        Ok(())
-    }
-
-    pub fn shrink(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.steps
-            .truncate(self.bytes.div_ceil(STEP_BYTES) as usize);
-    }
-}
-
-fn broken(status: &Status) -> Error {
-    match status.code() {
+    let error = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => {
             Error::new(Reason::RequestLimit, "a message is too large")
                 .hint("send a payload over 3 MiB in several messages, with offset and last")
@@ -88,25 +68,6 @@ fn broken(status: &Status) -> Error {
                 .hint("use the messages of proto/framecache/v1")
         }
         _ => Error::new(Reason::Cancelled, "the client's stream broke off"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_a_call_holds_is_counted_given_back_and_bounded() {
-        let memory = Memory::new(64 << 20);
-        let mut held = Held::new(&memory, 8 << 20);
-        held.grow(3 << 20).await.unwrap();
-        held.grow(1).await.unwrap();
-        assert_eq!(memory.held_bytes(), 4 << 20);
-        held.shrink(2 << 20);
-        assert_eq!(memory.held_bytes(), 2 << 20);
-        let error = held.grow(8 << 20).await.unwrap_err();
-        assert_eq!(error.reason(), Reason::RequestLimit);
-        drop(held);
-        assert_eq!(memory.held_bytes(), 0);
-    }
+    };
+    Ended::Refused(error)
 }

@@ -16,7 +16,8 @@ impl MediaService for Service {
         &self,
         request: Request<v1::ProbeMediaRequest>,
     ) -> Result<Response<v1::ProbeMediaResponse>, Status> {
-        let answer = self.probe_media(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.probe_media(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -24,7 +25,8 @@ impl MediaService for Service {
         &self,
         request: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
-        let answer = self.get_server_info(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.get_server_info(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 }

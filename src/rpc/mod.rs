@@ -27,6 +27,9 @@ pub use media_service::ServerInfo;
 
 use std::sync::Arc;
 
+use tonic::Request;
+
+use crate::account::{Account, Intake};
 use crate::frames::Frames;
 use crate::rpc::tensors::Workshop;
 
@@ -38,6 +41,10 @@ pub mod v1 {
 
 /// All of it as descriptors, with comments, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Of one message of a client, and of one that may name 20,000 chunks with long uris.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+pub const MAX_EXTRACT_BYTES: usize = 16 << 20;
 
 /// Payload bytes in one message: a default client takes 4 MiB.
 pub const PART_BYTES: usize = 3 << 20;
@@ -52,14 +59,32 @@ pub struct Service {
 
 impl Service {
     pub fn new(frames: Frames) -> Self {
-        // Batches take as much as stored frames on their way, beside them.
-        let room = frames.cache().memory().in_flight_bytes();
-        let workshop = Workshop::new(frames.workers(), room);
         Service {
             frames,
-            workshop,
+            workshop: Workshop::default(),
             info: Arc::default(),
         }
+    }
+
+    /// The same for one call, on the account that came with it.
+    fn called_by<T>(&self, request: &Request<T>) -> Self {
+        match request.extensions().get::<Account>() {
+            Some(account) => Service {
+                frames: self.frames.for_call(account),
+                ..self.clone()
+            },
+            None => self.clone(),
+        }
+    }
+
+    /// What has come of the request, counted around the call.
+    fn intake_of<T>(&self, request: &Request<T>) -> Intake {
+        let counted = request.extensions().get::<Intake>();
+        counted.map_or_else(|| Intake::new(self.account()), Intake::clone)
+    }
+
+    fn account(&self) -> &Account {
+        self.frames.cache().account()
     }
 
     /// The same, with what GetServerInfo answers.

@@ -15,15 +15,18 @@ impl OverlayService for Service {
         &self,
         request: Request<Streaming<v1::PutOverlaysRequest>>,
     ) -> Result<Response<v1::PutOverlaysResponse>, Status> {
-        let answer = self.put_overlays(request.into_inner());
-        answer.await.map(Response::new).map_err(|e| status(&e))
+        let service = self.called_by(&request);
+        let intake = service.intake_of(&request);
+        let answer = service.put_overlays((request.into_inner(), intake));
+        answer.await.map(Response::new)
     }
 
     async fn get_overlays(
         &self,
         request: Request<v1::GetOverlaysRequest>,
     ) -> Result<Response<Self::GetOverlaysStream>, Status> {
-        let answers = self.get_overlays(request.into_inner());
+        let service = self.called_by(&request);
+        let answers = service.get_overlays(request.into_inner());
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -31,7 +34,8 @@ impl OverlayService for Service {
         &self,
         request: Request<v1::ListOverlaysRequest>,
     ) -> Result<Response<v1::ListOverlaysResponse>, Status> {
-        let answer = self.list_overlays(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.list_overlays(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -39,7 +43,8 @@ impl OverlayService for Service {
         &self,
         request: Request<v1::DeleteOverlaysRequest>,
     ) -> Result<Response<v1::DeleteOverlaysResponse>, Status> {
-        let answer = self.delete_overlays(request.into_inner());
+        let service = self.called_by(&request);
+        let answer = service.delete_overlays(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 }

@@ -60,14 +60,9 @@ fn starts(total: usize, step: usize) -> impl Iterator<Item = usize> + Send {
 #[derive(Debug)]
 pub struct Joiner {
     limit: u64,
-    whole: Whole,
-}
-
-/// A payload of one part is kept as it came.
-#[derive(Debug)]
-enum Whole {
-    One(Bytes),
-    Many(BytesMut),
+    len: u64,
+    /// As they came: a buffer that grows as it is filled is up to twice as large.
+    parts: Vec<Bytes>,
 }
 
 impl Joiner {
@@ -75,15 +70,13 @@ impl Joiner {
     pub fn new(limit: u64) -> Self {
         Joiner {
             limit,
-            whole: Whole::One(Bytes::new()),
+            len: 0,
+            parts: Vec::new(),
         }
     }
 
     pub fn len(&self) -> u64 {
-        match &self.whole {
-            Whole::One(bytes) => bytes.len() as u64,
-            Whole::Many(bytes) => bytes.len() as u64,
-        }
+        self.len
     }
 
     pub fn is_empty(&self) -> bool {
@@ -107,25 +100,23 @@ impl Joiner {
         if grown > self.limit {
             return Err(too_long(grown, self.limit));
         }
-        match &mut self.whole {
-            Whole::One(first) if first.is_empty() => *first = part,
-            Whole::One(first) => {
-                let mut many = BytesMut::with_capacity(first.len() + part.len());
-                many.extend_from_slice(first);
-                many.extend_from_slice(&part);
-                self.whole = Whole::Many(many);
-            }
-            Whole::Many(many) => many.extend_from_slice(&part),
+        self.len = grown;
+        if !part.is_empty() {
+            self.parts.push(part);
         }
         Ok(())
     }
 
-    /// The payload.
-    pub fn finish(self) -> Bytes {
-        match self.whole {
-            Whole::One(bytes) => bytes,
-            Whole::Many(bytes) => bytes.freeze(),
+    /// The payload; one of a single part as it came.
+    pub fn finish(mut self) -> Bytes {
+        if self.parts.len() <= 1 {
+            return self.parts.pop().unwrap_or_default();
         }
+        let mut whole = BytesMut::with_capacity(usize::try_from(self.len).unwrap_or_default());
+        for part in self.parts {
+            whole.extend_from_slice(&part);
+        }
+        whole.freeze()
     }
 }
 

@@ -5,23 +5,23 @@ use futures::Stream;
 use prost::Message;
 use tonic::{Status, Streaming};
 
+use crate::account::{self, Account, Intake};
 use crate::cache::Profile;
 use crate::cache::put::{PutFrame, ReadyFrame};
 use crate::error::{Error, Reason, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
-use crate::frames::blocking;
 use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
 use crate::rpc::convert::{facts, profile_name};
-use crate::rpc::incoming::Held;
+use crate::rpc::incoming::Ended;
 use crate::rpc::parts::Joiner;
 use crate::rpc::v1::put_frame::Image;
-use crate::rpc::{Service, incoming, v1};
+use crate::rpc::{MAX_MESSAGE_BYTES, Service, incoming, v1};
 use crate::store::MAX_OBJECT_BYTES;
 
 /// Of raw pictures.
 const QUALITY: u32 = 85;
-/// What a call may hold; the largest raw picture fits.
+/// What a call may hold; the largest raw picture fits where --memory has room for it.
 const MAX_HELD_BYTES: u64 = 256 << 20;
 /// What a frame is taken to cost beside the bytes of its messages.
 const BESIDE_BYTES: u64 = 1024;
@@ -31,20 +31,22 @@ const MAX_FACTS_BYTES: usize = 4096;
 impl Service {
     pub(super) async fn put_frames(
         &self,
-        messages: Streaming<v1::PutFramesRequest>,
-    ) -> Result<v1::PutFramesResponse> {
-        self.put_messages(messages).await
+        (messages, intake): (Streaming<v1::PutFramesRequest>, Intake),
+    ) -> Result<v1::PutFramesResponse, Status> {
+        let done = self.put_messages(messages, intake).await;
+        done.map_err(Ended::status)
     }
 
     async fn put_messages(
         &self,
         mut messages: impl Stream<Item = Result<v1::PutFramesRequest, Status>> + Unpin,
-    ) -> Result<v1::PutFramesResponse> {
+        intake: Intake,
+    ) -> Result<v1::PutFramesResponse, Ended> {
         let Some(mut first) = incoming::next(&mut messages).await? else {
-            return Err(Error::field("the stream has no messages").in_field("timeline"));
+            return Err(Error::field("the stream has no messages").in_field("timeline"))?;
         };
         let frame = first.frame.take();
-        let mut call = self.put_call(first)?;
+        let mut call = self.put_call(first, intake)?;
         if let Some(frame) = frame {
             call.take(frame).await?;
         }
@@ -55,10 +57,10 @@ impl Service {
                 frame.ok_or_else(|| Error::field("a message has no frame").in_field("frame"))?;
             call.take(frame).await?;
         }
-        call.commit().await
+        Ok(call.commit().await?)
     }
 
-    fn put_call(&self, header: v1::PutFramesRequest) -> Result<PutCall> {
+    fn put_call(&self, header: v1::PutFramesRequest, intake: Intake) -> Result<PutCall> {
         let cache = self.frames.cache();
         let profile = cache.profile(&header.timeline, profile_name(&header.profile))?;
         let quality = header.quality.unwrap_or(QUALITY);
@@ -72,7 +74,8 @@ impl Service {
             profile,
             header,
             quality,
-            held: Held::new(cache.memory(), MAX_HELD_BYTES),
+            intake,
+            account: self.account().clone(),
             open: None,
             ready: Vec::new(),
         })
@@ -85,7 +88,8 @@ struct PutCall {
     /// The first message, without its frame.
     header: v1::PutFramesRequest,
     quality: u8,
-    held: Held,
+    intake: Intake,
+    account: Account,
     open: Option<OpenFrame>,
     ready: Vec<ReadyFrame>,
 }
@@ -131,11 +135,8 @@ impl PutCall {
             let message = format!("{}, seq={seq}", e.message());
             e.reworded(message).below_field("frame")
         };
-        let bytes = part.encoded_len() as u64 + BESIDE_BYTES;
-        self.held
-            .grow(bytes)
-            .await
-            .map_err(|e| e.in_field("frame"))?;
+        check_message(part.encoded_len()).map_err(named)?;
+        self.check_held()?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => OpenFrame::new(&part).map_err(named)?,
@@ -143,19 +144,25 @@ impl PutCall {
         open.add(part).map_err(named)?;
         if last {
             let joined = open.joiner.len();
-            let ready = open.finish(self.quality).await.map_err(named)?;
+            let ready = open.finish(self.quality, &self.account).await;
+            let ready = ready.map_err(named)?;
             // A raw picture gives way to its JPEG.
-            self.held.shrink(joined);
-            let bytes = ready.jpeg().len() as u64;
-            self.held
-                .grow(bytes)
-                .await
-                .map_err(|e| e.in_field("frame"))?;
+            let jpeg = ready.jpeg().len() as u64;
+            self.intake.let_go(joined.saturating_sub(jpeg));
             self.ready.push(ready);
         } else {
             self.open = Some(open);
         }
         Ok(())
+    }
+
+    /// What came of frames, and what they cost beside their bytes.
+    fn check_held(&self) -> Result<()> {
+        let beside = self.ready.len() as u64 * BESIDE_BYTES;
+        let limit = MAX_HELD_BYTES
+            .min(self.intake.most())
+            .saturating_sub(beside);
+        incoming::check(&self.intake, limit).map_err(|e| e.in_field("frame"))
     }
 
     async fn commit(self) -> Result<v1::PutFramesResponse> {
@@ -230,19 +237,17 @@ impl OpenFrame {
     }
 
     /// The frame as it will be stored; pixels are encoded.
-    async fn finish(self, quality: u8) -> Result<ReadyFrame> {
+    async fn finish(self, quality: u8, account: &Account) -> Result<ReadyFrame> {
         let field = self.kind.field();
         let (seq, mut facts) = (self.seq, self.facts);
         let data = self.joiner.finish();
         let Some(samples) = self.kind.samples() else {
-            return blocking(move || {
-                ready(PutFrame {
-                    seq,
-                    jpeg: data,
-                    facts,
-                })
-            })
-            .await;
+            let jpeg = PutFrame {
+                seq,
+                jpeg: data,
+                facts,
+            };
+            return account.by_hand(move |_| ready(jpeg)).await;
         };
         let size = raw_size(&facts)?;
         if data.len() as u64 != size.bytes(samples) {
@@ -254,7 +259,12 @@ impl OpenFrame {
             return Err(Error::field(message).in_field(field));
         }
         facts.quality = Some(quality);
-        blocking(move || {
+        // For its planes and its JPEG.
+        let room = account
+            .take(account::Kind::Pictures, data.len() as u64)
+            .await?;
+        let coding = account.by_hand(move |_| {
+            let _room = room;
             let raw = RawPicture {
                 data: &data,
                 width: size.width as usize,
@@ -263,9 +273,20 @@ impl OpenFrame {
             };
             let jpeg = raw.jpeg(quality)?.into();
             ready(PutFrame { seq, jpeg, facts })
-        })
-        .await
+        });
+        coding.await
     }
+}
+
+/// # Errors
+/// LIMIT_EXCEEDED over what a message may have; other methods' may be larger.
+fn check_message(bytes: usize) -> Result<()> {
+    if bytes <= MAX_MESSAGE_BYTES {
+        return Ok(());
+    }
+    let message = format!("a message is too large: limit_bytes={MAX_MESSAGE_BYTES}");
+    Err(Error::new(Reason::RequestLimit, message)
+        .hint("send a payload over 3 MiB in several messages, with offset and last"))
 }
 
 fn ready(frame: PutFrame) -> Result<ReadyFrame> {

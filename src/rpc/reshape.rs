@@ -1,10 +1,13 @@
-//! Frames in another size or quality than they are stored in.
+//! Frames in another size or quality than they are stored in: each within the memory that there is
+//! for pictures, by one of the hands that all calls share.
 
 use bytes::Bytes;
 
+use crate::account::{Account, Hold, Kind, Wanted};
 use crate::cache::read::Frame;
-use crate::error::{Error, Result};
-use crate::jpeg::{RawPicture, decode_rgb};
+use crate::error::{Error, Reason, Result};
+use crate::extract::MAX_PIXELS;
+use crate::jpeg::{RawPicture, decode_rgb, dimensions};
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
 
 /// Sides of any picture.
@@ -25,11 +28,17 @@ pub struct Reshaped {
     pub jpeg: Bytes,
     pub width: u32,
     pub height: u32,
+    /// Of the bytes of `jpeg`.
+    pub hold: Hold,
 }
+
+/// Width and height.
+type Size = (usize, usize);
 
 impl Reshape {
     /// # Errors
-    /// FIELD_INVALID for sides outside 1 to 16,384 or a quality outside 1 to 100.
+    /// FIELD_INVALID for sides outside 1 to 16,384 or a quality outside 1 to 100; LIMIT_EXCEEDED for
+    /// more pixels than any picture may have.
     pub fn asked(
         width: Option<u32>,
         height: Option<u32>,
@@ -46,6 +55,9 @@ impl Reshape {
                 .in_field(field));
             }
         }
+        if let (Some(width), Some(height)) = (width, height) {
+            check_pixels((width as usize, height as usize)).map_err(|e| e.in_field("width"))?;
+        }
         let asked = width.is_some() || height.is_some() || quality.is_some();
         Ok(asked.then_some(Reshape {
             width,
@@ -54,26 +66,37 @@ impl Reshape {
         }))
     }
 
-    /// Decodes, resizes as Pillow's BILINEAR does, and encodes, on a blocking thread.
+    /// Decodes, resizes as Pillow's BILINEAR does, and encodes.
     ///
     /// # Errors
-    /// MEDIA_CORRUPT for a stored frame that is no JPEG; LIMIT_EXCEEDED for one too large.
-    pub async fn run(self, frame: &Frame) -> Result<Reshaped> {
+    /// MEDIA_CORRUPT for a stored frame that is no JPEG; LIMIT_EXCEEDED for pictures too large;
+    /// MEMORY_BUDGET and QUEUE_FULL where others have the memory or the hands for half a minute.
+    pub async fn run(self, frame: &Frame, account: &Account) -> Result<Reshaped> {
         let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
-        let work = move || self.reshaped(&jpeg, own);
-        match tokio::task::spawn_blocking(work).await {
-            Ok(outcome) => outcome,
-            Err(failed) => Err(Error::internal("a frame's task failed").caused_by(failed)),
-        }
+        let source = dimensions(&jpeg)?;
+        let target = self.target(source.0, source.1);
+        check_pixels(source).and_then(|()| check_pixels(target))?;
+        let mut hold = pictures(account, cost(source, target)).await?;
+        let work = move |wanted: &Wanted| self.reshaped(&jpeg, own, wanted);
+        let made = account.by_hand(work).await?;
+        hold.shrink_to(made.len() as u64);
+        Ok(Reshaped {
+            jpeg: made.into(),
+            width: target.0 as u32,
+            height: target.1 as u32,
+            hold,
+        })
     }
 
-    fn reshaped(self, jpeg: &[u8], own: Option<u8>) -> Result<Reshaped> {
+    fn reshaped(self, jpeg: &[u8], own: Option<u8>, wanted: &Wanted) -> Result<Vec<u8>> {
         let mut picture = decode_rgb(jpeg)?;
+        wanted.check()?;
         let target = self.target(picture.width, picture.height);
         if target != (picture.width, picture.height) {
             let source = (picture.width, picture.height);
             let geometry = Geometry::whole(source, target, Filter::Bilinear);
             picture = resize_rgb(&picture, &geometry)?;
+            wanted.check()?;
         }
         let quality = self.quality.or(own).unwrap_or(DEFAULT_QUALITY);
         let raw = RawPicture {
@@ -82,14 +105,10 @@ impl Reshape {
             height: picture.height,
             samples: 3,
         };
-        Ok(Reshaped {
-            jpeg: raw.jpeg(quality)?.into(),
-            width: target.0 as u32,
-            height: target.1 as u32,
-        })
+        raw.jpeg(quality)
     }
 
-    fn target(self, width: usize, height: usize) -> (usize, usize) {
+    fn target(self, width: usize, height: usize) -> Size {
         let side = |side: u32| side as usize;
         // To the nearest, halves up; never nothing.
         let scaled = |own: usize, to: usize, from: usize| {
@@ -104,6 +123,39 @@ impl Reshape {
     }
 }
 
+fn check_pixels((width, height): Size) -> Result<()> {
+    let pixels = (width as u64).saturating_mul(height as u64);
+    if pixels <= MAX_PIXELS {
+        return Ok(());
+    }
+    let message = format!(
+        "a picture would be too large: width={width} height={height} max_pixels={MAX_PIXELS}"
+    );
+    Err(Error::new(Reason::RequestLimit, message).hint("ask for a smaller size"))
+}
+
+/// One that is larger than its share is made alone, and none that all memory for answers would not hold.
+async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
+    let limit = account.accountant().on_their_way_bytes();
+    if bytes > limit {
+        let message =
+            format!("a picture needs more memory than there is: bytes={bytes} limit={limit}");
+        return Err(Error::new(Reason::RequestLimit, message)
+            .hint("ask for a smaller size, or raise the server's --memory"));
+    }
+    account.take(Kind::Pictures, bytes).await
+}
+
+/// Bytes of the pictures that there are at once: source, what is between the passes of the resampler,
+/// and target; then the target, its planes and its JPEG.
+fn cost(source: Size, target: Size) -> u64 {
+    let rgb = |(width, height): Size| 3 * width as u64 * height as u64;
+    let across_or_down_first = rgb((target.0, source.1)).max(rgb((source.0, target.1)));
+    // The resampler begins with the pass that makes less.
+    let between = across_or_down_first.min(rgb(source).max(rgb(target)));
+    rgb(target) + rgb(target).max(rgb(source) + between)
+}
+
 fn quality_of(quality: u32) -> Result<u8> {
     let fits = u8::try_from(quality).ok().filter(|q| (1..=100).contains(q));
     fits.ok_or_else(|| {
@@ -116,6 +168,7 @@ fn quality_of(quality: u32) -> Result<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{Accountant, Means};
 
     #[test]
     fn one_side_alone_keeps_the_aspect() {
@@ -130,6 +183,34 @@ mod tests {
         assert_eq!(target(Some(1), None), (1, 1));
         assert_eq!(target(Some(100), Some(7)), (100, 7));
         assert_eq!(Reshape::asked(None, None, None).unwrap(), None);
+    }
+
+    #[test]
+    fn no_more_pixels_than_any_picture_may_have_are_asked_for_or_made() {
+        let error = Reshape::asked(Some(16_384), Some(16_384), None).unwrap_err();
+        assert_eq!(error.reason(), Reason::RequestLimit);
+        assert_eq!(error.field_path(), Some("width"));
+        assert!(Reshape::asked(Some(8192), Some(8192), None).is_ok());
+        assert!(check_pixels((16_384, 4097)).is_err());
+    }
+
+    #[test]
+    fn a_small_picture_of_a_large_one_costs_the_large_one_and_little_more() {
+        let (large, small) = ((7680, 4320), (100, 56));
+        let rgb = 3 * 7680 * 4320;
+        assert!((rgb..rgb + rgb / 20).contains(&cost(large, small)));
+        assert!((rgb..4 * rgb).contains(&cost(small, large)));
+        assert_eq!(cost(large, large), 3 * rgb);
+    }
+
+    #[tokio::test]
+    async fn a_picture_larger_than_all_memory_for_answers_is_refused_at_once() {
+        let accountant = Accountant::new(&Means::of_command(64 << 20));
+        let account = Account::own(&accountant);
+        let refused = pictures(&account, 64 << 20).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::RequestLimit);
+        let hold = pictures(&account, 20 << 20).await.unwrap();
+        assert_eq!(hold.amount(), accountant.most(Kind::Pictures));
     }
 
     #[test]

@@ -1,25 +1,43 @@
 //! Selections, as requests word them.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::frames::{OnMiss, Selection, Which};
 use crate::rpc::convert::{choice, exact, window};
 use crate::rpc::v1;
 
-/// The request's selection.
+/// Sequences or times that a request may name; a range names any number of frames.
+pub const MAX_NAMED: usize = 100_000;
+
+/// The request's selection, which is taken from it.
 ///
 /// # Errors
-/// FIELD_INVALID unless it names exactly one way to select, with good numbers.
-pub fn selection(asked: Option<&v1::Selection>) -> Result<Selection> {
+/// FIELD_INVALID unless it names exactly one way to select, with good numbers; LIMIT_EXCEEDED for
+/// more than [`MAX_NAMED`].
+pub fn selection(asked: Option<v1::Selection>) -> Result<Selection> {
     let given = asked.ok_or_else(|| nothing().in_field("selection"))?;
     parse(given).map_err(|e| e.below_field("selection"))
 }
 
-fn parse(asked: &v1::Selection) -> Result<Selection> {
-    let mut found = Vec::new();
-    if !asked.sequences.is_empty() {
-        found.push(Which::Sequences(asked.sequences.clone()));
+/// # Errors
+/// LIMIT_EXCEEDED for more than [`MAX_NAMED`].
+pub fn check_named(field: &str, count: usize) -> Result<()> {
+    if count <= MAX_NAMED {
+        return Ok(());
     }
-    if let Some(range) = &asked.range {
+    let message = format!("a request names too many {field}: count={count} limit={MAX_NAMED}");
+    Err(Error::new(Reason::RequestLimit, message)
+        .hint("name a range, or make several requests")
+        .in_field(field))
+}
+
+fn parse(asked: v1::Selection) -> Result<Selection> {
+    let mut found = Vec::new();
+    check_named("sequences", asked.sequences.len())?;
+    check_named("times", asked.times.len())?;
+    if !asked.sequences.is_empty() {
+        found.push(Which::Sequences(asked.sequences));
+    }
+    if let Some(range) = asked.range {
         if range.first > range.last {
             let message = format!(
                 "the range is empty: first={} last={}",
@@ -88,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_selection_is_exactly_one_way_to_name_frames() {
-        let refused = |asked: v1::Selection| selection(Some(&asked)).unwrap_err();
+        let refused = |asked: v1::Selection| selection(Some(asked)).unwrap_err();
         assert_eq!(selection(None).unwrap_err().field_path(), Some("selection"));
         assert_eq!(
             refused(v1::Selection::default()).field_path(),
@@ -126,6 +144,20 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(refused(window).field_path(), Some("selection.window.from"));
+        for named in [
+            v1::Selection {
+                sequences: vec![7; MAX_NAMED + 1],
+                ..Default::default()
+            },
+            v1::Selection {
+                times: vec!["1".into(); MAX_NAMED + 1],
+                ..Default::default()
+            },
+        ] {
+            let error = refused(named);
+            assert_eq!(error.reason(), Reason::RequestLimit);
+            assert!(error.message().ends_with("limit=100000"), "{error}");
+        }
         assert_eq!(on_miss(9).unwrap_err().field_path(), Some("on_miss"));
     }
 }

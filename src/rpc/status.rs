@@ -43,10 +43,32 @@ fn in_message(status: Status) -> pb::Status {
     })
 }
 
+/// Words of an error that are longer are cut in their middle: uris, ids, whatever a client sent.
+const MAX_WORD: usize = 200;
+/// And the whole. A message is in the trailers up to three times, as text of which each byte may take
+/// three and as base64; clients take 8 KiB of trailers, and report a longer one as RESOURCE_EXHAUSTED.
+const MAX_TEXT: usize = 900;
+
+/// The text with its long words shortened, and not too long itself.
+fn cut(text: &str) -> String {
+    let words = text.split(' ').map(|word| shortened(word, MAX_WORD));
+    shortened(&words.collect::<Vec<_>>().join(" "), MAX_TEXT)
+}
+
+/// Its beginning and its end, and how many bytes it had.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let begin = text.floor_char_boundary(most / 2);
+    let end = text.ceil_char_boundary(text.len() - most / 4);
+    format!("{}…({} bytes)…{}", &text[..begin], text.len(), &text[end..])
+}
+
 fn details(error: &Error) -> ErrorDetails {
     let reason = error.reason();
     let hint = error.hint_text().filter(|_| withheld(reason).is_none());
-    let hint = hint.map(|hint| (HINT.to_owned(), hint.to_owned()));
+    let hint = hint.map(|hint| (HINT.to_owned(), cut(hint)));
     let mut details = ErrorDetails::new();
     details.set_error_info(
         reason.name(),
@@ -55,7 +77,7 @@ fn details(error: &Error) -> ErrorDetails {
     );
     if reason.code() == Code::InvalidArgument {
         let field = error.field_path().unwrap_or_default();
-        details.add_bad_request_violation(field, error.message());
+        details.add_bad_request_violation(cut(field), cut(error.message()));
     }
     if let Some(delay) = retry_after(reason) {
         details.set_retry_info(Some(delay));
@@ -79,8 +101,8 @@ fn retry_after(reason: Reason) -> Option<Duration> {
 fn public_message(error: &Error) -> String {
     match (withheld(error.reason()), error.hint_text()) {
         (Some(instead), _) => instead.to_owned(),
-        (None, Some(hint)) => format!("{}; {hint}", error.message()),
-        (None, None) => error.message().to_owned(),
+        (None, Some(hint)) => cut(&format!("{}; {hint}", error.message())),
+        (None, None) => cut(error.message()),
     }
 }
 
@@ -158,6 +180,30 @@ mod tests {
         assert!(!format!("{status:?}").contains("secret"), "{status:?}");
         assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
         assert!(status.get_details_retry_info().is_some());
+    }
+
+    #[test]
+    fn no_error_is_longer_than_the_trailers_that_a_client_takes() {
+        for long in ["Z".repeat(12_000), "ü".repeat(9000), "ab ".repeat(5000)] {
+            let error = Error::field(format!("there is no such chunk: chunk_id={long} seq=7"))
+                .hint(format!("name another than {long}"))
+                .in_field(&long);
+            let mut trailers = http::HeaderMap::new();
+            status(&error).add_header(&mut trailers).unwrap();
+            let bytes: usize = trailers
+                .iter()
+                .map(|(n, v)| n.as_str().len() + v.len() + 32)
+                .sum();
+            assert!(bytes < 8 << 10, "{bytes}");
+            let said = status(&error);
+            assert!(
+                said.message()
+                    .starts_with("there is no such chunk: chunk_id=")
+            );
+            assert!(said.message().contains(" bytes)…"), "{}", said.message());
+        }
+        let short = Error::field("fps must be above 0: fps=0");
+        assert_eq!(status(&short).message(), "fps must be above 0: fps=0");
     }
 
     #[test]

@@ -14,13 +14,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use http_body::{Body as _, Frame};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Span;
 
+use crate::account::{Hold, Intake};
 use crate::serve::clock::Clock;
+use crate::serve::connections::Visit;
 use crate::serve::methods::Kind;
 use crate::serve::record::Record;
 use crate::serve::refusal;
@@ -28,11 +29,18 @@ use crate::serve::refusal;
 /// Answers go on in pieces of this size: a slow client is one that takes less in the time allowed.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// After so many pieces an answer gives way to others: hyper goes on with one as long as its client's
+/// window lets it, which may be megabytes of small messages.
+const PIECES_AT_ONCE: usize = 16;
+
 /// What a call has until it ends.
 pub struct Held {
     pub record: Record,
     /// None: not counted.
-    pub _permit: Option<OwnedSemaphorePermit>,
+    pub _place: Option<Hold>,
+    pub _visit: Option<Visit>,
+    /// Of what its request was parsed into.
+    pub _intake: Option<Intake>,
 }
 
 /// An answer under way.
@@ -78,6 +86,8 @@ pub struct CallBody {
     running: Arc<Mutex<Running>>,
     clock: Clock,
     span: Span,
+    /// Given since it gave way last.
+    pieces: usize,
 }
 
 impl CallBody {
@@ -94,6 +104,7 @@ impl CallBody {
             running: Arc::new(Mutex::new(running)),
             clock,
             span: Span::current(),
+            pieces: 0,
         }
     }
 
@@ -198,6 +209,7 @@ impl http_body::Body for CallBody {
             running,
             clock,
             span,
+            pieces,
         } = self.get_mut();
         let _entered = span.enter();
         let mut running = lock(running);
@@ -210,7 +222,15 @@ impl http_body::Body for CallBody {
         {
             running.end_with(status);
         }
-        running.poll_next().map(|frame| frame.map(Ok))
+        if *pieces >= PIECES_AT_ONCE {
+            *pieces = 0;
+            // As if its method had gone on: a client that stops here is one that takes nothing.
+            running.woken.clone().wake();
+            return Poll::Pending;
+        }
+        let next = running.poll_next();
+        *pieces = if next.is_ready() { *pieces + 1 } else { 0 };
+        next.map(|frame| frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

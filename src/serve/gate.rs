@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::account::{self, Account, Accountant, Hold, KINDS, Peer};
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::rpc::status::status;
 use crate::serve::body::Running;
 use crate::serve::methods::{Kind, Methods};
 use crate::serve::refusal;
@@ -21,10 +22,9 @@ pub struct Gate {
     pub methods: Methods,
     pub metrics: Arc<Metrics>,
     pub stages: Arc<Stages>,
-    stall_timeout: Duration,
+    pub stall_timeout: Duration,
+    accountant: Arc<Accountant>,
     tokens: Option<Arc<Tokens>>,
-    max_calls: usize,
-    slots: Arc<Semaphore>,
     answers: Mutex<Vec<Weak<Mutex<Running>>>>,
 }
 
@@ -32,7 +32,7 @@ pub struct Gate {
 pub struct Rules {
     /// None: everybody is let in.
     pub tokens: Option<Arc<Tokens>>,
-    pub max_calls: usize,
+    pub accountant: Arc<Accountant>,
     pub stall_timeout: Duration,
 }
 
@@ -45,11 +45,15 @@ impl Gate {
             metrics,
             stages: Arc::new(Stages::new()),
             stall_timeout: rules.stall_timeout,
+            accountant: rules.accountant,
             tokens: rules.tokens,
-            max_calls: rules.max_calls,
-            slots: Arc::new(Semaphore::new(rules.max_calls)),
             answers: Mutex::default(),
         })
+    }
+
+    /// A new account for a call over this connection.
+    pub fn account(&self, peer: &Peer) -> Account {
+        Account::new(&self.accountant, peer)
     }
 
     /// A place for the call, which it keeps until its answer ended; none for calls that take none.
@@ -60,7 +64,8 @@ impl Gate {
         &self,
         kind: Kind,
         headers: &HeaderMap,
-    ) -> Result<Option<OwnedSemaphorePermit>, Box<Status>> {
+        account: &Account,
+    ) -> Result<Option<Hold>, Box<Status>> {
         if kind == Kind::Health {
             return Ok(None);
         }
@@ -73,9 +78,8 @@ impl Gate {
         if kind == Kind::Reflection {
             return Ok(None);
         }
-        let place = self.slots.clone().try_acquire_owned();
-        let place = place.map_err(|_| Box::new(refusal::queue_full(self.max_calls)))?;
-        Ok(Some(place))
+        let place = account.take_now(account::Kind::Calls, 1);
+        place.map(Some).map_err(|full| Box::new(status(&full)))
     }
 
     /// Has `watch` look at this answer until it ends.
@@ -120,16 +124,23 @@ impl Gate {
         !running.is_over()
     }
 
-    /// Calls that have a place now.
-    pub fn inside(&self) -> usize {
-        self.max_calls
-            .saturating_sub(self.slots.available_permits())
+    /// Sets what is held now, for `/metrics`.
+    pub fn tell(&self, kept_bytes: u64) {
+        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.memory("kept").set(gauge(kept_bytes));
+        let held = gauge(self.accountant.held_bytes());
+        self.metrics.memory("held").set(held);
+        for kind in KINDS {
+            let held = gauge(self.accountant.held(kind));
+            match kind.is_memory() {
+                true => self.metrics.memory(kind.name()).set(held),
+                false => self.metrics.queue(kind.name()).set(held),
+            };
+        }
     }
 
     /// Ends once no call is inside.
     pub async fn empty(&self) {
-        let all = u32::try_from(self.max_calls).unwrap_or(u32::MAX);
-        // Fails only if the semaphore were closed, which nobody does.
-        let _ = self.slots.acquire_many(all).await;
+        self.accountant.none_held(account::Kind::Calls).await;
     }
 }

@@ -5,29 +5,29 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body::Body as _;
 use tokio::time::Instant;
-use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use crate::account::{Account, Intake, Peer};
+use crate::rpc::{self, status::status};
+use crate::serve::STREAM_WINDOW;
 use crate::serve::body::{CallBody, Held};
 use crate::serve::clock::Clock;
+use crate::serve::connections::Guest;
 use crate::serve::gate::Gate;
 use crate::serve::head;
-use crate::serve::methods::Kind;
+use crate::serve::methods::{Kind, Method};
 use crate::serve::record::Record;
 use crate::serve::refusal;
-use crate::serve::upload::Upload;
-
-/// How long a method waits for a client that sends nothing.
-const SILENCE: Duration = Duration::from_secs(300);
+use crate::serve::upload::{Counting, Upload};
 
 /// Puts [`Calls`] around the services.
 #[derive(Clone)]
@@ -93,18 +93,24 @@ async fn answer(
     record: Record,
 ) -> Response<Body> {
     let request_id = HeaderValue::from_str(&record.request_id);
-    let mut response = match gate.admit(record.method.kind, request.headers()) {
-        Ok(permit) => {
-            served(
-                &gate,
-                routes,
-                request,
-                Held {
-                    record,
-                    _permit: permit,
-                },
-            )
-            .await
+    let guest = request.extensions().get::<Arc<Guest>>();
+    let account = gate.account(guest.map_or(&Peer::local(), |guest| guest.peer()));
+    let visit = guest.map(Guest::visit);
+    let mut response = match gate.admit(record.method.kind, request.headers(), &account) {
+        Ok(place) => {
+            let mut held = Held {
+                record,
+                _place: place,
+                _visit: visit,
+                _intake: None,
+            };
+            match counted(&gate, request, &held.record.method, account) {
+                Ok((request, intake)) => {
+                    held._intake = Some(intake);
+                    served(&gate, routes, request, held).await
+                }
+                Err(status) => ended(held.record, *status),
+            }
         }
         Err(status) => ended(record, *status),
     };
@@ -114,6 +120,39 @@ async fn answer(
     response
 }
 
+/// The request with its account, and its bytes counted as they come.
+fn counted(
+    gate: &Gate,
+    mut request: Request<Body>,
+    method: &Method,
+    account: Account,
+) -> Result<(Request<Body>, Intake), Box<Status>> {
+    let own = method.kind == Kind::Own;
+    let intake = match own && method.takes_stream {
+        true => Intake::with_window(&account, u64::from(STREAM_WINDOW)),
+        false => Ok(Intake::new(&account)),
+    };
+    let intake = intake.map_err(|full| Box::new(status(&full)))?;
+    let extensions = request.extensions_mut();
+    extensions.insert(intake.clone());
+    extensions.insert(account);
+    // Others wait for their clients by design.
+    let silence = own.then_some(gate.stall_timeout);
+    let counting = match method.takes_stream {
+        true => Counting::Stream(intake.clone()),
+        false => Counting::Message(intake.clone(), max_message_bytes(&method.name)),
+    };
+    let request = request.map(|body| Body::new(Upload::new(body, counting, silence)));
+    Ok((request, intake))
+}
+
+fn max_message_bytes(method: &str) -> usize {
+    match method {
+        "ExtractFrames" => rpc::MAX_EXTRACT_BYTES,
+        _ => rpc::MAX_MESSAGE_BYTES,
+    }
+}
+
 async fn served(
     gate: &Gate,
     mut routes: Routes,
@@ -121,11 +160,6 @@ async fn served(
     held: Held,
 ) -> Response<Body> {
     let mut clock = Clock::new(held.record.deadline, &gate.stages);
-    let request = match held.record.method.kind {
-        Kind::Own => request.map(|body| Body::new(Upload::new(body, SILENCE))),
-        // These wait for their clients by design.
-        _ => request,
-    };
     let method = AssertUnwindSafe(async { routes.call(request).await }).catch_unwind();
     let outcome = tokio::select! {
         biased;
@@ -161,7 +195,7 @@ fn followed(
     })
 }
 
-fn ended(mut record: Record, status: tonic::Status) -> Response<Body> {
+fn ended(mut record: Record, status: Status) -> Response<Body> {
     record.code = Some(status.code());
     refusal::answer(status)
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::serve::Listen;
 use crate::error::{Error, Result};
+use crate::serve::connections::{Connection, Connections};
 
 /// After a refused accept (too many open files) the next one waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -147,36 +149,55 @@ fn remove_stale(path: &Path) -> Result<()> {
     }
 }
 
-/// Connections as they come. Never ends, never fails: a refused accept is logged and tried again.
+/// Connections as they come, those that there is room for. Never ends, never fails: a refused accept
+/// is logged and tried again.
 pub fn tcp_connections(
     listener: TcpListener,
-) -> impl Stream<Item = std::io::Result<TcpStream>> + Send {
-    futures::stream::unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => {
-                    // Only latency suffers without it.
-                    let _ = connection.set_nodelay(true);
-                    return Some((Ok(connection), listener));
+    connections: Arc<Connections>,
+) -> impl Stream<Item = std::io::Result<Connection<TcpStream>>> + Send {
+    futures::stream::unfold(
+        (listener, connections),
+        |(listener, connections)| async move {
+            loop {
+                let (stream, from) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    Err(e) => {
+                        refused(&e).await;
+                        continue;
+                    }
+                };
+                // Only latency suffers without it.
+                let _ = stream.set_nodelay(true);
+                if let Some(connection) = connections.admit(stream, Some(from.ip())).await {
+                    return Some((Ok(connection), (listener, connections)));
                 }
-                Err(e) => refused(&e).await,
             }
-        }
-    })
+        },
+    )
 }
 
 /// As [`tcp_connections`].
 pub fn unix_connections(
     listener: UnixListener,
-) -> impl Stream<Item = std::io::Result<UnixStream>> + Send {
-    futures::stream::unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => return Some((Ok(connection), listener)),
-                Err(e) => refused(&e).await,
+    connections: Arc<Connections>,
+) -> impl Stream<Item = std::io::Result<Connection<UnixStream>>> + Send {
+    futures::stream::unfold(
+        (listener, connections),
+        |(listener, connections)| async move {
+            loop {
+                let stream = match listener.accept().await {
+                    Ok((stream, _)) => stream,
+                    Err(e) => {
+                        refused(&e).await;
+                        continue;
+                    }
+                };
+                if let Some(connection) = connections.admit(stream, None).await {
+                    return Some((Ok(connection), (listener, connections)));
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 async fn refused(error: &std::io::Error) {

@@ -26,6 +26,8 @@ pub struct Method {
     pub service: String,
     pub name: String,
     pub kind: Kind,
+    /// Its request is a stream of messages.
+    pub takes_stream: bool,
 }
 
 /// By path.
@@ -60,6 +62,7 @@ impl Methods {
             service: "unknown".to_owned(),
             name: "unknown".to_owned(),
             kind: Kind::Unknown,
+            takes_stream: false,
         };
         Ok(Methods {
             known,
@@ -82,6 +85,7 @@ fn of(set: &FileDescriptorSet, kind: Kind) -> impl Iterator<Item = Method> {
             service: format!("{}.{}", file.package(), service.name()),
             name: method.name().to_owned(),
             kind,
+            takes_stream: method.client_streaming(),
         })
     })
 }
@@ -98,6 +102,9 @@ mod tests {
             (get.service.as_str(), get.name.as_str(), get.kind),
             ("framecache.v1.FrameService", "GetFrames", Kind::Own)
         );
+        assert!(!get.takes_stream);
+        let put = methods.at("/framecache.v1.FrameService/PutFrames");
+        assert!(put.takes_stream);
         let kind = |path| methods.at(path).kind;
         assert_eq!(kind("/grpc.health.v1.Health/Watch"), Kind::Health);
         let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";

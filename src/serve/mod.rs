@@ -6,6 +6,8 @@
 mod access;
 mod body;
 mod clock;
+mod connections;
+mod descriptors;
 mod drain;
 mod gate;
 mod head;
@@ -38,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::metrics::Metrics;
 use crate::rpc::{ServerInfo, Service};
+use connections::Connections;
 use drain::{Signals, drain};
 use gate::{Gate, Rules};
 use layer::CallLayer;
@@ -45,11 +48,13 @@ use listen::Listener;
 use side::Side;
 use tokens::Tokens;
 
+pub use descriptors::Descriptors;
 pub use log::start as start_log;
 
-/// What a client may send before it is told that it was read: a 6 MB message takes a quarter less
-/// time than with HTTP/2's own 64 KiB.
-const STREAM_WINDOW: u32 = 8 << 20;
+/// What a client may send of a call before it is told that it was read. An upload takes as much of the
+/// memory that there is for uploads, before a byte of it is read.
+const STREAM_WINDOW: u32 = 512 << 10;
+/// No connection has more on its way than its calls may.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Streams of one connection; its further ones wait in the client.
 const MAX_STREAMS: u32 = 1024;
@@ -94,8 +99,9 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
     let transport = transport(settings)?;
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose()?;
     let tokens = tokens.map(Arc::new);
-    let gate = Arc::new(Gate::new(rules(settings, &tokens), server.metrics.clone())?);
+    let gate = Arc::new(Gate::new(rules(&server, &tokens), server.metrics.clone())?);
     let health = HealthReporter::new();
+    let connections = Connections::new(server.frames.cache().memory().accountant());
     let service = Service::new(server.frames.clone()).with_info(server.info.clone());
     let routes = services::routes(service, &health)?;
     let router = transport.layer(CallLayer(gate.clone())).add_routes(routes);
@@ -122,16 +128,16 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
         tokio::time::sleep(CLOSING).await;
     };
     tokio::select! {
-        outcome = serve(router, listener, closed) => outcome,
+        outcome = serve(router, (listener, connections), closed) => outcome,
         () = end => Ok(()),
     }
 }
 
-fn rules(settings: &ServeSettings, tokens: &Option<Arc<Tokens>>) -> Rules {
+fn rules(server: &Server, tokens: &Option<Arc<Tokens>>) -> Rules {
     Rules {
         tokens: tokens.clone(),
-        max_calls: settings.max_calls,
-        stall_timeout: settings.stall_timeout,
+        accountant: server.frames.cache().memory().accountant().clone(),
+        stall_timeout: server.settings.stall_timeout,
     }
 }
 
@@ -182,19 +188,19 @@ fn start_beside(
 /// Takes connections until `close` is sent, and serves them until they are done.
 async fn serve(
     router: Router<Stack<CallLayer, Identity>>,
-    listener: Listener,
+    (listener, connections): (Listener, Arc<Connections>),
     close: oneshot::Receiver<()>,
 ) -> Result<()> {
     let closed = async { close.await.unwrap_or_default() };
     let outcome = match listener {
         Listener::Tcp(listener, _) => {
-            let connections = listen::tcp_connections(listener);
+            let connections = listen::tcp_connections(listener, connections);
             router
                 .serve_with_incoming_shutdown(connections, closed)
                 .await
         }
         Listener::Unix(listener, _file) => {
-            let connections = listen::unix_connections(listener);
+            let connections = listen::unix_connections(listener, connections);
             router
                 .serve_with_incoming_shutdown(connections, closed)
                 .await

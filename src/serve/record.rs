@@ -40,6 +40,7 @@ impl Drop for Record {
             service,
             name,
             kind,
+            ..
         } = &*self.method;
         self.metrics.call_ended((service, name), code, took);
         let (method, seconds) = (format!("{service}/{name}"), took.as_secs_f64());

@@ -72,16 +72,6 @@ pub fn client_silent(limit: Duration) -> Status {
     end.saying(&what, "open a call when there is something to send")
 }
 
-pub fn queue_full(max_calls: usize) -> Status {
-    status(
-        &Error::new(
-            Reason::QueueFull,
-            format!("the server has as many calls as it serves at once: limit={max_calls}"),
-        )
-        .hint("call again in a moment"),
-    )
-}
-
 pub fn token_invalid() -> Status {
     status(
         &Error::new(
@@ -222,7 +212,6 @@ mod tests {
     #[test]
     fn who_may_come_again_is_told_when() {
         assert!(draining().get_details_retry_info().is_some());
-        assert!(queue_full(3).get_details_retry_info().is_some());
         assert!(past_deadline().get_details_retry_info().is_none());
     }
 }

@@ -30,7 +30,10 @@ pub fn routes(service: Service, health: &HealthReporter) -> Result<Routes> {
     let v1 = reflection().build_v1().map_err(unreadable)?;
     // Older clients ask by this name still, Python's among them.
     let v1alpha = reflection().build_v1alpha().map_err(unreadable)?;
-    Ok(Routes::new(FrameServiceServer::new(service.clone()))
+    let frames = FrameServiceServer::new(service.clone());
+    // What other methods may send is looked at as it comes.
+    let frames = frames.max_decoding_message_size(rpc::MAX_EXTRACT_BYTES);
+    Ok(Routes::new(frames)
         .add_service(OverlayServiceServer::new(service.clone()))
         .add_service(MediaServiceServer::new(service))
         .add_service(tonic_health::pb::health_server::HealthServer::new(health))

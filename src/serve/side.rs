@@ -46,12 +46,8 @@ async fn readyz(State(side): State<Side>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(side): State<Side>) -> Response {
-    let metrics = &side.gate.metrics;
-    let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    metrics.queue("calls").set(gauge(side.gate.inside() as u64));
-    metrics.memory("kept").set(gauge(side.memory.kept_bytes()));
-    metrics.memory("held").set(gauge(side.memory.held_bytes()));
-    match metrics.text() {
+    side.gate.tell(side.memory.kept_bytes());
+    match side.gate.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(e) => {
             tracing::error!("{e}");

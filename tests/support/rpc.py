@@ -156,7 +156,7 @@ class Server:
                 raise AssertionError(f"the server did not end:\n{self.log}") from None
 
 
-def launch(store, *options, environment=None, cwd=None):
+def launch(store, *options, environment=None, cwd=None, preexec=None):
     """A server that was started, and may not listen yet. Its folder is where default sources lie."""
     words = [runner.BINARY, "serve", "--store", store, *options]
     if "--listen" not in options:
@@ -167,6 +167,7 @@ def launch(store, *options, environment=None, cwd=None):
         [str(w) for w in words],
         env=runner.clean_environment(**(environment or {})),
         cwd=cwd,
+        preexec_fn=preexec,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

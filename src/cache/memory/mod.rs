@@ -1,5 +1,4 @@
-//! The memory tier: plans, records and frames that were read, bounded together by their bytes;
-//! and the bytes that reads may have in flight beside it.
+//! The memory tier: plans, records and frames that were read, bounded together by their bytes.
 //!
 //! What may be overwritten (overlays, frames without a plan) is remembered by the version that a
 //! listing gave; a listing of frames without a plan for as long as a plan, five seconds.
@@ -13,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use moka::future::Cache;
 
+use crate::account::{Accountant, Means};
 use crate::cache::Profile;
 use crate::cache::legacy::{LegacyFrame, LegacyFrames, Version};
 use crate::cache::overlays::Listed;
@@ -26,19 +26,13 @@ use crate::media::facts::FrameFacts;
 use crate::store::ETag;
 
 mod entry;
-mod room;
-
-pub use room::Hold;
 
 use entry::{Ages, Kept, Key, StageKey, weigh};
-use room::Room;
 
-/// Of the budget, what is kept; the rest is for what is in flight.
-const KEPT_SHARE: (u64, u64) = (3, 4);
 /// Shared by all readers of a process.
 pub struct Memory {
     kept: Cache<Key, Kept>,
-    in_flight: Room,
+    accountant: Arc<Accountant>,
     overlay_changes: AtomicU64,
 }
 
@@ -56,42 +50,33 @@ impl From<Error> for NotRead {
 }
 
 impl Memory {
-    /// `budget`: bytes that is kept and in flight together.
+    /// `budget`: bytes of what is kept and in flight together, of a process that serves nobody.
     pub fn new(budget: u64) -> Arc<Memory> {
-        let kept = budget / KEPT_SHARE.1 * KEPT_SHARE.0;
+        Memory::within(&Accountant::new(&Means::of_command(budget)))
+    }
+
+    /// What may be kept of the accountant's memory.
+    pub fn within(accountant: &Arc<Accountant>) -> Arc<Memory> {
         Arc::new(Memory {
             kept: Cache::builder()
-                .max_capacity(kept)
+                .max_capacity(accountant.kept_bytes())
                 .weigher(weigh)
                 .expire_after(Ages)
                 .support_invalidation_closures()
                 .build(),
-            in_flight: Room::new(budget.saturating_sub(kept)),
+            accountant: accountant.clone(),
             overlay_changes: AtomicU64::default(),
         })
     }
 
-    /// Bytes that may be in flight.
-    pub fn in_flight_bytes(&self) -> u64 {
-        self.in_flight.bytes()
+    /// Of whom what is in flight is asked for.
+    pub fn accountant(&self) -> &Arc<Accountant> {
+        &self.accountant
     }
 
     /// Bytes kept now, about.
     pub fn kept_bytes(&self) -> u64 {
         self.kept.weighted_size()
-    }
-
-    /// Bytes in flight now.
-    pub fn held_bytes(&self) -> u64 {
-        self.in_flight.held()
-    }
-
-    /// Waits until so many bytes may be in flight. More than there can ever be count as all of them.
-    ///
-    /// # Errors
-    /// MEMORY_BUDGET where they are not free within half a minute.
-    pub async fn hold(&self, bytes: u64) -> Result<Hold> {
-        self.in_flight.hold(bytes).await
     }
 
     pub(super) async fn known_frame(&self, facts: &FrameFacts) -> Option<Bytes> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::account::{Hold, Kind};
 use crate::cache::keys::{OverlayId, folder_name};
-use crate::cache::memory::Hold;
 use crate::cache::objects::{self, Tally};
 pub use crate::cache::overlay_name::file_name;
 use crate::cache::{CONCURRENCY, Profile, overlay_name};
@@ -149,7 +149,7 @@ impl Profile {
     /// # Errors
     /// MEMORY_BUDGET.
     pub async fn hold(&self, bytes: u64) -> Result<Hold> {
-        self.memory.hold(bytes).await
+        self.account.take(Kind::Answers, bytes).await
     }
 
     /// Jobs that have overlays.

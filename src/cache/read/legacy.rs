@@ -26,18 +26,18 @@ impl Reader {
         let listed = self.memory().known_legacy(&self.profile).await;
         let listed = listed.and_then(|listed| listed.frame(seq));
         let bytes = listed.map_or(UNKNOWN_BYTES, |frame| frame.bytes);
-        let hold = Arc::new(self.memory().hold(bytes).await?);
         if let Some(frame) = listed
             && let Some((facts, jpeg)) =
                 self.memory().known_legacy_frame(&self.profile, frame).await
         {
             return Ok(Ok(Frame {
                 facts,
+                hold: self.hold_known(&jpeg).await?,
                 jpeg,
                 tier: Tier::Memory,
-                hold,
             }));
         }
+        let hold = self.hold_bytes(bytes).await?;
         let Some((facts, jpeg)) = self.stored_legacy(seq).await? else {
             return Ok(Err(Miss::NotPlanned));
         };

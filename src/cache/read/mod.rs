@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::account::{Hold, Kind};
 use crate::cache::Profile;
-use crate::cache::memory::{Hold, Memory, NotRead};
+use crate::cache::memory::{Memory, NotRead};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::put_index::PutIndex;
@@ -301,18 +302,18 @@ impl Reader {
         seq: u64,
         candidates: &[FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
-        let hold = self.hold(candidates).await?;
         // An older record's bytes may be known while the latest one's are in the store.
         if let Some(facts) = candidates.first()
             && let Some(jpeg) = self.memory().known_frame(facts).await
         {
             return Ok(Ok(Frame {
+                hold: self.hold_known(&jpeg).await?,
                 facts: facts.clone(),
                 jpeg,
                 tier: Tier::Memory,
-                hold,
             }));
         }
+        let hold = self.hold(candidates).await?;
         let [facts] = candidates else {
             return self.read_among(seq, candidates, hold).await;
         };
@@ -366,9 +367,18 @@ impl Reader {
 
     async fn hold(&self, candidates: &[FrameFacts]) -> Result<Arc<Hold>> {
         let bytes = candidates.iter().filter_map(|facts| facts.bytes).max();
-        Ok(Arc::new(
-            self.memory().hold(bytes.unwrap_or(UNKNOWN_BYTES)).await?,
-        ))
+        self.hold_bytes(bytes.unwrap_or(UNKNOWN_BYTES)).await
+    }
+
+    async fn hold_bytes(&self, bytes: u64) -> Result<Arc<Hold>> {
+        let account = &self.profile.account;
+        Ok(Arc::new(account.take(Kind::Answers, bytes).await?))
+    }
+
+    /// For what is in memory anyway.
+    async fn hold_known(&self, jpeg: &Bytes) -> Result<Arc<Hold>> {
+        let account = &self.profile.account;
+        Ok(Arc::new(account.take_known(jpeg.len() as u64).await?))
     }
 
     fn undelivered(&self, seq: u64) -> Error {

@@ -7,13 +7,14 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 
+use crate::account::Hold;
 use crate::cache::Profile;
-use crate::cache::memory::Hold;
 use crate::cache::overlays::OverlayItem;
 use crate::error::{Error, Result};
 use crate::rpc::convert::{choice, profile_name};
 use crate::rpc::frame_service::Answers;
 use crate::rpc::parts::{Part, base64_parts, parts};
+use crate::rpc::selection::check_named;
 use crate::rpc::status::{rpc_status, status};
 use crate::rpc::v1::get_overlays_response::Event;
 use crate::rpc::v1::overlay_data::Payload;
@@ -39,6 +40,8 @@ impl Service {
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
         check_id("job", &asked.job)?;
         check_id("stage", &asked.stage)?;
+        check_named("sequences", asked.sequences.len())?;
+        check_named("names", asked.names.len())?;
         let base64 = match choice("payload", asked.payload)? {
             v1::OverlayPayload::Base64 => true,
             v1::OverlayPayload::Png | v1::OverlayPayload::Unspecified => false,

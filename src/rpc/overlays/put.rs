@@ -6,13 +6,14 @@ use futures::Stream;
 use prost::Message;
 use tonic::{Status, Streaming};
 
+use crate::account::Intake;
 use crate::cache::Profile;
 use crate::cache::keys::OverlayId;
 use crate::cache::overlays::PutOverlay;
 use crate::error::{Error, Reason, Result};
 use crate::frames::blocking;
 use crate::rpc::convert::profile_name;
-use crate::rpc::incoming::Held;
+use crate::rpc::incoming::Ended;
 use crate::rpc::parts::Joiner;
 use crate::rpc::status::rpc_status;
 use crate::rpc::v1::put_overlay::Image;
@@ -32,17 +33,19 @@ const MAX_FAILED: u64 = 2000;
 impl Service {
     pub(in crate::rpc) async fn put_overlays(
         &self,
-        messages: Streaming<v1::PutOverlaysRequest>,
-    ) -> Result<v1::PutOverlaysResponse> {
-        self.put_overlay_messages(messages).await
+        (messages, intake): (Streaming<v1::PutOverlaysRequest>, Intake),
+    ) -> Result<v1::PutOverlaysResponse, Status> {
+        let done = self.put_overlay_messages(messages, intake).await;
+        done.map_err(Ended::status)
     }
 
     async fn put_overlay_messages(
         &self,
         mut messages: impl Stream<Item = Result<v1::PutOverlaysRequest, Status>> + Unpin,
-    ) -> Result<v1::PutOverlaysResponse> {
+        intake: Intake,
+    ) -> Result<v1::PutOverlaysResponse, Ended> {
         let Some(mut first) = incoming::next(&mut messages).await? else {
-            return Err(Error::field("the stream has no messages").in_field("timeline"));
+            return Err(Error::field("the stream has no messages").in_field("timeline"))?;
         };
         let part = first.overlay.take();
         let cache = self.frames.cache();
@@ -54,7 +57,8 @@ impl Service {
             batch_bytes: 0,
             results: Vec::new(),
             failed: 0,
-            held: Held::new(cache.memory(), MAX_HELD_BYTES),
+            intake,
+            taken: 0,
         };
         if let Some(part) = part {
             call.take(part).await?;
@@ -66,7 +70,7 @@ impl Service {
                 part.ok_or_else(|| Error::field("a message has no overlay").in_field("overlay"))?;
             call.take(part).await?;
         }
-        call.finish().await
+        Ok(call.finish().await?)
     }
 }
 
@@ -81,7 +85,9 @@ struct PutCall {
     batch_bytes: usize,
     results: Vec<v1::PutOverlayResult>,
     failed: u64,
-    held: Held,
+    intake: Intake,
+    /// Bytes of messages since the last batch.
+    taken: u64,
 }
 
 /// An overlay whose last part has not come.
@@ -110,11 +116,9 @@ impl PutCall {
 
     async fn take(&mut self, part: v1::PutOverlay) -> Result<()> {
         let last = part.last;
-        let bytes = part.encoded_len() as u64;
-        self.held
-            .grow(bytes)
-            .await
-            .map_err(|e| e.in_field("overlay"))?;
+        self.taken += part.encoded_len() as u64;
+        let held = incoming::check(&self.intake, MAX_HELD_BYTES);
+        held.map_err(|e| e.in_field("overlay"))?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.begin(&part)?,
@@ -182,7 +186,7 @@ impl PutCall {
             }
         }
         // Nothing is open between batches: all of it was stored.
-        self.held.shrink(u64::MAX);
+        self.intake.let_go(std::mem::take(&mut self.taken));
         results.into_iter().try_for_each(|error| self.report(error))
     }
 

@@ -4,10 +4,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use crate::account::Hold;
 use crate::error::{Error, Result};
 use crate::rpc::status::rpc_status;
 use crate::rpc::tensors::Batch;
-use crate::rpc::tensors::workshop::{Made, Room};
+use crate::rpc::tensors::workshop::Made;
 use crate::rpc::v1;
 use crate::tensor::{Recipe, Transform};
 
@@ -28,7 +29,7 @@ pub struct Open {
 struct Rest {
     buffer: BytesMut,
     frame_bytes: usize,
-    room: Room,
+    room: Hold,
 }
 
 struct Place {
@@ -69,7 +70,7 @@ impl Open {
     }
 
     /// Gives it a buffer of zeros for `frames` frames.
-    pub fn size(&mut self, frames: usize, frame_bytes: usize, room: Room) {
+    pub fn size(&mut self, frames: usize, frame_bytes: usize, room: Hold) {
         let mut buffer = BytesMut::zeroed(frames.saturating_mul(frame_bytes));
         for place in &mut self.places {
             if let Work::Failed(_, piece) = &mut place.work {
@@ -143,7 +144,7 @@ impl Open {
 
 /// A batch's room and turn.
 pub struct Held {
-    _room: Option<Room>,
+    _room: Option<Hold>,
     _turn: OwnedSemaphorePermit,
 }
 

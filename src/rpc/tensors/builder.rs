@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
+use crate::account::Kind;
 use crate::error::{Error, Result};
 use crate::frames::Answer;
 use crate::rpc::tensors::batch::{Label, Open};
@@ -105,7 +106,8 @@ impl Builder {
         let call = self.call.clone();
         let open = self.opened(label.index).await?;
         let piece = open.piece()?;
-        let made = call.workshop.make(call.recipe.clone(), picture, piece);
+        let picture = (call.recipe.clone(), picture);
+        let made = call.workshop.make(&call.account, picture, piece);
         open.making(label, made.await?);
         self.summary.frames += 1;
         Ok(())
@@ -133,7 +135,7 @@ impl Builder {
             let left = left.saturating_add(open.frames() as u64);
             let (frames, frame_bytes) = self.call.bytes_of_batch(left, output)?;
             let bytes = (frames as u64).saturating_mul(frame_bytes as u64);
-            let room = self.call.workshop.room(bytes).await?;
+            let room = self.call.account.take(Kind::Batches, bytes).await?;
             open.size(frames, frame_bytes, room);
         }
         Ok(self.open.insert(open))

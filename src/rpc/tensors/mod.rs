@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
+use crate::account::Account;
 use crate::cache::read::Frame;
 use crate::error::Result;
 use crate::frames::{Answer, Still};
@@ -46,6 +47,15 @@ impl Picture {
         }
     }
 
+    /// Of its pixels as RGB, where they are still to be decoded.
+    fn bytes_to_decode(&self) -> Result<u64> {
+        let Picture::Jpeg(_) = self else {
+            return Ok(0);
+        };
+        let (width, height) = self.size()?;
+        Ok(3 * width as u64 * height as u64)
+    }
+
     fn timestamp(&self) -> Option<f64> {
         match self {
             Picture::Jpeg(frame) => frame.facts.timestamp,
@@ -69,6 +79,7 @@ pub struct Call {
     /// Frames asked for.
     pub frames: u64,
     pub workshop: Workshop,
+    pub account: Account,
     pub metrics: Arc<Metrics>,
 }
 

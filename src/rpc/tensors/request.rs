@@ -21,9 +21,11 @@ pub enum Wanted {
     Sampled(Sampling, Window),
 }
 
+/// Takes the selection from the request.
+///
 /// # Errors
 /// FIELD_INVALID unless frames are named in exactly one way that the origin has.
-pub fn wanted_of(request: &v1::GetTensorsRequest) -> Result<Wanted> {
+pub fn wanted_of(request: &mut v1::GetTensorsRequest) -> Result<Wanted> {
     let from_source = match choice("origin", request.origin)? {
         v1::Origin::Unspecified | v1::Origin::Cache => false,
         v1::Origin::Source => true,
@@ -35,7 +37,7 @@ pub fn wanted_of(request: &v1::GetTensorsRequest) -> Result<Wanted> {
                 .hint("give a sampling, or the window as selection.window")
                 .in_field("window"));
         }
-        let selection = selection(request.selection.as_ref())?;
+        let selection = selection(request.selection.take())?;
         return Ok(match from_source {
             true => Wanted::Source(selection),
             false => Wanted::Cached(selection, on_miss),
@@ -182,7 +184,7 @@ mod tests {
         };
         assert_eq!(normalized.unwrap().spec().normalize, Some(identity));
         assert!(matches!(
-            wanted_of(&all()),
+            wanted_of(&mut all()),
             Ok(Wanted::Cached(_, OnMiss::Extract))
         ));
     }
@@ -192,7 +194,7 @@ mod tests {
         change(&mut request);
         let checked = recipe_of(&request)
             .and_then(|_| batch_of(&request))
-            .and_then(|_| wanted_of(&request));
+            .and_then(|_| wanted_of(&mut request));
         let error = checked.err().unwrap();
         error.field_path().unwrap_or_default().to_owned()
     }
@@ -245,7 +247,7 @@ mod tests {
         let mut request = all();
         from_source(&mut request);
         every(&mut request);
-        let wanted = wanted_of(&request);
+        let wanted = wanted_of(&mut request);
         assert!(matches!(wanted, Ok(Wanted::Sampled(Sampling::Every(2), _))));
     }
 }

@@ -3,10 +3,10 @@ use super::*;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::account::{self, Account, Accountant, Means};
 use crate::metrics::Metrics;
 use crate::serve::methods::Methods;
 use crate::serve::stage::{Stage, Stages};
-use tokio::sync::Semaphore;
 
 /// A method's stream that is nothing but its frames.
 struct Frames(VecDeque<Frame<Bytes>>);
@@ -28,7 +28,7 @@ impl http_body::Body for Frames {
 
 struct Call {
     metrics: Arc<Metrics>,
-    slots: Arc<Semaphore>,
+    accountant: Arc<Accountant>,
     stages: Stages,
 }
 
@@ -36,7 +36,7 @@ impl Call {
     fn new() -> Call {
         Call {
             metrics: Arc::new(Metrics::new()),
-            slots: Arc::new(Semaphore::new(1)),
+            accountant: Accountant::new(&Means::of_command(1 << 20)),
             stages: Stages::new(),
         }
     }
@@ -53,22 +53,28 @@ impl Call {
             deadline,
             code: None,
         };
-        let permit = self.slots.clone().try_acquire_owned().ok();
+        let place = Account::own(&self.accountant).take_now(account::Kind::Calls, 1);
         let clock = Clock::new(deadline, &self.stages);
         let inner = Body::new(Frames(frames.into()));
         CallBody::new(
             inner,
             Held {
                 record,
-                _permit: permit,
+                _place: place.ok(),
+                _visit: None,
+                _intake: None,
             },
             clock,
         )
     }
 
+    fn inside(&self) -> u64 {
+        self.accountant.held(account::Kind::Calls)
+    }
+
     fn is_over_as(&self, code: &str) -> bool {
         let line = format!("grpc_code=\"{code}\"}} 1");
-        self.slots.available_permits() == 1 && self.metrics.text().unwrap().contains(&line)
+        self.inside() == 0 && self.metrics.text().unwrap().contains(&line)
     }
 }
 
@@ -95,7 +101,7 @@ async fn an_answer_goes_through_whole_and_its_place_is_free_at_its_end() {
     );
     let mut sizes = Vec::new();
     for _ in 0..4 {
-        assert_eq!(call.slots.available_permits(), 0);
+        assert_eq!(call.inside(), 1);
         sizes.push(next(&mut body).await.unwrap().into_data().unwrap().len());
     }
     assert_eq!(sizes, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 1]);
@@ -116,7 +122,7 @@ async fn a_client_that_takes_nothing_loses_what_is_held_for_it_and_is_told() {
     let mut body = call.body(vec![data(10 * PIECE_BYTES)], None);
     next(&mut body).await;
     look(&body, LIMIT / 2);
-    assert_eq!(call.slots.available_permits(), 0);
+    assert_eq!(call.inside(), 1);
     look(&body, LIMIT * 2);
     assert!(call.is_over_as("DEADLINE_EXCEEDED") && !body.is_end_stream());
     assert_eq!(code(next(&mut body).await), Some(Code::DeadlineExceeded));
@@ -130,7 +136,7 @@ async fn a_method_that_takes_its_time_is_no_stalled_client() {
     next(&mut body).await;
     assert!(futures::poll!(std::pin::pin!(next(&mut body))).is_pending());
     look(&body, LIMIT * 2);
-    assert_eq!(call.slots.available_permits(), 0);
+    assert_eq!(call.inside(), 1);
 }
 
 #[tokio::test]
@@ -144,15 +150,32 @@ async fn a_method_that_went_on_without_being_asked_has_a_stalled_client() {
     Waker::from(lock(body.running()).woken.clone()).wake();
     assert_eq!(wakes.load(Ordering::Relaxed), 1);
     look(&body, LIMIT / 2);
-    assert_eq!(call.slots.available_permits(), 0);
+    assert_eq!(call.inside(), 1);
     // Asked again, it waits for the method again.
     assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
     look(&body, LIMIT * 2);
-    assert_eq!(call.slots.available_permits(), 0);
+    assert_eq!(call.inside(), 1);
     Waker::from(lock(body.running()).woken.clone()).wake();
     look(&body, LIMIT * 2);
     assert!(call.is_over_as("DEADLINE_EXCEEDED"));
     assert_eq!(code(next(&mut body).await), Some(Code::DeadlineExceeded));
+}
+
+#[tokio::test]
+async fn an_answer_of_many_pieces_gives_way_to_others_and_notices_a_client_that_stops_there() {
+    let call = Call::new();
+    let mut body = call.body(vec![data((PIECES_AT_ONCE + 1) * PIECE_BYTES)], None);
+    for _ in 0..PIECES_AT_ONCE {
+        next(&mut body).await;
+    }
+    let (waker, wakes) = counting_waker();
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    look(&body, LIMIT / 2);
+    assert_eq!(call.inside(), 1);
+    look(&body, LIMIT * 2);
+    assert!(call.is_over_as("DEADLINE_EXCEEDED"));
 }
 
 /// A waker that counts.
@@ -178,7 +201,7 @@ async fn a_deadline_ends_the_answer_while_it_waits_or_is_not_taken() {
     let mut body = call.body(vec![data(9)], Some(Instant::now() + LIMIT / 2));
     next(&mut body).await;
     look(&body, LIMIT / 4);
-    assert_eq!(call.slots.available_permits(), 0);
+    assert_eq!(call.inside(), 1);
     look(&body, LIMIT * 3 / 4);
     assert!(call.is_over_as("DEADLINE_EXCEEDED"));
 }

@@ -1,0 +1,200 @@
+use super::*;
+
+use std::time::Duration;
+
+use futures::FutureExt;
+
+const MIB: u64 = 1 << 20;
+
+/// 16 MiB of memory: two for answers, three for uploads.
+fn accountant(slots: u64) -> Arc<Accountant> {
+    Accountant::new(&Means {
+        memory: 16 * MIB,
+        calls: slots,
+        hands: slots,
+        connections: slots,
+        max_wait: Duration::from_millis(20),
+    })
+}
+
+/// All that the peer gets, in steps.
+fn greedy(of: &Arc<Accountant>, peer: &Peer, kind: Kind, step: u64) -> Vec<Hold> {
+    let account = Account::new(of, peer);
+    std::iter::from_fn(|| account.take_now(kind, step).ok()).collect()
+}
+
+#[test]
+fn everything_together_is_the_memory_that_there_is() {
+    let of = accountant(4);
+    let memory = KINDS.into_iter().filter(|kind| kind.is_memory());
+    let on_their_way: u64 = memory.map(|kind| of.limit(kind)).sum();
+    assert_eq!(on_their_way + of.kept_bytes(), 16 * MIB);
+    for kind in KINDS {
+        assert_eq!(of.pool(kind).kind(), kind, "kinds are in their order");
+    }
+}
+
+#[test]
+fn no_connection_has_more_than_half_of_the_slots_and_each_newcomer_finds_one() {
+    let of = accountant(512);
+    let mut held = Vec::new();
+    for most in [256, 128, 64] {
+        let got = greedy(&of, &Peer::local(), Kind::Calls, 1);
+        assert_eq!(got.len(), most);
+        held.push(got);
+    }
+    drop(held.remove(0));
+    assert_eq!(greedy(&of, &Peer::local(), Kind::Calls, 1).len(), 160);
+    let alone = accountant(1);
+    assert_eq!(greedy(&alone, &Peer::local(), Kind::Calls, 1).len(), 1);
+}
+
+#[test]
+fn one_connection_has_three_quarters_of_a_memory_room_at_most() {
+    let of = accountant(4);
+    let greedy_one = greedy(&of, &Peer::local(), Kind::Uploads, 1 << 10);
+    assert_eq!(greedy_one.len() as u64, of.most(Kind::Uploads) >> 10);
+    assert_eq!(of.most(Kind::Uploads), of.limit(Kind::Uploads) / 4 * 3);
+    // Of one kind alone, and not for all.
+    assert!(!greedy(&of, &Peer::local(), Kind::Uploads, 1 << 10).is_empty());
+    assert!(!greedy(&of, &Peer::local(), Kind::Answers, 1 << 10).is_empty());
+}
+
+#[test]
+fn an_address_that_makes_many_connections_has_three_quarters_of_the_slots_at_most() {
+    let (of, hosts) = (accountant(512), Hosts::default());
+    let there = [192, 0, 2, 1].into();
+    let connections: Vec<_> = (0..100).map(|_| hosts.peer(there)).collect();
+    let held: Vec<_> = connections
+        .iter()
+        .flat_map(|peer| greedy(&of, peer, Kind::Calls, 1))
+        .collect();
+    assert_eq!(held.len(), 384);
+    let other = hosts.peer([192, 0, 2, 2].into());
+    assert_eq!(greedy(&of, &other, Kind::Calls, 1).len(), 64);
+}
+
+#[test]
+fn what_is_larger_than_any_share_counts_as_a_whole_one() {
+    let of = accountant(4);
+    let big = Account::new(&of, &Peer::local());
+    let hold = big.take_now(Kind::Pictures, 99 * MIB).unwrap();
+    assert_eq!(hold.amount(), of.most(Kind::Pictures));
+    let other = Account::new(&of, &Peer::local());
+    assert!(other.take_now(Kind::Pictures, 99 * MIB).is_err());
+    assert!(other.take_now(Kind::Pictures, 1 << 10).is_ok());
+}
+
+#[test]
+fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_call() {
+    let of = accountant(4);
+    let (greedy_peer, other) = (Peer::local(), Peer::local());
+    let own = Account::own(&of);
+    let all = own.take_now(Kind::Answers, 2 * MIB).unwrap();
+    let rest: Vec<_> = greedy(&of, &greedy_peer, Kind::Answers, 1);
+    for peer in [&other, &greedy_peer] {
+        let call = Account::new(&of, peer);
+        let first = call.take_known(MIB).now_or_never();
+        assert!(first.as_ref().is_some_and(|taken| taken.is_ok()));
+        let mut second = Box::pin(call.take_known(MIB));
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(second.now_or_never().is_some_and(|taken| taken.is_ok()));
+    }
+    drop((all, rest));
+    assert_eq!(of.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_is_given_back_goes_to_the_connection_that_holds_least() {
+    let of = accountant(2);
+    let busy = Account::new(&of, &Peer::local());
+    let mut hands = greedy(&of, busy.peer(), Kind::Hands, 1);
+    assert_eq!(hands.len(), 2, "hands are never kept free");
+    let mut waiting: Vec<_> = (0..100)
+        .map(|_| Box::pin(Account::new(&of, busy.peer()).wait_for_a_hand()))
+        .collect();
+    for waiting in &mut waiting {
+        assert!(waiting.as_mut().now_or_never().is_none());
+    }
+    let newcomer = Account::new(&of, &Peer::local());
+    let mut asked = Box::pin(newcomer.take(Kind::Hands, 1));
+    assert!(asked.as_mut().now_or_never().is_none());
+    hands.pop();
+    assert!(asked.now_or_never().is_some_and(|taken| taken.is_ok()));
+    // And where nobody else asks, to those who do.
+    assert!(waiting[0].as_mut().now_or_never().is_some());
+}
+
+impl Account {
+    async fn wait_for_a_hand(self) -> Result<Hold> {
+        self.take(Kind::Hands, 1).await
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_waiting_is_given_nothing_and_is_in_nobodys_way() {
+    let of = accountant(2);
+    let account = Account::own(&of);
+    let most = account.take_now(Kind::Answers, 2 * MIB).unwrap();
+    let rest = greedy(&of, &Peer::local(), Kind::Answers, 1 << 10);
+    let mut gone = Box::pin(account.take(Kind::Answers, 2 * MIB));
+    assert!(gone.as_mut().now_or_never().is_none());
+    let mut behind = Box::pin(account.take(Kind::Answers, 1 << 10));
+    assert!(behind.as_mut().now_or_never().is_none());
+    drop(gone);
+    drop(rest);
+    assert!(behind.now_or_never().is_some_and(|taken| taken.is_ok()));
+    drop(most);
+    assert_eq!(of.held(Kind::Answers), 0);
+}
+
+#[tokio::test]
+async fn a_wait_has_an_end_and_says_what_it_was_for() {
+    let of = accountant(2);
+    let greedy_peer = Peer::local();
+    let _all = greedy(&of, &greedy_peer, Kind::Uploads, 1 << 10);
+    let account = Account::new(&of, &greedy_peer);
+    let refused = account.take(Kind::Uploads, MIB).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::MemoryBudget);
+    assert!(refused.message().contains("of=uploads"), "{refused}");
+}
+
+#[test]
+fn whatever_many_callers_do_at_once_all_is_given_back() {
+    let of = accountant(3);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_time()
+        .build()
+        .unwrap();
+    let calls = (0..64u64).map(|n| {
+        let account = Account::new(&of, &Peer::local());
+        runtime.spawn(async move {
+            for round in 0..200u64 {
+                let kind = KINDS[((n + round) % KINDS.len() as u64) as usize];
+                let amount = if kind.is_memory() {
+                    (n * round) % MIB
+                } else {
+                    1
+                };
+                let held = account.take(kind, amount);
+                // Some are given up before they are granted.
+                let patience = Duration::from_micros((n * 7 + round) % 50);
+                let held = match round % 3 {
+                    0 => tokio::time::timeout(patience, held).await.ok(),
+                    _ => Some(held.await),
+                };
+                tokio::task::yield_now().await;
+                drop(held);
+            }
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        runtime.block_on(call).unwrap();
+    }
+    for kind in KINDS {
+        assert_eq!(of.held(kind), 0, "{kind:?}");
+    }
+}
