@@ -28,7 +28,7 @@ pub mod verify;
 mod verify_checks;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

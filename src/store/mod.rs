@@ -19,6 +19,8 @@ mod spec;
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(test)]
+pub(crate) mod faulty;
 
 pub use key::{MAX_KEY_BYTES, check_key, check_prefix, content_type_of};
 pub(crate) use spec::check_bucket;

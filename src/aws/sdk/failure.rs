@@ -146,7 +146,9 @@ fn kind_of(code: Option<&str>, answer: &HttpResponse) -> Kind {
         408 | 425 | 429 | 500 | 502..=506 | 508.. => Kind::Unavailable,
         507 => Kind::Full,
         _ if !coded => Kind::Foreign,
-        301 | 307 => Kind::WrongRegion,
+        // What is no S3's leads elsewhere: to a login page.
+        301 | 307 if answer.headers().get("x-amz-request-id").is_some() => Kind::WrongRegion,
+        300..=399 => Kind::Foreign,
         401 | 403 => Kind::Denied,
         404 => Kind::NoKey,
         409 => Kind::Conflict,
@@ -237,7 +239,7 @@ fn kind_without_answer(error: &(dyn StdError + 'static)) -> Kind {
     }
 }
 
-fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Kind> {
+pub(super) fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Kind> {
     if cause.is::<WebPage>() {
         return Some(Kind::Foreign);
     }
@@ -247,14 +249,17 @@ fn kind_of_cause(cause: &(dyn StdError + 'static)) -> Option<Kind> {
             _ => Kind::NoCredentials,
         });
     }
-    // An error of I/O shows what it holds only when it is asked.
-    let held = cause.downcast_ref::<std::io::Error>();
-    let held = held.and_then(|error| error.get_ref());
-    let tls = match held {
-        Some(held) => held.downcast_ref::<rustls::Error>(),
-        None => cause.downcast_ref::<rustls::Error>(),
-    };
+    let tls = held(cause).downcast_ref::<rustls::Error>();
     matches!(tls, Some(rustls::Error::InvalidCertificate(_))).then_some(Kind::Untrusted)
+}
+
+/// What errors of I/O hold, one in the other: they show it only when they are asked.
+fn held<'a>(cause: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let io = cause.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(inner) => held(inner),
+        None => cause,
+    }
 }
 
 fn meaning(kind: Kind, side: Side) -> (Reason, &'static str) {

@@ -1,3 +1,4 @@
+use super::failure::kind_of_cause;
 use super::foreign::is_foreign;
 use super::{Kind, Lazy};
 use crate::aws::Endpoint;
@@ -21,6 +22,16 @@ fn what_is_no_xml_or_a_page_is_foreign_and_an_empty_body_is_not() {
     ] {
         assert!(!is_foreign(body.as_bytes()), "{body}");
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_known_however_deep_it_is_held() {
+    use std::io::{Error, ErrorKind};
+    let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    let held = Error::other(Error::new(ErrorKind::InvalidData, refused));
+    assert_eq!(kind_of_cause(&held), Some(Kind::Untrusted));
+    let other = Error::other(Error::new(ErrorKind::InvalidData, "reset"));
+    assert_eq!(kind_of_cause(&other), None);
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ impl Object {
         let call = aws.client().await?.head_object();
         let call = call.bucket(&self.bucket).key(&self.key);
         let answer = answered(aws, call.send()).await?;
+        refuse_page(answer.content_type(), answer.e_tag())?;
         let bytes = answer.content_length.unwrap_or(0);
         let etag = answer.e_tag.filter(|tag| !tag.trim_matches('"').is_empty());
         Ok((u64::try_from(bytes).unwrap_or(0), etag))
@@ -201,17 +202,17 @@ impl Object {
             .range(format!("bytes={first}-{}", end.saturating_sub(1)))
             .set_if_match(self.etag.clone());
         let answer = answered(aws, call.send()).await?;
+        refuse_page(answer.content_type(), answer.e_tag())?;
         let length = answer.content_length;
         let as_long = length.is_none_or(|bytes| bytes.unsigned_abs() == end - first);
-        let ranged = as_long && is_range(answer.content_range(), first, end, self.bytes);
-        // For servers that ignore If-Match. A page of a proxy's has no ETag, and is no range either.
-        if self.etag.is_some() && answer.e_tag != self.etag && (ranged || answer.e_tag.is_some()) {
+        // For servers that ignore If-Match.
+        if self.etag.is_some() && answer.e_tag != self.etag {
             return Err(Failure::new(
                 Kind::Precondition,
                 "the object has another ETag",
             ));
         }
-        if !ranged {
+        if !as_long || !is_range(answer.content_range(), first, end, self.bytes) {
             return Err(Failure::new(
                 Kind::Refused,
                 "the service did not answer the range asked for",
@@ -221,6 +222,15 @@ impl Object {
         // Where no length was announced, too.
         let expected = i64::try_from(end - first).ok();
         read_body(answer.body, expected, BLOCK_BYTES, stall).await
+    }
+}
+
+/// S3 names the version of whatever it gives; a login page has a type and none.
+fn refuse_page(content_type: Option<&str>, etag: Option<&str>) -> Result<(), Failure> {
+    let html = content_type.is_some_and(|kind| kind.starts_with("text/html"));
+    match html && etag.is_none() {
+        true => Err(Failure::new(Kind::Foreign, "a page in place of an object")),
+        false => Ok(()),
     }
 }
 

@@ -252,14 +252,24 @@ fn a_range_other_than_the_one_asked_for_is_refused() {
 
 #[test]
 fn a_login_page_in_place_of_an_object_is_a_source_that_cannot_be_had() {
-    let page = "<html><body>Please log in</body></html>";
-    for status in [200, 403] {
+    const PAGE: &str = "<html><body>Please log in</body></html>";
+    let page = |status| Reply::new(status, PAGE).header("content-type: text/html");
+    for status in [200, 302, 307, 403] {
         let data = noise(3_000_000);
         let server = object(move |request| match request.method.as_str() {
             "HEAD" => serve(&data, "v1", request),
-            _ => Reply::new(status, page).header("content-type: text/html"),
+            _ => page(status),
         });
         let error = server.open().unwrap().read_at(0, &mut [0; 10]).unwrap_err();
+        assert_eq!(error.reason(), Reason::SourceUnavailable, "{status}");
+    }
+    // One that answers HEAD too: as long as it says, and no video.
+    for status in [200, 302, 307] {
+        let server = object(move |request| match request.method.as_str() {
+            "HEAD" => page(status).cut(0, End::Close),
+            _ => page(status),
+        });
+        let error = server.open().err().unwrap();
         assert_eq!(error.reason(), Reason::SourceUnavailable, "{status}");
     }
 }

@@ -5,9 +5,9 @@ use aws_sdk_s3::types::EncodingType;
 
 use serde::{Deserialize, Serialize};
 
-use super::S3Store;
+use super::{S3Store, version_of};
 use crate::aws::{Failure, Kind, answered};
-use crate::store::{ETag, Entry, ListRequest, Page, check_key};
+use crate::store::{Entry, ListRequest, Page, check_key};
 
 /// The most that S3 gives at once.
 const PAGE_ROWS: usize = 1000;
@@ -52,7 +52,7 @@ impl S3Store {
                 key: own(object.key).filter(|key| check_key(key).is_ok())?,
                 bytes: object.size.and_then(|bytes| u64::try_from(bytes).ok())?,
                 modified: object.last_modified.map(|time| time.secs()),
-                version: object.e_tag.map(ETag),
+                version: version_of(object.e_tag),
             })
         });
         let prefixes = answer.common_prefixes.unwrap_or_default().into_iter();

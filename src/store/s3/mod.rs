@@ -86,7 +86,10 @@ impl S3Store {
             return Err(Failure::new(Kind::Foreign, "a page in place of an object"));
         }
         Ok(Some(match answer.e_tag {
-            Some(etag) => Object::versioned(data, ETag(etag)),
+            Some(etag) => {
+                let version = version_of(Some(etag.clone()));
+                Object::versioned(data, ETag(etag)).listed_as(version)
+            }
             None => Object::new(data),
         }))
     }
@@ -141,6 +144,12 @@ struct PutCall<'a> {
     options: PutOptions<'a>,
     /// An attempt's answer was lost or an error of the service's.
     may_be_done: AtomicBool,
+}
+
+/// Some gateways give every object the ETag `""`, which tells nothing apart.
+fn version_of(etag: Option<String>) -> Option<ETag> {
+    let says = |etag: &String| !etag.trim_matches('"').is_empty();
+    etag.filter(says).map(ETag)
 }
 
 /// If-Match on an absent object is answered 404.

@@ -463,6 +463,28 @@ async fn the_order_of_services_that_keep_folders_counts_as_advancing() {
     assert_eq!(listed(&store).await.unwrap(), ["a/9", "a-b/1"]);
 }
 
+#[tokio::test]
+async fn an_etag_that_says_nothing_is_no_version() {
+    for (etag, says) in [("", false), ("v1", true)] {
+        let listing = format!(
+            "<ListBucketResult><Contents><Key>pre/fix/a</Key><Size>1</Size><ETag>&quot;{etag}&quot;</ETag>\
+             </Contents></ListBucketResult>"
+        );
+        let line = format!("etag: \"{etag}\"");
+        let (_fake, store) = scripted(move |request| match request.target.contains("list-type") {
+            true => Reply::new(200, listing.clone()),
+            false => Reply::new(200, "x").header(&line),
+        })
+        .await;
+        let page = store.list(ListRequest::default()).await.unwrap();
+        assert_eq!(page.entries[0].version.is_some(), says);
+        let object = store.get("a").await.unwrap().unwrap();
+        assert_eq!(object.version(), page.entries[0].version.as_ref());
+        // A condition is the service's to understand.
+        assert_eq!(object.etag().0, format!("\"{etag}\""));
+    }
+}
+
 const PAGE: &str = "<!DOCTYPE html><html><body>Please log in</body></html>";
 
 #[tokio::test]
