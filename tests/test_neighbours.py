@@ -102,7 +102,7 @@ def test_a_request_that_names_millions_of_frames_is_refused_and_leaves_nothing_b
         with rpc.refused(CODE.INVALID_ARGUMENT, "LIMIT_EXCEEDED") as seen:
             list(stub.GetFrames(millions, timeout=60))
         assert "limit=100000" in seen[0].message and seen[0].fields == ["selection.sequences"]
-    most = v1.GetFramesRequest(timeline="t", selection=v1.Selection(sequences=[0, 2] * 50_000), payload=1)
+    most = v1.GetFramesRequest(timeline="t", selection=v1.Selection(sequences=[0, 2] * 50_000))
     before = resident(server)[0]
     streams = [stub.GetFrames(most) for _ in range(20)]
     for stream in streams:

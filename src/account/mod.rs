@@ -81,12 +81,12 @@ impl Kind {
         )
     }
 
-    /// How many times what it leaves free a connection may hold.
-    fn times(self) -> u64 {
+    /// How many times what it leaves free a connection may hold; none: all of it.
+    fn times(self) -> Option<u64> {
         match self {
-            Kind::Hands => u64::MAX,
-            kind if kind.is_memory() => 3,
-            _ => 1,
+            Kind::Hands => None,
+            Kind::Calls | Kind::Connections => Some(1),
+            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads => Some(3),
         }
     }
 

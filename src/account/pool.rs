@@ -100,9 +100,8 @@ impl Pool {
     }
 
     pub fn most(&self) -> u64 {
-        let times = u128::from(self.kind.times());
-        let most = u128::from(self.capacity) * times / (times + 1);
-        (most as u64).max(1)
+        let most = |times| self.capacity / (times + 1) * times;
+        self.kind.times().map_or(self.capacity, most).max(1)
     }
 
     pub fn take_now(self: &Arc<Self>, account: &Account, asked: Asked) -> Option<Hold> {
@@ -147,14 +146,23 @@ impl Pool {
         let Some(left) = free.checked_sub(asked.amount) else {
             return false;
         };
-        let may_hold =
-            [1, HOST_TIMES].map(|more| left.saturating_mul(self.kind.times()).saturating_mul(more));
-        account.peer.is_own()
-            || account.peer.holders().zip(may_hold).all(|(holder, most)| {
-                let held = holder.held(self.kind);
-                // Of a few slots even one may be more than is left.
-                held + asked.amount <= most || held == 0 && asked.amount == 1
-            })
+        match self.kind.times() {
+            Some(times) if !account.peer.is_own() => {
+                self.fits(account, asked.amount, left.saturating_mul(times))
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether the connection may hold so much more, and its address.
+    fn fits(&self, account: &Account, amount: u64, most: u64) -> bool {
+        let most = [most, most.saturating_mul(HOST_TIMES)];
+        let mut holders = account.peer.holders().zip(most);
+        holders.all(|(holder, most)| {
+            let held = holder.held(self.kind);
+            // Of a few slots even one may be more than is left.
+            held + amount <= most || held == 0 && amount == 1
+        })
     }
 
     fn give(self: &Arc<Self>, state: &mut State, account: &Account, asked: Asked) -> Hold {

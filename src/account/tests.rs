@@ -8,12 +8,16 @@ const MIB: u64 = 1 << 20;
 
 /// 16 MiB of memory: two for answers, three for uploads.
 fn accountant(slots: u64) -> Arc<Accountant> {
+    patient_for(slots, Duration::from_secs(60))
+}
+
+fn patient_for(slots: u64, max_wait: Duration) -> Arc<Accountant> {
     Accountant::new(&Means {
         memory: 16 * MIB,
         calls: slots,
         hands: slots,
         connections: slots,
-        max_wait: Duration::from_millis(20),
+        max_wait,
     })
 }
 
@@ -85,8 +89,8 @@ fn what_is_larger_than_any_share_counts_as_a_whole_one() {
     assert!(other.take_now(Kind::Pictures, 1 << 10).is_ok());
 }
 
-#[test]
-fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_call() {
+#[tokio::test]
+async fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_call() {
     let of = accountant(4);
     let (greedy_peer, other) = (Peer::local(), Peer::local());
     let own = Account::own(&of);
@@ -151,13 +155,35 @@ async fn who_goes_away_while_waiting_is_given_nothing_and_is_in_nobodys_way() {
 
 #[tokio::test]
 async fn a_wait_has_an_end_and_says_what_it_was_for() {
-    let of = accountant(2);
+    let of = patient_for(2, Duration::from_millis(20));
     let greedy_peer = Peer::local();
     let _all = greedy(&of, &greedy_peer, Kind::Uploads, 1 << 10);
     let account = Account::new(&of, &greedy_peer);
     let refused = account.take(Kind::Uploads, MIB).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::MemoryBudget);
     assert!(refused.message().contains("of=uploads"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_requests_bytes_are_counted_with_their_window_until_they_are_let_go_of() {
+    let of = accountant(4);
+    let held = || of.held(Kind::Uploads);
+    let account = Account::new(&of, &Peer::local());
+    let intake = Intake::with_window(&account, MIB / 2).unwrap();
+    assert_eq!(held(), MIB / 2);
+    intake.count(MIB).await.unwrap();
+    intake.count_now(1).unwrap();
+    assert!(held() > 3 * MIB / 2 && held() < 2 * MIB);
+    intake.let_go(MIB);
+    assert!(held() < MIB);
+    // The rest of what one may have is given; what is more, its reader refuses.
+    intake.count(intake.most()).await.unwrap();
+    assert_eq!(held(), of.most(Kind::Uploads));
+    intake.count(MIB).await.unwrap();
+    assert!(intake.bytes() > intake.most());
+    assert!(Intake::with_window(&account, MIB / 2).is_err());
+    drop(intake);
+    assert_eq!(held(), 0);
 }
 
 #[test]
