@@ -5,15 +5,12 @@ import os
 import random
 import resource
 import shutil
-import ssl
 import subprocess
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-import trustme
 
 from .media.make import ffmpeg
 from .support.fault_proxy import SEED, Answer, Rule, altered, cut, delay, error, fault_proxy, page, reset, stall, throttle
@@ -236,89 +233,6 @@ def test_a_bulk_delete_that_is_refused_in_any_words_clears_all_the_same(proxy, o
         assert done.err.count("one by one") == 1, done.describe()
 
 
-# endpoints, certificates and keys
-
-
-def legacy(s3, bucket):
-    """A frame that needs no plan."""
-    s3.put_object(Bucket=bucket, Key="cache/timelines/old/frames/0.jpg", Body=b"\xff\xd8x")
-
-
-@pytest.mark.parametrize("slash", ["", "/"])
-def test_an_endpoint_below_a_path_is_asked_there_with_and_without_a_slash_at_its_end(s3_endpoint, s3, bucket, slash):
-    legacy(s3, bucket)
-    with fault_proxy(s3_endpoint, below="/storage/v1/s3") as proxy:
-        fc = Framecache(f"s3://{bucket}", options=["--endpoint", proxy.url + slash])
-        assert len(fc.frames("old")) == 1
-        assert proxy.count() > 0
-
-
-def test_the_endpoint_of_a_profiles_services_section_is_used_as_one_of_ones_own(s3_endpoint, s3, bucket, tmp_path):
-    legacy(s3, bucket)
-    # By name: only a bucket in the path can be found there.
-    endpoint = s3_endpoint.replace("127.0.0.1", "localhost")
-    config = tmp_path / "config"
-    config.write_text(f"[profile x]\nservices = here\n[services here]\ns3 =\n  endpoint_url = {endpoint}\n")
-    fc = Framecache(f"s3://{bucket}", environment={"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "x"})
-    assert len(fc.frames("old", timeout=30)) == 1
-
-
-def test_the_authorities_of_aws_ca_bundle_are_trusted_and_others_refused_at_once(s3_endpoint, s3, bucket, tmp_path):
-    legacy(s3, bucket)
-    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    (tmp_path / "empty.pem").write_text("")
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
-    with fault_proxy(s3_endpoint, tls=tls) as proxy:
-        fc = Framecache(f"s3://{bucket}", options=["--endpoint", proxy.url])
-        fc.environment = {"AWS_CA_BUNDLE": str(tmp_path / "ca.pem")}
-        assert len(fc.frames("old")) == 1
-        for unusable in ("other.pem", "empty.pem", "none.pem"):
-            fc.environment = {"AWS_CA_BUNDLE": str(tmp_path / unusable)}
-            done = fc.run("frames", "old", code=75, timeout=DEADLINE // 2)
-            assert "AWS_CA_BUNDLE" in done.err and str(tmp_path) not in done.err, done.describe()
-
-
-def expects_key(good):
-    """Refuses whoever signs with another key than the first of `good`."""
-
-    def fault(call):
-        used = call.handler.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        if used == good[0]:
-            call.send(call.forward())
-        else:
-            error(400, "ExpiredToken")(call)
-
-    return fault
-
-
-def test_keys_that_were_renewed_in_their_file_are_used_when_the_old_ones_are_refused(proxy, over, s3, serve, v1, tmp_path):
-    fc = over()
-    legacy(s3, fc.store.removeprefix("s3://"))
-    file, good = tmp_path / "credentials", ["AKONE"]
-
-    def write(key):
-        (tmp_path / "new").write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\naws_session_token = t\n")
-        os.rename(tmp_path / "new", file)
-
-    write("AKONE")
-    proxy.rules = [Rule(expects_key(good))]
-    keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_CONFIG_FILE": "/dev/null"}
-    server = serve(*fc.options, store=fc.store, environment=keys)
-    with server.channel() as channel:
-        stub = v1.FrameServiceStub(channel)
-        ask = lambda: list(stub.ListTimelines(v1.ListTimelinesRequest(), timeout=30).timelines)
-        assert ask() == ["old"]
-        for key in ("AKTWO", "AKTHREE"):
-            write(key)
-            good[0] = key
-            before = len(proxy.calls)
-            with ThreadPoolExecutor(4) as callers:
-                assert list(callers.map(lambda _: ask(), range(4))) == [["old"]] * 4
-            assert len(proxy.calls) - before <= 16
-
-
 # directories
 
 
@@ -411,7 +325,8 @@ def test_a_file_system_without_locks_is_written_to_and_keeps_leftovers(fc, sourc
         assert done.err.count("no locks") == 1, done.describe()
         assert left.exists()
     assert len(fc.jpegs("b")) == 4
-    assert fc.run("verify", "t", "--repair", "--json").json["temporary_removed"] == 1
+    fc.run("verify", "t", "--repair")
+    assert not left.exists()
 
 
 # damage in what is stored
