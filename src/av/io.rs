@@ -58,7 +58,8 @@ pub(super) struct Cut {
 unsafe impl Send for SourceIo {}
 
 impl SourceIo {
-    pub fn new(source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
+    pub fn new(mut source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
+        source.follow(&stop);
         let mut reader = Box::new(Reader {
             source,
             position: 0,
@@ -104,6 +105,7 @@ impl SourceIo {
 
     /// Whether reading goes on is asked of this from now on.
     pub fn follow(&mut self, stop: Stop) {
+        self.reader.source.follow(&stop);
         self.reader.stop = stop;
     }
 

@@ -27,10 +27,8 @@ pub use packet::Packet;
 pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};
-#[cfg(doc)]
-use crate::media::limits;
 
-/// The most that FFmpeg takes at once: more than a packet or a plane of [`limits::MAX_PIXELS`] of 8
+/// The most that FFmpeg takes at once: more than a packet, or a plane of 64 megapixels of 8
 /// bytes each. Its own default is 2 GiB, which a count in a header may ask for.
 const MAX_ALLOCATION_BYTES: usize = 768 << 20;
 

@@ -31,6 +31,7 @@ use crate::source::ByteSource;
 /// input, and LIMIT_EXCEEDED with it for headers that would take far more memory than the
 /// file has bytes; the source's own failures; CANCELLED once `stop` is set.
 pub fn open(mut source: Box<dyn ByteSource>, stop: &Stop) -> Result<Input> {
+    source.follow(stop);
     let mut head = [0u8; 1024];
     let mut filled = 0;
     while filled < head.len() {

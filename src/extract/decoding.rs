@@ -9,8 +9,9 @@ use crate::decode::{Decode, Event, Purpose, Software};
 use crate::demux::{Track, Unit, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::Mode;
+use crate::extract::parts::DecodeTask;
 use crate::extract::segments::Segment;
-use crate::extract::span::{DecodeTask, SpanRun};
+use crate::extract::span::SpanRun;
 
 /// A span ends after so long without a decoded picture.
 const STALL: Duration = Duration::from_secs(60);

@@ -13,8 +13,9 @@ use crate::extract::darkroom::{Darkroom, Sitter};
 use crate::extract::decoding::{Decoding, Found};
 use crate::extract::develop::Developer;
 use crate::extract::job::Output;
+use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::queues::Shared;
-use crate::extract::span::{DecodeTask, PictureTask, SpanRun};
+use crate::extract::span::SpanRun;
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Refusal};
 
 /// What a card's thread keeps open between tasks.

@@ -22,8 +22,9 @@ use crate::extract::decoding::Decoders;
 use crate::extract::develop::Developer;
 use crate::extract::device::Lane;
 use crate::extract::job::{Output, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::parts::DecodeTask;
 use crate::extract::queues::{Shared, Work};
-use crate::extract::span::{DecodeTask, Placed, SpanRun};
+use crate::extract::span::{Placed, SpanRun};
 
 pub struct Engine {
     shared: Arc<Shared>,

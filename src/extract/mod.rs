@@ -10,6 +10,7 @@ mod develop;
 mod device;
 mod engine;
 mod job;
+mod parts;
 mod queues;
 mod segments;
 mod span;

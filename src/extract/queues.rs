@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::extract::deal::Mode;
 use crate::extract::develop::Exposed;
-use crate::extract::span::{DecodeTask, PictureTask};
+use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::waiting::Waiting;
 use crate::media::picture::JfifPlanes;
 

@@ -9,42 +9,18 @@ use tokio::sync::mpsc::Sender;
 
 use crate::av::Frame;
 use crate::cancel::Stop;
-use crate::decode::{Backend, Fallback, Load};
+use crate::decode::{Backend, Fallback};
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::decoding::{Decoders, Decoding, Found};
 use crate::extract::develop::{Developer, Development, Exposed};
 use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::queues::Shared;
 use crate::extract::segments::{Segment, Task};
 use crate::media::facts::FrameFacts;
 use crate::media::picture::JfifPlanes;
 use crate::timeline::samples::Sample;
-
-pub(super) struct DecodeTask {
-    pub span: Arc<SpanRun>,
-    pub(super) task: Task,
-    pub(super) mode: Mode,
-}
-
-impl DecodeTask {
-    /// What it feeds.
-    pub fn load(&self) -> Load {
-        let (width, height) = self.span.media.track.info.size();
-        Load {
-            units: self.task.iter().map(Segment::units).sum(),
-            pixels: u64::from(width) * u64::from(height),
-        }
-    }
-}
-
-/// A picture to be developed.
-pub(super) struct PictureTask {
-    pub span: Arc<SpanRun>,
-    pub(super) place: usize,
-    pub(super) exposed: Exposed,
-    pub(super) damaged: bool,
-}
 
 pub(super) struct SpanRun {
     pub(super) job: SpanJob,

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::extract::span::{DecodeTask, SpanRun};
+use crate::extract::parts::DecodeTask;
+use crate::extract::span::SpanRun;
 use crate::extract::turn::Caller;
 
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! One source after another, as an init segment before its fragment.
 
+use crate::cancel::Stop;
 use crate::error::Result;
 use crate::source::ByteSource;
 
@@ -16,6 +17,11 @@ pub fn concat(init: Box<dyn ByteSource>, body: Box<dyn ByteSource>) -> Box<dyn B
 impl ByteSource for Concat {
     fn bytes(&self) -> u64 {
         self.init.bytes().saturating_add(self.body.bytes())
+    }
+
+    fn follow(&mut self, stop: &Stop) {
+        self.init.follow(stop);
+        self.body.follow(stop);
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {

@@ -1,6 +1,7 @@
 //! Byte sources that media is demuxed from: files, objects of S3, bytes in
 //! memory, and an init segment with its fragment. Blocking.
 
+use crate::cancel::Stop;
 use crate::error::Result;
 
 mod concat;
@@ -29,6 +30,8 @@ pub trait ByteSource: Send {
     fn bytes(&self) -> u64;
     /// Reads up to `buf.len()` bytes at `offset`; 0 only at or past the end.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+    /// Reads that wait for another machine give up once this is set.
+    fn follow(&mut self, _: &Stop) {}
     /// Reading a little here and there costs no more than reading on.
     fn skips(&self) -> bool {
         false

@@ -1,5 +1,6 @@
 """Small files that ask for much: boxes of MP4 patched, H.264 of any size, PNGs that inflate."""
 
+import functools
 import random
 import struct
 import zlib
@@ -160,6 +161,7 @@ def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+@functools.cache
 def zeros(mebibytes):
     """So many MiB of zeros, deflated."""
     deflate = zlib.compressobj(9)

@@ -2,6 +2,7 @@
 //! with its packets.
 
 use super::check_claim;
+use crate::cancel::Stop;
 use crate::error::Result;
 use crate::media::limits::max_samples;
 use crate::source::ByteSource;
@@ -45,6 +46,10 @@ impl ByteSource for Guarded {
         self.check(read, limit)?;
         self.keep_end(offset, read);
         Ok(count)
+    }
+
+    fn follow(&mut self, stop: &Stop) {
+        self.source.follow(stop);
     }
 
     fn skips(&self) -> bool {

@@ -7,6 +7,7 @@
 //! by that version shared with whoever opens the object again.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
 use crate::aws::{Failure, Kind, Lazy, Side, read_body, retry};
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 use remote::BlockId;
@@ -31,6 +33,8 @@ const BLOCKS: usize = 8;
 /// Under way beyond the one that is read, for a reader that moves forward.
 const AHEAD: u64 = 4;
 const THREADS: usize = 2;
+/// How often a reader that waits looks whether somebody still waits for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 struct Object {
     remote: Arc<Remote>,
@@ -46,6 +50,7 @@ struct S3Source {
     blocks: VecDeque<Block>,
     /// The block that was read last.
     last: Option<u64>,
+    stop: Stop,
 }
 
 struct Block {
@@ -78,17 +83,22 @@ pub(super) fn open(
         (object.bytes, object.etag) = head;
         Ok(object)
     })?;
-    let object = head.wait(&attempt)?;
+    let object = head.wait(&attempt, &Stop::never())?;
     Ok(Box::new(S3Source {
         object: Arc::new(object),
         blocks: VecDeque::new(),
         last: None,
+        stop: Stop::never(),
     }))
 }
 
 impl ByteSource for S3Source {
     fn bytes(&self) -> u64 {
         self.object.bytes
+    }
+
+    fn follow(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
@@ -149,7 +159,7 @@ impl S3Source {
                 let offset = index * BLOCK_BYTES;
                 let uri = self.object.uri();
                 let attempt = format!("could not read the source: {uri} offset={offset}");
-                block.fetch.wait(&attempt)?
+                block.fetch.wait(&attempt, &self.stop)?
             }
         };
         block.data = Some(data.clone());
@@ -267,10 +277,20 @@ impl<T: Send + 'static> Fetch<T> {
     }
 
     /// Blocks until it is there, which its own deadline bounds.
-    fn wait(&self, attempt: &str) -> Result<T> {
-        match self.answer.recv() {
-            Ok(outcome) => outcome.map_err(|f| f.into_error(Side::Source, attempt.to_owned())),
-            Err(lost) => Err(Error::internal("a source's fetch was lost").caused_by(lost)),
+    ///
+    /// # Errors
+    /// CANCELLED once `stop` is set.
+    fn wait(&self, attempt: &str, stop: &Stop) -> Result<T> {
+        loop {
+            match self.answer.recv_timeout(LOOK_AGAIN) {
+                Ok(outcome) => {
+                    return outcome.map_err(|f| f.into_error(Side::Source, attempt.to_owned()));
+                }
+                Err(RecvTimeoutError::Timeout) => stop.check()?,
+                Err(lost) => {
+                    return Err(Error::internal("a source's fetch was lost").caused_by(lost));
+                }
+            }
         }
     }
 }

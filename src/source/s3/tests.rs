@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::aws::fake::{End, Fake, Reply, Request};
 use crate::aws::{Endpoint, Lazy};
+use crate::cancel::Stop;
 use crate::error::{Reason, Result};
 use crate::source::tests::{anything, noise, whole};
 use crate::source::{ByteSource, SourcePolicy, open, read_full};
@@ -272,4 +273,22 @@ fn a_login_page_in_place_of_an_object_is_a_source_that_cannot_be_had() {
         let error = server.open().err().unwrap();
         assert_eq!(error.reason(), Reason::SourceUnavailable, "{status}");
     }
+}
+
+#[test]
+fn a_read_of_a_silent_server_ends_with_who_waited_for_it() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = object(move |request| match request.method.as_str() {
+        "HEAD" => serve(&[1; 3_000_000], "v1", request),
+        _ => {
+            count.fetch_add(1, Ordering::SeqCst);
+            Reply::silence()
+        }
+    });
+    let mut source = server.open().unwrap();
+    // Called off as soon as the server was asked; it would be asked again until the deadline.
+    source.follow(&Stop::when(move || asked.load(Ordering::SeqCst) > 0));
+    let error = source.read_at(0, &mut [0; 100]).unwrap_err();
+    assert_eq!(error.reason(), Reason::Cancelled);
 }
