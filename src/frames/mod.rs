@@ -16,6 +16,7 @@ mod shown;
 mod sources;
 mod span;
 mod task;
+mod tries;
 
 use std::sync::{Arc, OnceLock};
 

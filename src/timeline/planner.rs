@@ -97,6 +97,7 @@ impl Planner {
             schema: SCHEMA,
             kind: Kind::Extract,
             layout: "frames".to_owned(),
+            nonce: None,
             parameters: Some(self.parameters),
             chunks: self.chunks,
             spans,

@@ -91,9 +91,7 @@ impl Profile {
     /// Those of `load_plan`; the store's own.
     pub async fn view(&self) -> Result<View> {
         match self.load_plan().await? {
-            Some(plan) if plan.is_put() => {
-                Ok(View::Put(Arc::new(PutIndex::read(self, plan).await?)))
-            }
+            Some(plan) if plan.is_put() => Ok(View::Put(PutIndex::read(self, plan).await?)),
             Some(plan) => Ok(View::Extracted(plan)),
             None if self.is_legacy().await? => Ok(View::Legacy),
             // A plan may have come between the two reads.
@@ -159,7 +157,9 @@ impl Reader {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
-        if !remembered || self.is_current(&view, &miss).await? {
+        // A frame may be gone because it was cleared, or put over, since its record was read.
+        let is_lost = matches!(miss, Miss::NoObject | Miss::WrongSha256);
+        if !is_lost && (!remembered || self.is_current(&view, &miss).await?) {
             return Ok(Err(miss));
         }
         if let View::Extracted(plan) = &view
@@ -193,11 +193,12 @@ impl Reader {
         match view {
             View::Absent => Ok(Err(Miss::Absent)),
             View::Legacy => Ok(self.read_legacy(seq).await?.map(|frame| frame.facts)),
-            View::Put(index) => Ok(index
-                .candidates(seq)
-                .first()
-                .cloned()
-                .ok_or(Miss::NotPlanned)),
+            View::Put(index) => match index.candidates(seq)[..] {
+                [] => Ok(Err(Miss::NotPlanned)),
+                [facts] => Ok(Ok(facts.clone())),
+                // Only the bytes tell under which of them they are served.
+                _ => Ok(self.try_read(view, seq, &mut false).await?.map(|f| f.facts)),
+            },
             View::Extracted(plan) => {
                 let Some(row) = plan.row_of(seq) else {
                     return Ok(Err(Miss::NotPlanned));
@@ -265,7 +266,7 @@ impl Reader {
                 None => Ok(Err(Miss::NotPlanned)),
                 Some(row) => self.read_extracted(row, seq, remembered).await,
             },
-            View::Put(index) => match index.candidates(seq) {
+            View::Put(index) => match &index.candidates(seq)[..] {
                 [] => Ok(Err(Miss::NotPlanned)),
                 candidates => self.read_object(seq, candidates).await,
             },
@@ -292,14 +293,14 @@ impl Reader {
             return Err(self.undelivered(seq));
         }
         let object = facts.repeats.unwrap_or(seq);
-        self.read_object(object, std::slice::from_ref(facts)).await
+        self.read_object(object, &[facts]).await
     }
 
     /// The object of a sequence, under the first of the facts whose sha256 its bytes have.
     async fn read_object(
         &self,
         seq: u64,
-        candidates: &[FrameFacts],
+        candidates: &[&FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
         let hold = self.hold(candidates).await?;
         // An older record's bytes may be known while the latest one's are in the store.
@@ -307,7 +308,7 @@ impl Reader {
             && let Some(jpeg) = self.memory().known_frame(facts).await
         {
             return Ok(Ok(Frame {
-                facts: facts.clone(),
+                facts: FrameFacts::clone(facts),
                 jpeg,
                 tier: Tier::Memory,
                 hold,
@@ -325,7 +326,7 @@ impl Reader {
         };
         let jpeg = or_miss(self.memory().frame(facts, read).await)?;
         Ok(jpeg.map(|jpeg| Frame {
-            facts: facts.clone(),
+            facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
             hold,
@@ -335,20 +336,20 @@ impl Reader {
     async fn read_among(
         &self,
         seq: u64,
-        candidates: &[FrameFacts],
+        candidates: &[&FrameFacts],
         hold: Arc<Hold>,
     ) -> Result<Result<Frame, Miss>> {
         let Some(jpeg) = self.stored(seq).await? else {
             return Ok(Err(Miss::NoObject));
         };
         let sha256 = sha256_hex(&[&jpeg]);
-        let theirs = |f: &&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
+        let theirs = |f: &&&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
         let Some(facts) = candidates.iter().find(theirs) else {
             return Ok(Err(Miss::WrongSha256));
         };
         self.memory().keep_frame(facts, &jpeg).await;
         Ok(Ok(Frame {
-            facts: facts.clone(),
+            facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
             hold,
@@ -364,7 +365,7 @@ impl Reader {
         Ok(object.map(|object| object.data))
     }
 
-    async fn hold(&self, candidates: &[FrameFacts]) -> Result<Arc<Hold>> {
+    async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {
         let bytes = candidates.iter().filter_map(|facts| facts.bytes).max();
         Ok(Arc::new(
             self.memory().hold(bytes.unwrap_or(UNKNOWN_BYTES)).await?,

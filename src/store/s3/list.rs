@@ -39,7 +39,7 @@ impl S3Store {
                 key: own(object.key).filter(|key| check_key(key).is_ok())?,
                 bytes: object.size.and_then(|bytes| u64::try_from(bytes).ok())?,
                 modified: object.last_modified.map(|time| time.secs()),
-                version: object.e_tag.map(ETag),
+                version: object.e_tag.map(ETag).filter(ETag::tells),
             })
         });
         let prefixes = answer.common_prefixes.unwrap_or_default().into_iter();
