@@ -157,9 +157,9 @@ impl Reader {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
-        // A frame may be gone because it was cleared, or put over, since its record was read.
-        let is_lost = matches!(miss, Miss::NoObject | Miss::WrongSha256);
-        if !is_lost && (!remembered || self.is_current(&view, &miss).await?) {
+        // What does not fit may be of before and after a clear, a replacement or a put.
+        let fits = !matches!(miss, Miss::StaleRecord | Miss::NoObject | Miss::WrongSha256);
+        if fits && (!remembered || self.is_current(&view, &miss).await?) {
             return Ok(Err(miss));
         }
         if let View::Extracted(plan) = &view
