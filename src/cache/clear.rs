@@ -1,5 +1,8 @@
 //! Clearing: records, frames, plan last, so that a crash anywhere in between
 //! leaves a plan, and nothing half-cleared is taken for a legacy cache.
+//!
+//! A plan that stays is written with a new nonce once the frames are gone, and then the records
+//! go that were committed meanwhile: whoever extracts beside a clear starts its spans again.
 
 use std::time::UNIX_EPOCH;
 
@@ -80,14 +83,10 @@ impl Profile {
         }
         let plan_too = request.plan || self.is_put().await?;
         let mut cleared = Cleared {
-            records: self
-                .clear_below(&self.keys.records_prefix(), request)
-                .await?,
-            frames: self
-                .clear_below(&self.keys.frames_prefix(), request)
-                .await?,
+            records: self.clear_records(request).await?,
             ..Cleared::default()
         };
+        cleared.frames = self.clear_frames(request).await?;
         if request.overlays {
             cleared.overlays = self
                 .clear_below(&self.keys.overlays_prefix(), request)
@@ -96,8 +95,44 @@ impl Profile {
         if plan_too {
             cleared.plans = self.clear_plan(request.dry_run).await?;
         }
+        if !request.dry_run {
+            self.outlast_writers(request, plan_too).await?;
+        }
         self.memory.forget(self);
         Ok(cleared)
+    }
+
+    /// They are gone for good before a frame is: no record outlives its frames.
+    async fn clear_records(&self, request: ClearRequest) -> Result<Tally> {
+        self.clear_for_good(&self.keys.records_prefix(), request)
+            .await
+    }
+
+    /// They are gone for good before the plan is: none is left to pass for a legacy cache.
+    async fn clear_frames(&self, request: ClearRequest) -> Result<Tally> {
+        self.clear_for_good(&self.keys.frames_prefix(), request)
+            .await
+    }
+
+    async fn clear_for_good(&self, prefix: &str, request: ClearRequest) -> Result<Tally> {
+        let tally = self.clear_below(prefix, request).await?;
+        if !request.dry_run {
+            self.store.sync().await?;
+        }
+        Ok(tally)
+    }
+
+    /// Spans that began before the last frame went do not commit any more; the records of those
+    /// that did since the first record went are of frames that may be gone.
+    async fn outlast_writers(&self, request: ClearRequest, plan_gone: bool) -> Result<()> {
+        if plan_gone {
+            // What was put while the plan was there would pass for a legacy cache.
+            self.clear_records(request).await?;
+            self.clear_frames(request).await?;
+        }
+        self.renew().await?;
+        self.clear_records(request).await?;
+        Ok(())
     }
 
     async fn clear_below(&self, prefix: &str, request: ClearRequest) -> Result<Tally> {

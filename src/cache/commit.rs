@@ -19,6 +19,9 @@ pub enum Committed {
     Yes,
     /// The plan has this row no more (replaced or cleared): nothing was recorded, and its worker stops.
     Superseded,
+    /// The profile was cleared, replaced or repaired since the span began, and the plan has its row
+    /// still: its frames may be gone. It is to be started again.
+    Outdated,
     /// The span failed here, but another run's frames are committed: they stay.
     Kept,
 }
@@ -29,7 +32,8 @@ impl Profile {
         objects::put_frame(&*self.store, &self.keys.frame(seq), jpeg).await
     }
 
-    /// Writes a span's record, if the plan as it is now still has its row.
+    /// Writes a span's record, if the plan as it is now still has its row, under the nonce that it
+    /// had when the span began.
     ///
     /// # Errors
     /// INTERNAL for an outcome that is not this row's, or a failure that must
@@ -37,11 +41,8 @@ impl Profile {
     pub async fn commit_span(&self, row: Row<'_>, outcome: Outcome) -> Result<Committed> {
         self.check_outcome(row, &outcome)?;
         self.store.sync().await?;
-        match self.stored_plan().await? {
-            Stored::Plan(plan, _) if plan.has(row) => {}
-            Stored::Plan(plan, _) => return self.give_up(row, Some(&plan)).await,
-            Stored::Absent => return self.give_up(row, None).await,
-            Stored::Damaged(_) => return Err(self.damaged_plan()),
+        if let Some(lost) = self.lost(row).await? {
+            return Ok(lost);
         }
         if matches!(outcome, Outcome::Failed(_)) && self.is_complete(row).await? {
             return Ok(Committed::Kept);
@@ -55,17 +56,36 @@ impl Profile {
         let key = self.keys.record(&record.id);
         objects::put_json(&*self.store, &key, record.encode()?, Condition::Always).await?;
         self.memory.forget_record(self, row).await;
-        Ok(Committed::Yes)
+        // Whoever cleared between the look and the record has taken its frames.
+        Ok(self.lost(row).await?.unwrap_or(Committed::Yes))
     }
 
-    /// Takes back the frames of a row that is gone, where the plan as it is now
-    /// has no use for their numbers: without any plan they would pass for a legacy cache.
-    async fn give_up(&self, row: Row<'_>, plan: Option<&Planned>) -> Result<Committed> {
+    /// What became of a span whose plan is not what it was when the span began.
+    async fn lost(&self, row: Row<'_>) -> Result<Option<Committed>> {
+        match self.stored_plan().await? {
+            Stored::Plan(plan, _) if !plan.has(row) => self.give_up(row, Some(&plan)).await?,
+            Stored::Plan(plan, _) if plan.nonce() == row.nonce => return Ok(None),
+            Stored::Plan(..) => return Ok(Some(Committed::Outdated)),
+            Stored::Absent => self.give_up(row, None).await?,
+            Stored::Damaged(_) => return Err(self.damaged_plan()),
+        }
+        Ok(Some(Committed::Superseded))
+    }
+
+    /// Takes back what a row that is gone has put, where the plan as it is now has no use for its
+    /// numbers: without any plan frames would pass for a legacy cache.
+    async fn give_up(&self, row: Row<'_>, plan: Option<&Planned>) -> Result<()> {
         let unplanned = |seq: &u64| plan.is_none_or(|p| !p.is_put() && p.row_of(*seq).is_none());
         let orphans = row.sequences().filter(unplanned);
-        let orphans: Vec<_> = orphans.map(|seq| self.keys.frame(seq)).collect();
+        let record = plan.is_none().then(|| self.keys.record(&row.id()));
+        let frames = orphans.map(|seq| self.keys.frame(seq));
+        let orphans: Vec<_> = record.into_iter().chain(frames).collect();
+        if orphans.is_empty() {
+            return Ok(());
+        }
         self.store.delete(&orphans).await?;
-        Ok(Committed::Superseded)
+        // A plan that was claimed meanwhile may have wanted them.
+        self.renew().await
     }
 
     /// The row's record, or why there is none that counts.

@@ -6,6 +6,7 @@
 
 pub mod clear;
 pub mod commit;
+mod compact;
 pub mod facts;
 mod facts_table;
 mod inventory;
@@ -19,8 +20,10 @@ pub mod planned;
 pub mod plans;
 pub mod put;
 pub mod put_index;
+mod put_settle;
 pub mod read;
 pub mod record;
+mod reuse;
 mod sealed;
 pub mod status;
 pub mod sweep;

@@ -11,7 +11,9 @@ use crate::timeline::plan::{Kind, Plan, SpanRow};
 /// A stored plan: its rows' digests, and which row a sequence or record is of.
 #[derive(Debug)]
 pub struct Planned {
+    /// Without its nonce: two plans are the same whenever they were written.
     plan: Plan,
+    nonce: Option<String>,
     /// Of each row, in the rows' order.
     digests: Vec<String>,
     /// Rows that have samples, by their first sequence.
@@ -20,7 +22,8 @@ pub struct Planned {
 }
 
 impl Planned {
-    pub fn new(plan: Plan) -> Result<Self> {
+    pub fn new(mut plan: Plan) -> Result<Self> {
+        let nonce = plan.nonce.take();
         let digests = digests_of(&plan)?;
         let mut by_first: Vec<usize> = (0..plan.spans.len())
             .filter(|&i| plan.spans.get(i).is_some_and(|r| r.count > 0))
@@ -30,6 +33,7 @@ impl Planned {
         let by_id = by_id.map(|(i, row)| (span_id(row), i)).collect();
         Ok(Planned {
             plan,
+            nonce,
             digests,
             by_first,
             by_id,
@@ -38,6 +42,11 @@ impl Planned {
 
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What the plan was last written with; none by older releases.
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
     }
 
     pub fn is_put(&self) -> bool {
@@ -53,13 +62,18 @@ impl Planned {
         self.rows()
             .iter()
             .zip(&self.digests)
-            .map(|(row, digest)| Row { row, digest })
+            .map(|(row, digest)| self.with_nonce(row, digest))
     }
 
     pub fn row(&self, index: usize) -> Option<Row<'_>> {
         let row = self.plan.spans.get(index)?;
         let digest = self.digests.get(index)?;
-        Some(Row { row, digest })
+        Some(self.with_nonce(row, digest))
+    }
+
+    fn with_nonce<'a>(&'a self, row: &'a SpanRow, digest: &'a str) -> Row<'a> {
+        let nonce = self.nonce();
+        Row { row, digest, nonce }
     }
 
     /// Rows that have samples, in sequence order.
@@ -110,8 +124,13 @@ impl Planned {
 
     /// Whether the plan still has this very row, under the same parameters.
     pub fn has(&self, row: Row<'_>) -> bool {
-        let index = self.by_id.get(&row.id());
-        index.and_then(|&i| self.digests.get(i)).map(String::as_str) == Some(row.digest)
+        self.place_of(row).is_some()
+    }
+
+    /// The place of this very row, under the same parameters.
+    pub fn place_of(&self, row: Row<'_>) -> Option<usize> {
+        let place = *self.by_id.get(&row.id())?;
+        (self.digests.get(place)? == row.digest).then_some(place)
     }
 
     /// Frames planned, in all rows.
@@ -121,11 +140,12 @@ impl Planned {
     }
 }
 
-/// A row of a plan and its digest.
+/// A row of a plan, its digest, and the plan's nonce as the row was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     pub row: &'a SpanRow,
     pub digest: &'a str,
+    pub nonce: Option<&'a str>,
 }
 
 impl Row<'_> {

@@ -13,6 +13,7 @@ use crate::cache::planned::Planned;
 use crate::cache::sealed::{self, Unreadable};
 use crate::cache::{LAYOUT, Profile, newer_schema};
 use crate::error::{Error, Reason, Result};
+use crate::hex::new_id;
 use crate::store::{Condition, Object};
 use crate::timeline::compare::{Relation, appended, extends};
 use crate::timeline::plan::{Kind, Plan};
@@ -79,6 +80,11 @@ impl PlanMemo {
         (known == data).then(|| planned.clone())
     }
 
+    fn last(&self) -> Option<Arc<Planned>> {
+        let memo = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memo.as_ref().map(|(_, planned)| planned.clone())
+    }
+
     fn keep(&self, data: &Bytes, planned: &Arc<Planned>) {
         let mut memo = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *memo = Some((data.clone(), planned.clone()));
@@ -100,12 +106,30 @@ struct Step {
 }
 
 impl Step {
-    fn replace(asked: &Plan, over: &Object) -> Self {
+    /// `plan` is written with a new nonce.
+    fn anew(plan: &Plan, over: &Object, claimed: Claimed) -> Self {
         Step {
-            plan: asked.clone(),
-            when: Condition::IfMatch(over.etag()),
-            claimed: Claimed::Replaced,
+            plan: with_nonce(plan, Some(new_id())),
+            when: over.unchanged(),
+            claimed,
         }
+    }
+
+    /// What is committed stays committed.
+    fn append(stored: &Planned, asked: &Plan, over: &Object) -> Self {
+        let plan = appended(stored.plan(), asked);
+        Step {
+            plan: with_nonce(&plan, stored.nonce().map(str::to_owned)),
+            when: over.unchanged(),
+            claimed: Claimed::Appended,
+        }
+    }
+}
+
+fn with_nonce(plan: &Plan, nonce: Option<String>) -> Plan {
+    Plan {
+        nonce,
+        ..plan.clone()
     }
 }
 
@@ -123,26 +147,56 @@ impl Profile {
         }
     }
 
+    /// The plan as this handle read it last: a span that begins now began under it.
+    pub fn plan_read_last(&self) -> Option<Arc<Planned>> {
+        self.memo.last()
+    }
+
     /// Makes `asked` the profile's plan, or finds that it is, or says why it cannot be.
     ///
     /// # Errors
     /// PLAN_DIFFERS and SOURCE_CHANGED, saying what differs, unless `replace`;
     /// FIELD_INVALID where `replace` must say what becomes of overlays.
     pub async fn claim_plan(&self, asked: &Plan, replace: Option<Replace>) -> Result<Claim> {
-        if let Some(replace) = replace {
-            self.settle_overlays(replace).await?;
-            self.memory.overlays_changed();
-        }
-        let over = if replace.is_some() {
-            Over::Anything
-        } else {
-            Over::Nothing
+        let Some(replace) = replace else {
+            let claim = self.claim_over(asked, Over::Nothing).await?;
+            if claim.claimed != Claimed::Unchanged {
+                self.memory.forget(self);
+            }
+            return Ok(claim);
         };
-        let claim = self.claim_over(asked, over).await?;
-        if claim.claimed != Claimed::Unchanged {
-            self.memory.forget(self);
+        let overlays_go = self.overlays_go(replace).await?;
+        let claim = self.claim_over(asked, Over::Anything).await?;
+        // Only now: whoever dies before leaves the old plan with its overlays.
+        if overlays_go {
+            objects::delete_below(&*self.store, &self.keys.overlays_prefix(), false).await?;
         }
+        self.memory.forget(self);
         Ok(claim)
+    }
+
+    /// Writes the plan with a new nonce, where there is one: spans that began before are started
+    /// again. To be called once the frames are gone that they may have put.
+    pub(super) async fn renew(&self) -> Result<()> {
+        let mut first = None;
+        for _ in 0..MAX_CLAIM_ROUNDS {
+            let Stored::Plan(stored, old) = self.stored_plan().await? else {
+                return Ok(());
+            };
+            let nonce = stored.nonce().map(str::to_owned);
+            if *first.get_or_insert_with(|| nonce.clone()) != nonce {
+                return Ok(());
+            }
+            let step = Step::anew(stored.plan(), &old, Claimed::Unchanged);
+            self.write(&step).await?;
+        }
+        Err(self.always_changed())
+    }
+
+    async fn write(&self, step: &Step) -> Result<()> {
+        let data = sealed::seal(&step.plan, None)?;
+        objects::put_json(&*self.store, &self.keys.plan(), data, step.when.clone()).await?;
+        Ok(())
     }
 
     /// Claims in rounds, until what is read back is a plan to work by.
@@ -152,11 +206,7 @@ impl Profile {
                 return Ok(claim);
             }
         }
-        let what = "the plan was changed by others at each attempt to claim it";
-        Err(self
-            .keys
-            .error(Reason::StoreUnavailable, what)
-            .hint("try again"))
+        Err(self.always_changed())
     }
 
     pub(super) async fn stored_plan(&self) -> Result<Stored> {
@@ -197,25 +247,31 @@ impl Profile {
     async fn try_claim(&self, asked: &Plan, over: Over) -> Result<Option<Claim>> {
         let step = match self.stored_plan().await? {
             Stored::Absent => self.create(asked, over).await?,
-            Stored::Damaged(old) if over == Over::Anything => Step::replace(asked, &old),
+            Stored::Damaged(old) if over == Over::Anything => {
+                Step::anew(asked, &old, Claimed::Replaced)
+            }
             Stored::Damaged(_) => return Err(self.damaged_plan()),
-            Stored::Plan(stored, old) => match extends(stored.plan(), asked) {
-                Relation::Same => return Ok(Some(claim(stored, Claimed::Unchanged))),
-                Relation::IsPrefix => return Ok(Some(claim(stored, Claimed::Covered))),
-                Relation::Appends { .. } => Step {
-                    plan: appended(stored.plan(), asked),
-                    when: Condition::IfMatch(old.etag()),
-                    claimed: Claimed::Appended,
-                },
-                _ if over == Over::Anything => Step::replace(asked, &old),
-                Relation::Differs(what) => return Err(self.plan_differs(&what)),
-                Relation::SourceChanged { chunk_id } => return Err(self.source_changed(&chunk_id)),
-            },
+            Stored::Plan(stored, old) => {
+                let relation = extends(stored.plan(), asked);
+                match (relation, over == Over::Anything) {
+                    (Relation::Appends { .. }, false) => Step::append(&stored, asked, &old),
+                    (relation, true) => replacing(relation, &stored, (asked, &old)),
+                    (Relation::Same, false) => {
+                        return Ok(Some(claim(stored, Claimed::Unchanged)));
+                    }
+                    (Relation::IsPrefix, false) => {
+                        return Ok(Some(claim(stored, Claimed::Covered)));
+                    }
+                    (Relation::Differs(what), false) => return Err(self.plan_differs(&what)),
+                    (Relation::SourceChanged { chunk_id }, false) => {
+                        return Err(self.source_changed(&chunk_id));
+                    }
+                }
+            }
         };
         // What became of the condition is read back: a put that was answered
         // by a reset may have happened all the same.
-        let data = sealed::seal(&step.plan, None)?;
-        objects::put_json(&*self.store, &self.keys.plan(), data, step.when).await?;
+        self.write(&step).await?;
         self.confirm(asked, step.claimed).await
     }
 
@@ -225,7 +281,7 @@ impl Profile {
             return Err(self.refuse_legacy());
         }
         Ok(Step {
-            plan: asked.clone(),
+            plan: with_nonce(asked, Some(new_id())),
             when: Condition::IfAbsent,
             claimed: if legacy {
                 Claimed::Replaced
@@ -246,13 +302,13 @@ impl Profile {
         })
     }
 
-    /// Before a replacement: overlays go, or stay, as was said.
-    async fn settle_overlays(&self, replace: Replace) -> Result<()> {
+    /// Whether a replacement takes overlays with it, as was said.
+    async fn overlays_go(&self, replace: Replace) -> Result<bool> {
         let prefix = self.keys.overlays_prefix();
         if replace.overlays == Some(OverlayPolicy::Keep)
             || !objects::any(&*self.store, &prefix).await?
         {
-            return Ok(());
+            return Ok(false);
         }
         if replace.overlays.is_none() {
             let what = "the profile has overlays, and the request to replace it does not say what becomes of them";
@@ -261,10 +317,14 @@ impl Profile {
                 .error(Reason::FieldInvalid, what)
                 .hint("say whether overlays are to be kept or deleted"));
         }
-        // A plan that a newer release wrote is refused before anything goes.
-        self.stored_plan().await?;
-        objects::delete_below(&*self.store, &prefix, false).await?;
-        Ok(())
+        Ok(true)
+    }
+
+    fn always_changed(&self) -> Error {
+        let what = "the plan was changed by others at each attempt to write it";
+        self.keys
+            .error(Reason::StoreUnavailable, what)
+            .hint("try again")
     }
 
     fn refuse_legacy(&self) -> Error {
@@ -317,6 +377,21 @@ fn claim(plan: Arc<Planned>, claimed: Claimed) -> Claim {
 /// What is no damaged plan: no damage makes all of `{"seal"` into this.
 fn is_page(data: &[u8]) -> bool {
     data.trim_ascii_start().starts_with(b"<")
+}
+
+/// The plan that a replacement writes: spans that are under way under the old one are started again
+/// even where nothing else differs.
+fn replacing(relation: Relation, stored: &Planned, (asked, old): (&Plan, &Object)) -> Step {
+    match relation {
+        Relation::Same => Step::anew(stored.plan(), old, Claimed::Unchanged),
+        Relation::IsPrefix => Step::anew(stored.plan(), old, Claimed::Covered),
+        Relation::Appends { .. } => {
+            Step::anew(&appended(stored.plan(), asked), old, Claimed::Appended)
+        }
+        Relation::Differs(_) | Relation::SourceChanged { .. } => {
+            Step::anew(asked, old, Claimed::Replaced)
+        }
+    }
 }
 
 /// What no release writes: a plan to extract by that says not how.

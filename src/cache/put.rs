@@ -3,29 +3,32 @@
 //! under the highest-numbered record whose sha256 its bytes have.
 //!
 //! Order of writes: the plan (frames without one would be a legacy cache);
-//! frames that are new; the record; then frames over older ones. So a call
-//! that dies leaves each older frame served as it was.
+//! frames that are new, where nothing is; the record; then frames over older
+//! ones. So a call that dies leaves each older frame served as it was. Behind
+//! the record a call looks again for others (`put_settle.rs`), and at the plan.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::{PUT_CHUNK, SpanId};
 use crate::cache::objects;
 use crate::cache::planned::Planned;
 use crate::cache::plans::{Over, Stored};
-use crate::cache::put_index::{DIGEST, PutIndex, next_number};
+use crate::cache::put_index::{DIGEST, PutIndex, next_number, no_number};
 use crate::cache::read::legacy_facts;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::sha256_hex;
 use crate::cache::{CONCURRENCY, LAYOUT, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
-use crate::store::Condition;
+use crate::store::{Condition, PutOptions, Written};
 use crate::timeline::plan::{Kind, Plan, SCHEMA};
 
+/// Clears that one call survives.
+const MAX_PUT_ROUNDS: usize = 16;
 /// Races for a record's number that one call survives.
 const MAX_NUMBER_ROUNDS: usize = 64;
 
@@ -127,23 +130,38 @@ impl Profile {
         }
         frames.sort_by_key(|f| f.facts.seq);
         check_distinct(&frames)?;
-        let plan = self.claim_put().await?;
-        let index = PutIndex::read(self, plan).await?;
-        let facts: Vec<_> = frames.iter().map(|f| f.facts.clone()).collect();
+        for _ in 0..MAX_PUT_ROUNDS {
+            let plan = self.claim_put().await?;
+            if let Some(record) = self.try_put(&plan, &frames).await? {
+                self.memory.forget(self);
+                let frames = frames.into_iter().map(|frame| frame.facts).collect();
+                return Ok(PutDone { record, frames });
+            }
+        }
+        let what = "the profile was cleared or replaced each time that frames were put";
+        Err(self
+            .keys
+            .error(Reason::PlanDiffers, what)
+            .hint("put them again"))
+    }
+
+    /// One round; none where the profile was cleared or replaced before it ended.
+    async fn try_put(&self, plan: &Arc<Planned>, frames: &[ReadyFrame]) -> Result<Option<u32>> {
+        let index = PutIndex::read(self, plan.clone()).await?;
         // A frame over other bytes waits until a record knows the new ones.
-        let (over, new): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| {
-            let stored = index.candidates(frame.facts.seq);
-            !stored.is_empty() && stored.iter().all(|s| s.sha256 != frame.facts.sha256)
-        });
-        self.put_all(&new).await?;
-        self.still_put(&new).await?;
-        let record = self.commit_put(facts.clone()).await?;
-        self.put_all(&over).await?;
-        self.memory.forget(self);
-        Ok(PutDone {
-            record,
-            frames: facts,
-        })
+        let (mut over, new): (Vec<_>, Vec<_>) = frames
+            .iter()
+            .partition(|frame| index.names(frame.facts.seq));
+        over.extend(self.put_new(&new).await?);
+        if !self.still_put(plan, &new).await? {
+            return Ok(None);
+        }
+        let facts = frames.iter().map(|f| f.facts.clone()).collect();
+        let number = index.next_number().ok_or_else(|| no_number(self))?;
+        let record = self.commit_put(facts, number).await?;
+        self.settle(record, plan, (over, new)).await?;
+        self.compact_puts(index.records()).await;
+        Ok(self.has_plan(plan).await?.then_some(record))
     }
 
     /// The profile's put plan, made if there is none; frames of a legacy cache
@@ -170,7 +188,7 @@ impl Profile {
             .await?;
         let facts: Vec<_> = found.into_iter().flatten().collect();
         if !facts.is_empty() {
-            self.commit_put(facts).await?;
+            self.commit_put(facts, next_number(self).await?).await?;
         }
         Ok(())
     }
@@ -188,37 +206,49 @@ impl Profile {
         Ok(Some(facts))
     }
 
-    async fn put_all(&self, frames: &[ReadyFrame]) -> Result<()> {
-        let mut puts = Vec::with_capacity(frames.len());
-        for frame in frames {
-            puts.push(self.put_frame(frame.facts.seq, frame.jpeg.clone()).boxed());
-        }
-        let mut puts = stream::iter(puts).buffer_unordered(CONCURRENCY);
-        while puts.try_next().await?.is_some() {}
-        self.store.sync().await
+    /// Puts frames that no record names, where nothing is; answers those where something is: another
+    /// put's, or what one that died left behind.
+    async fn put_new<'f>(&self, frames: &[&'f ReadyFrame]) -> Result<Vec<&'f ReadyFrame>> {
+        let puts = frames.iter().map(|frame| async {
+            let written = self.put_over(frame, Condition::IfAbsent).await?;
+            Ok::<_, Error>((written == Written::ConditionFailed).then_some(*frame))
+        });
+        let there: Vec<_> = stream::iter(puts.collect::<Vec<_>>())
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        self.store.sync().await?;
+        Ok(there.into_iter().flatten().collect())
     }
 
-    /// Where the plan went meanwhile, the new frames go too: without a plan
-    /// they would pass for a legacy cache.
-    async fn still_put(&self, new: &[ReadyFrame]) -> Result<()> {
+    pub(super) async fn put_over(&self, frame: &ReadyFrame, when: Condition) -> Result<Written> {
+        let key = self.keys.frame(frame.facts.seq);
+        let options = PutOptions::unsynced(objects::JPEG).when(when);
+        self.store.put(&key, frame.jpeg.clone(), options).await
+    }
+
+    /// Whether the plan is the one that the frames were put under. Where there is none any more the
+    /// new frames go too: without a plan they would pass for a legacy cache.
+    async fn still_put(&self, plan: &Planned, new: &[&ReadyFrame]) -> Result<bool> {
         match self.stored_plan().await? {
-            Stored::Plan(plan, _) if plan.is_put() => return Ok(()),
+            Stored::Plan(now, _) => Ok(is_same(&now, plan)),
+            Stored::Damaged(_) => Err(self.damaged_plan()),
             Stored::Absent => {
                 let keys: Vec<_> = new.iter().map(|f| self.keys.frame(f.facts.seq)).collect();
                 self.store.delete(&keys).await?;
+                Ok(false)
             }
-            _ => {}
         }
-        let what = "the profile was cleared or replaced while frames were put";
-        Err(self
-            .keys
-            .error(Reason::PlanDiffers, what)
-            .hint("put them again"))
     }
 
-    /// Commits a record under the next free number: claimed, read back, compared.
-    async fn commit_put(&self, facts: Vec<FrameFacts>) -> Result<u32> {
-        let mut number = next_number(self).await?;
+    /// Whether whoever cleared the profile did so before the frames were put.
+    async fn has_plan(&self, plan: &Planned) -> Result<bool> {
+        let now = self.stored_plan().await?;
+        Ok(matches!(now, Stored::Plan(now, _) if is_same(&now, plan)))
+    }
+
+    /// Commits a record under the next free number, which may be this one: claimed, read back, compared.
+    async fn commit_put(&self, facts: Vec<FrameFacts>, mut number: u32) -> Result<u32> {
         let mut record = Record {
             digest: DIGEST.to_owned(),
             attempt: crate::hex::new_id(),
@@ -253,6 +283,10 @@ impl Profile {
     }
 }
 
+fn is_same(now: &Planned, plan: &Planned) -> bool {
+    now.is_put() && now.nonce() == plan.nonce()
+}
+
 fn check_distinct(sorted: &[ReadyFrame]) -> Result<()> {
     let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
     match pairs.find(|(one, next)| one.facts.seq == next.facts.seq) {
@@ -270,6 +304,7 @@ pub fn put_plan() -> Plan {
         schema: SCHEMA,
         kind: Kind::Put,
         layout: LAYOUT.to_owned(),
+        nonce: None,
         parameters: None,
         chunks: Vec::new(),
         spans: Vec::new(),

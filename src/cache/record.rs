@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::facts_table;
 use crate::cache::keys::SpanId;
+use crate::cache::planned::Row;
 use crate::cache::sealed::{self, Unreadable};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
@@ -53,6 +54,16 @@ struct Wire {
 }
 
 impl Record {
+    /// What a row without samples would have.
+    pub(super) fn empty(row: Row<'_>) -> Self {
+        Record {
+            digest: row.digest.to_owned(),
+            attempt: String::new(),
+            id: row.id(),
+            outcome: Outcome::Frames(Vec::new()),
+        }
+    }
+
     /// The object's bytes.
     ///
     /// # Errors

@@ -203,7 +203,9 @@ impl Profile {
 
     async fn is_of_this_plan(&self, status: &Status) -> Result<bool> {
         Ok(match (self.view().await?, &status.plan) {
-            (View::Extracted(now), Some(then)) => now.plan() == then.plan(),
+            (View::Extracted(now), Some(then)) => {
+                now.nonce() == then.nonce() && now.plan() == then.plan()
+            }
             _ => false,
         })
     }
@@ -213,6 +215,18 @@ impl Profile {
     /// # Errors
     /// PLAN_DIFFERS for a record of a newer schema; the store's own.
     pub async fn span_states(&self, plan: &Planned, rows: &[usize]) -> Result<Vec<SpanState>> {
+        self.of_records(plan, rows, |record| SpanState::of(&record))
+            .await
+    }
+
+    /// What `of` makes of each row's record, so that no more than a few records are held; a row
+    /// without samples has an empty one.
+    pub(super) async fn of_records<T>(
+        &self,
+        plan: &Planned,
+        rows: &[usize],
+        of: impl Fn(Result<Record, Miss>) -> T,
+    ) -> Result<Vec<T>> {
         // Asking for a few records costs less than a listing; most of many rows have none.
         let listed = match rows.len() {
             0..=FEW_ROWS => None,
@@ -223,36 +237,39 @@ impl Profile {
             }
         };
         let rows = rows.iter().filter_map(|place| plan.row(*place));
-        let states = rows.map(|row| self.span_state(row, listed.as_ref()));
-        stream::iter(states.collect::<Vec<_>>())
+        let records = rows.map(|row| {
+            let record = self.record_among(row, listed.as_ref());
+            async { record.await.map(&of) }
+        });
+        stream::iter(records.collect::<Vec<_>>())
             .buffered(CONCURRENCY)
             .try_collect()
             .await
     }
 
-    async fn span_state(
+    async fn record_among(
         &self,
         row: Row<'_>,
         listed: Option<&HashSet<SpanId>>,
-    ) -> Result<SpanState> {
+    ) -> Result<Result<Record, Miss>> {
         if row.row.count == 0 {
-            return Ok(SpanState::Complete(FrameCounts::default()));
+            return Ok(Ok(Record::empty(row)));
         }
         if listed.is_some_and(|listed| !listed.contains(&row.id())) {
-            return Ok(SpanState::Missing(Miss::NoRecord));
+            return Ok(Err(Miss::NoRecord));
         }
-        Ok(match self.record(row).await? {
-            Ok(record) => SpanState::of(&record),
-            Err(miss) => SpanState::Missing(miss),
-        })
+        self.record(row).await
     }
 }
 
 impl SpanState {
-    fn of(record: &Record) -> Self {
-        match &record.outcome {
-            Outcome::Frames(frames) => SpanState::Complete(FrameCounts::of(frames)),
-            Outcome::Failed(error) => SpanState::Failed(error.clone()),
+    pub(super) fn of(record: &Result<Record, Miss>) -> Self {
+        match record {
+            Ok(record) => match &record.outcome {
+                Outcome::Frames(frames) => SpanState::Complete(FrameCounts::of(frames)),
+                Outcome::Failed(error) => SpanState::Failed(error.clone()),
+            },
+            Err(miss) => SpanState::Missing(miss.clone()),
         }
     }
 }

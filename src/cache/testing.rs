@@ -1,25 +1,24 @@
-//! Plans, facts and pictures for the tests of this folder, and a store that
-//! dies at a given write.
+//! Plans, facts and pictures for the tests of this folder.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::cache::keys::Layout;
+use crate::cache::commit::Committed;
+use crate::cache::keys::{Layout, SpanId};
 use crate::cache::memory::Memory;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::read::Reader;
 use crate::cache::record::Outcome;
 use crate::cache::sealed::sha256_hex;
+use crate::cache::verify::{Fault, Finding};
 use crate::cache::{Cache, Profile};
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::media::colour::{Colour, Matrix, Range};
 use crate::media::facts::FrameFacts;
 use crate::media::time::{Exact, Rational};
 use crate::store::memory::MemoryStore;
-use crate::store::{ListRequest, Object, Page, PutOptions, Store, Written};
+use crate::store::{ListRequest, Store};
 use crate::timeline::index::{Identity, Unshown};
 use crate::timeline::plan::{
     ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
@@ -71,6 +70,7 @@ pub fn plan_of(spans: Vec<SpanRow>) -> Plan {
         schema: SCHEMA,
         kind: Kind::Extract,
         layout: "frames".to_owned(),
+        nonce: None,
         parameters: Some(Parameters::new(Sampling::All)),
         chunks,
         spans,
@@ -185,10 +185,7 @@ pub fn outcome(row: Row<'_>) -> Outcome {
 }
 
 /// Extracts one row as a worker does.
-pub async fn extract_row(
-    profile: &Profile,
-    row: Row<'_>,
-) -> Result<crate::cache::commit::Committed> {
+pub async fn extract_row(profile: &Profile, row: Row<'_>) -> Result<Committed> {
     for seq in row.sequences() {
         profile.put_frame(seq, frame_bytes(row, seq)).await?;
     }
@@ -212,107 +209,60 @@ pub fn elsewhere(profile: &Profile) -> Reader {
     profile.reader()
 }
 
+/// All that an extraction does of a row: again where the profile was cleared meanwhile.
+pub async fn extract_until_it_stands(profile: &Profile, id: &SpanId) -> Result<Committed> {
+    loop {
+        let plan = profile.load_plan().await?;
+        let Some(row) = plan.as_ref().and_then(|plan| plan.row_named(id)) else {
+            return Ok(Committed::Superseded);
+        };
+        match extract_row(profile, row).await? {
+            Committed::Outdated => {}
+            committed => return Ok(committed),
+        }
+    }
+}
+
+/// What is wrong with frames that a record which counts names.
+pub async fn lost_frames(profile: &Profile) -> Vec<Finding> {
+    let report = profile.verify(false).await.unwrap();
+    let of_frame = [Fault::MissingFrame, Fault::WrongSize, Fault::WrongSha256];
+    let findings = report.findings.into_iter();
+    findings.filter(|f| of_frame.contains(&f.fault)).collect()
+}
+
 pub fn memory_cache() -> (Arc<MemoryStore>, Cache) {
     let store = Arc::new(MemoryStore::new());
     (store.clone(), cache_over(store))
 }
 
-/// Every key and its bytes; records without their attempt.
+/// Every key and its bytes; records without their attempt, plans without nonce and seal.
 pub async fn listing(store: &dyn Store) -> Vec<(String, Vec<u8>)> {
     let page = store.list(ListRequest::default()).await.unwrap();
     assert!(page.next.is_none(), "one page is enough for tests");
     let mut all = Vec::new();
     for entry in page.entries {
         let data = store.get(&entry.key).await.unwrap().unwrap().data;
-        all.push((entry.key, without_attempt(&data)));
+        let told = match entry.key.ends_with("/plan.json") {
+            true => without_nonce(&data),
+            false => without_attempt(&data),
+        };
+        all.push((entry.key, told));
     }
     all
+}
+
+fn without_nonce(plan: &[u8]) -> Vec<u8> {
+    let mut json: serde_json::Value = serde_json::from_slice(plan).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    fields.remove("seal").unwrap();
+    fields.remove("nonce");
+    serde_json::to_vec(&json).unwrap()
 }
 
 fn without_attempt(data: &[u8]) -> Vec<u8> {
     match data.strip_prefix(b"{\"attempt\":\"") {
         Some(rest) => rest.iter().skip_while(|b| **b != b',').copied().collect(),
         None => data.to_vec(),
-    }
-}
-
-/// A store whose process dies at a write: the first `writes` of them happen,
-/// nothing after does. A delete of many keys is many writes.
-pub struct DyingStore {
-    pub inner: Arc<MemoryStore>,
-    writes_left: AtomicU64,
-}
-
-impl DyingStore {
-    pub fn new(inner: Arc<MemoryStore>, writes: u64) -> Self {
-        DyingStore {
-            inner,
-            writes_left: AtomicU64::new(writes),
-        }
-    }
-
-    pub fn died(&self) -> bool {
-        self.writes_left.load(Ordering::SeqCst) == u64::MAX
-    }
-
-    fn write(&self) -> Result<()> {
-        let spend = |left: u64| match left {
-            u64::MAX => None,
-            0 => Some(u64::MAX),
-            left => Some(left - 1),
-        };
-        let before = self
-            .writes_left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend);
-        match before {
-            Ok(left) if left > 0 => Ok(()),
-            _ => Err(dead()),
-        }
-    }
-
-    fn read(&self) -> Result<()> {
-        if self.died() { Err(dead()) } else { Ok(()) }
-    }
-}
-
-fn dead() -> Error {
-    Error::new(Reason::StoreUnavailable, "the process died here")
-}
-
-#[async_trait]
-impl Store for DyingStore {
-    fn describe(&self) -> String {
-        "dying".to_owned()
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Object>> {
-        self.read()?;
-        self.inner.get(key).await
-    }
-
-    async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {
-        self.write()?;
-        self.inner.put(key, data, options).await
-    }
-
-    async fn sync(&self) -> Result<()> {
-        self.read()
-    }
-
-    async fn list(&self, request: ListRequest<'_>) -> Result<Page> {
-        self.read()?;
-        self.inner.list(request).await
-    }
-
-    async fn delete(&self, keys: &[String]) -> Result<()> {
-        for key in keys {
-            self.write()?;
-            self.inner.delete(std::slice::from_ref(key)).await?;
-        }
-        Ok(())
-    }
-
-    async fn sweep(&self) -> Result<u64> {
-        self.inner.sweep().await
     }
 }

@@ -105,19 +105,47 @@ pub(super) struct Verification<'a> {
 impl Verification<'_> {
     pub async fn settle(&mut self, checked: Checked) -> Result<()> {
         self.report.merge(checked.report);
-        if self.repair && !checked.doomed.is_empty() {
-            self.profile.store.delete(&checked.doomed).await?;
+        if self.repair {
             self.report.deleted += checked.doomed.len() as u64;
+            self.delete(checked.doomed).await?;
+        }
+        Ok(())
+    }
+
+    /// Records are gone for good before a frame is: none outlives its frames.
+    async fn delete(&self, doomed: Vec<String>) -> Result<()> {
+        let prefix = self.profile.keys.records_prefix();
+        let (records, frames): (Vec<_>, Vec<_>) =
+            doomed.into_iter().partition(|key| key.starts_with(&prefix));
+        if !records.is_empty() {
+            self.profile.store.delete(&records).await?;
+            self.profile.store.sync().await?;
+        }
+        if !frames.is_empty() {
+            self.profile.store.delete(&frames).await?;
         }
         Ok(())
     }
 
     async fn finish(mut self) -> Result<Report> {
+        if self.report.deleted > 0 {
+            // Spans under way may have put what was taken for damaged.
+            self.profile.renew().await?;
+            self.profile.memory.forget(self.profile);
+        }
         if self.repair {
-            self.report.temporary_removed = self.profile.store.sweep().await?;
+            self.report.temporary_removed = self.sweep().await;
         }
         self.report.findings.sort();
         Ok(self.report)
+    }
+
+    /// What cannot be removed is in nobody's way.
+    async fn sweep(&self) -> u64 {
+        self.profile.store.sweep().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "could not remove what writers that died left behind");
+            0
+        })
     }
 }
 

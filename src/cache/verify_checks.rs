@@ -83,7 +83,7 @@ impl Profile {
         checked.report.records_checked = 1;
         checked.report.failed_spans = u64::from(matches!(record.outcome, Outcome::Failed(_)));
         let stored = record.frames().iter().filter(|f| is_stored(f));
-        let checks = stored.map(|f| self.check_frame(f.seq, std::slice::from_ref(f)));
+        let checks = stored.map(|f| self.check_frame(f.seq, vec![f]));
         let key = self.keys.record(&record.id);
         self.check_frames(checks, checked, Some(key)).await
     }
@@ -113,7 +113,7 @@ impl Profile {
     async fn check_frame(
         &self,
         seq: u64,
-        candidates: &[FrameFacts],
+        candidates: Vec<&FrameFacts>,
     ) -> Result<(u64, Option<Fault>)> {
         let Some(object) = self.store.get(&self.keys.frame(seq)).await? else {
             return Ok((seq, Some(Fault::MissingFrame)));
@@ -170,7 +170,7 @@ impl Profile {
         }
         find_others(records, frames, &mut checked);
         // Frames that no record names: a put may be writing them now.
-        let unnamed = |seq| index.candidates(seq).is_empty();
+        let unnamed = |seq| !index.names(seq);
         let uncommitted = frames.frames.iter().filter(|f| unnamed(f.seq));
         checked.report.uncommitted_frames = uncommitted.count() as u64;
         Ok(checked)

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::gpu::nvdec::Refusal;
 
 /// What decodes. The bytes are the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// By capability and estimated cost.

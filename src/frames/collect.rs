@@ -210,3 +210,78 @@ async fn drain(puts: &mut Puts<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::cache::Cache;
+    use crate::cache::keys::Layout;
+    use crate::cache::memory::Memory;
+    use crate::store::Store;
+    use crate::store::memory::MemoryStore;
+
+    fn made(seq: u64, phash: &str) -> SpanEvent {
+        let facts = FrameFacts {
+            seq,
+            phash: Some(phash.to_owned()),
+            sha256: Some(format!("{seq:064}")),
+            ..FrameFacts::default()
+        };
+        SpanEvent::Made(Made {
+            facts: vec![facts],
+            data: seq.to_string().into_bytes(),
+            is_tensor: false,
+        })
+    }
+
+    fn end() -> SpanEvent {
+        SpanEvent::Ended(Ok(SpanEnd {
+            backend: "cpu".to_owned(),
+            fallback_reason: None,
+            decoded_units: 0,
+        }))
+    }
+
+    async fn collected(
+        store: &Arc<MemoryStore>,
+        events: Vec<SpanEvent>,
+    ) -> Vec<(u64, Option<u64>)> {
+        let layout = Layout::new("cache").unwrap();
+        let cache = Cache::new(store.clone(), layout, Memory::new(1 << 20));
+        let profile = cache.profile("t", "default").unwrap();
+        let (sender, receiver) = mpsc::channel(events.len());
+        for event in events {
+            sender.send(event).await.ok().unwrap();
+        }
+        let collector = Collector::new(&profile, Some(0), &|_| ());
+        let (_, facts) = collector.collect(receiver).await.unwrap();
+        facts.into_iter().map(|f| (f.seq, f.repeats)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_span_that_is_decoded_again_repeats_nothing_of_its_first_run() {
+        let store = Arc::new(MemoryStore::new());
+        let (one, other) = ("00000000000000ff", "ff00000000000000");
+        // Enough that some are sorted out, and some wait, when the run ends.
+        let mut events: Vec<_> = (0..SORTED_PICTURES as u64 + 4)
+            .map(|seq| made(seq, one))
+            .collect();
+        events.push(SpanEvent::Restarted);
+        // This time the first picture is not delivered.
+        events.extend([
+            made(1, one),
+            made(2, one),
+            made(3, other),
+            made(4, other),
+            end(),
+        ]);
+        let told = collected(&store, events).await;
+        assert_eq!(told, [(1, None), (2, Some(1)), (3, None), (4, Some(3))]);
+        let stored = store.get("cache/timelines/t/frames/1.jpg").await.unwrap();
+        assert_eq!(stored.unwrap().data, "1");
+    }
+}

@@ -1,6 +1,6 @@
 //! An extraction: plan, claim, and every span that is not committed yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::Profile;
 use crate::cache::planned::{Planned, Row};
+use crate::cache::read::Miss;
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
 use crate::error::{Code, Error, Reason, Result};
@@ -16,9 +17,12 @@ use crate::extract::{Caller, Turn};
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
 };
-use crate::frames::span::{Landed, Span};
+use crate::frames::span::{Landed, Span, superseded};
 use crate::frames::{Frames, spans_at_once};
 use crate::timeline::plan::{ChunkError, PlannedChunk};
+
+/// Times that one extraction looks for its rows, where others clear them.
+const MAX_LOOKS: usize = 5;
 
 /// What became of one row.
 struct RowResult {
@@ -28,6 +32,12 @@ struct RowResult {
     fallback_reason: Option<String>,
     made: bool,
     error: Option<ChunkError>,
+}
+
+/// A row to be extracted; `again`: whatever its record says.
+struct ToMake {
+    place: usize,
+    again: bool,
 }
 
 impl Frames {
@@ -43,7 +53,7 @@ impl Frames {
         let profile = self
             .cache
             .profile(&extraction.timeline, &extraction.profile)?;
-        self.cache.store().sweep().await?;
+        self.sweep().await;
         let caller = Caller::new();
         let claim = self.claim(&profile, (extraction, caller), sink).await?;
         let plan = &claim.plan;
@@ -58,6 +68,13 @@ impl Frames {
             profile.sweep_stale().await?;
         }
         Ok(run.summary(results, begun))
+    }
+
+    /// What writers that died left behind is nobody's way: a sweep that fails stops nothing.
+    async fn sweep(&self) {
+        if let Err(error) = self.cache.store().sweep().await {
+            tracing::warn!(%error, "could not remove what writers that died left behind");
+        }
     }
 }
 
@@ -95,30 +112,79 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Every chosen row: reused, kept as failed, or extracted.
+    /// Every chosen row: reused, kept as failed, or extracted. Where the profile was cleared,
+    /// replaced or repaired meanwhile they are looked through again, so that what is answered is so.
     async fn rows(&self, rows: &[usize], sink: Sink<'_>) -> Result<Vec<RowResult>> {
-        let states = self.profile.span_states(self.plan, rows).await?;
-        let mut results = Vec::with_capacity(rows.len());
-        let mut todo = Vec::new();
+        let mut results = BTreeMap::new();
+        let mut nonce = self.plan.nonce().map(str::to_owned);
+        for look in 0..MAX_LOOKS {
+            let (settled, todo) = self.look(rows, look == 0 && self.is_again()).await?;
+            for row in settled {
+                results.entry(row.place).or_insert(row);
+            }
+            if self.extraction.plan_only {
+                return Ok(results.into_values().collect());
+            }
+            for row in self.make(todo, sink).await? {
+                results.insert(row.place, row);
+            }
+            let now = self.nonce_now(rows).await?;
+            if now == nonce {
+                return Ok(results.into_values().collect());
+            }
+            nonce = now;
+        }
+        Err(Error::new(
+            Reason::StoreUnavailable,
+            format!("the profile was cleared each time that it was extracted, times={MAX_LOOKS}"),
+        )
+        .hint("try again when nobody clears it"))
+    }
+
+    /// Rows of which nothing is to be done, and those to be made; `again`: all of them.
+    async fn look(&self, rows: &[usize], again: bool) -> Result<(Vec<RowResult>, Vec<ToMake>)> {
+        // Before a span counts as reused its frames are looked for.
+        let states = if again || self.extraction.plan_only {
+            self.profile.span_states(self.plan, rows).await?
+        } else {
+            self.profile.reusable_states(self.plan, rows).await?
+        };
+        let (mut settled, mut todo) = (Vec::new(), Vec::new());
         for (&place, state) in rows.iter().zip(&states) {
-            match self.settled(place, state) {
-                Some(settled) => results.push(settled),
-                None => todo.push(place),
+            match self.settled(place, state, again) {
+                Some(row) => settled.push(row),
+                None => todo.push(ToMake {
+                    place,
+                    again: again || matches!(state, SpanState::Missing(Miss::NoObject)),
+                }),
             }
         }
-        if self.extraction.plan_only {
-            return Ok(results);
-        }
-        let total = todo.iter().map(|place| self.count_of(*place)).sum();
-        let spans = todo.into_iter().map(|place| self.span(place, total, sink));
-        let made: Vec<RowResult> = stream::iter(spans.collect::<Vec<_>>())
+        Ok((settled, todo))
+    }
+
+    async fn make(&self, todo: Vec<ToMake>, sink: Sink<'_>) -> Result<Vec<RowResult>> {
+        let counts = todo.iter().map(|row| self.count_of(row.place));
+        let total = counts.sum();
+        let spans = todo.into_iter().map(|row| self.span(row, total, sink));
+        stream::iter(spans.collect::<Vec<_>>())
             // In any order: a long span keeps no later one waiting.
             .buffer_unordered(spans_at_once(self.frames.workers()))
             .try_collect()
-            .await?;
-        results.extend(made);
-        results.sort_by_key(|result| result.place);
-        Ok(results)
+            .await
+    }
+
+    /// The plan's nonce as it is now.
+    ///
+    /// # Errors
+    /// PLAN_DIFFERS where the plan has these rows no more.
+    async fn nonce_now(&self, rows: &[usize]) -> Result<Option<String>> {
+        let now = self.profile.load_plan().await?;
+        let mut rows = rows.iter().filter_map(|place| self.plan.row(*place));
+        let gone = rows.find(|row| !now.as_ref().is_some_and(|now| now.has(*row)));
+        match (gone, now) {
+            (Some(row), _) => Err(superseded(row)),
+            (None, now) => Ok(now.and_then(|now| now.nonce().map(str::to_owned))),
+        }
     }
 
     fn count_of(&self, place: usize) -> u64 {
@@ -130,8 +196,8 @@ impl<'a> Run<'a> {
     }
 
     /// The row's result, if nothing is to be done for it.
-    fn settled(&self, place: usize, state: &SpanState) -> Option<RowResult> {
-        let again = self.is_again() && self.count_of(place) > 0;
+    fn settled(&self, place: usize, state: &SpanState, again: bool) -> Option<RowResult> {
+        let again = again && self.count_of(place) > 0;
         let (counts, error) = match state {
             SpanState::Complete(counts) if !again => (*counts, None),
             SpanState::Failed(error) if !again && !self.extraction.retry_failed => {
@@ -149,7 +215,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn span(&self, place: usize, total: u64, sink: Sink<'_>) -> Result<RowResult> {
+    async fn span(&self, to_make: ToMake, total: u64, sink: Sink<'_>) -> Result<RowResult> {
+        let ToMake { place, again } = to_make;
         let row = self
             .plan
             .row(place)
@@ -158,7 +225,7 @@ impl<'a> Run<'a> {
             profile: self.profile.clone(),
             plan: self.plan.clone(),
             place,
-            again: self.is_again(),
+            again,
             retry_failed: self.extraction.retry_failed,
             backend: self.extraction.backend,
             turn: Turn::of(self.caller),

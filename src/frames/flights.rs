@@ -15,13 +15,31 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
+use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::Turn;
 use crate::frames::slots::Slots;
 use crate::frames::span::Landed;
 
-/// A profile's place, and a row's digest.
-pub(super) type Key = (Arc<str>, String);
+/// Which span, and what of it is asked for: nobody gets what another asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The profile's.
+    pub place: Arc<str>,
+    /// The row's.
+    pub digest: String,
+    pub asked: Asked,
+}
+
+/// How a span is to be extracted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    /// Committed or not.
+    pub again: bool,
+    /// Even where its record says that it cannot be decoded.
+    pub retry_failed: bool,
+    pub backend: Backend,
+}
 
 type Running = Mutex<HashMap<Key, Weak<Flight>>>;
 
@@ -165,7 +183,15 @@ mod tests {
     use crate::extract::Caller;
 
     fn key(n: u64) -> Key {
-        ("place/".into(), n.to_string())
+        asking(n, Asked::default())
+    }
+
+    fn asking(n: u64, asked: Asked) -> Key {
+        Key {
+            place: "place/".into(),
+            digest: n.to_string(),
+            asked,
+        }
     }
 
     fn landed() -> Landed {
@@ -342,6 +368,28 @@ mod tests {
         let landings = join_and_let_go(8, 1, |_| began.elapsed() > Duration::from_secs(60));
         println!("{landings} flights landed in 60 s");
         assert!(landings > 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_a_flight_that_was_asked_for_otherwise() {
+        let flights = Flights::new(12);
+        let backends = [Backend::Auto, Backend::Cpu, Backend::Gpu];
+        let asked = backends.into_iter().flat_map(|backend| {
+            [(false, false), (false, true), (true, false), (true, true)].map(
+                move |(again, retry_failed)| Asked {
+                    again,
+                    retry_failed,
+                    backend,
+                },
+            )
+        });
+        let join = |asked: Asked| flights.join(asking(0, asked), |_| std::future::pending());
+        let callers: Vec<_> = asked.clone().map(join).collect();
+        let neighbours: Vec<_> = asked.map(join).collect();
+        for (one, other) in callers.iter().zip(&neighbours) {
+            assert!(Arc::ptr_eq(one, other), "{:?}", one.key);
+        }
+        assert_eq!(flights.count(), 12);
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ mod slots;
 mod sources;
 mod span;
 mod task;
+mod tries;
 
 use std::sync::{Arc, OnceLock};
 

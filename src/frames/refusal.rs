@@ -5,6 +5,7 @@ use crate::cache::planned::Planned;
 use crate::cache::read::{Miss, View};
 use crate::error::{Error, Reason};
 use crate::frames::serve::Serving;
+use crate::frames::tries::MAX_TIMES;
 use crate::timeline::plan::ChunkError;
 
 impl Serving {
@@ -18,6 +19,16 @@ impl Serving {
             (Miss::NotPlanned, Ok(View::Extracted(plan))) => self.unplanned(&plan, seq),
             _ => self.given_up(seq, miss),
         }
+    }
+
+    /// Its source is there, and whoever takes its objects away may stop.
+    pub(super) fn lost_each_time(&self, seq: u64) -> Error {
+        let facts = self.profile().keys().facts();
+        Error::new(
+            Reason::StoreUnavailable,
+            format!("the frame was made again, and was gone again each time that it was read, seq={seq} {facts} times={MAX_TIMES}"),
+        )
+        .hint("try again when nobody clears it; `framecache verify` says whether the store keeps what is put")
     }
 
     pub(super) fn given_up(&self, seq: u64, miss: &Miss) -> Error {

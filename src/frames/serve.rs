@@ -1,7 +1,7 @@
 //! Frames out of the cache; what is not there, or damaged there, is extracted again first.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -10,14 +10,17 @@ use crate::cache::planned::Planned;
 use crate::cache::read::{Frame, Miss, Reader, View};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::extract::{Caller, Turn};
 use crate::frames::refusal::{absent, not_planned, recorded, unmended};
-use crate::frames::span::Span;
+use crate::frames::span::{Landed, Span};
+use crate::frames::tries::{Moment, Next, Tries};
 use crate::frames::{Extraction, Frames, Only, Sink};
 use crate::media::facts::FrameFacts;
 use crate::timeline::plan::ChunkError;
 
+/// Times that a frame is looked for, where others replace and clear what it is of.
+const MAX_LOOKS: usize = 8;
 /// Records looked at ahead.
 const READ_AHEAD: usize = 16;
 
@@ -33,14 +36,23 @@ pub enum OnMiss {
     Fail,
 }
 
+/// A row to be extracted.
+#[derive(Clone, Copy)]
+struct ToExtract<'a> {
+    plan: &'a Arc<Planned>,
+    place: usize,
+    /// Whatever its record says.
+    again: bool,
+}
+
 /// Serves one profile's frames; to be kept while reading goes on.
 pub struct Serving {
     frames: Frames,
     reader: Reader,
     /// Whoever reads through this handle is one call.
     caller: Caller,
-    /// Rows that this handle had extracted, and why it could not: once is enough.
-    tried: Mutex<HashMap<usize, Result<()>>>,
+    /// Rows that this handle had extracted.
+    tries: Tries,
 }
 
 impl Frames {
@@ -49,7 +61,7 @@ impl Frames {
             frames: self.clone(),
             reader: profile.reader(),
             caller: Caller::new(),
-            tried: Mutex::default(),
+            tries: Tries::default(),
         }
     }
 }
@@ -91,7 +103,7 @@ impl Serving {
         let plan = match self.view().await? {
             View::Extracted(plan) => plan,
             View::Put(index) => {
-                let unknown = seqs.iter().find(|seq| index.candidates(**seq).is_empty());
+                let unknown = seqs.iter().find(|seq| !index.names(**seq));
                 return unknown.map_or(Ok(()), |seq| Err(not_planned(self.profile(), *seq)));
             }
             View::Legacy | View::Absent => return Ok(()),
@@ -113,7 +125,7 @@ impl Serving {
             .await?;
         for (place, error) in missing.into_iter().zip(errors) {
             if let Some(error) = error {
-                self.tried().insert(place, Err(recorded(&error)));
+                self.tries.failed(place, recorded(&error));
             }
         }
         Ok(())
@@ -141,17 +153,17 @@ impl Serving {
     /// FRAME_NOT_CACHED, TIMELINE_NOT_FOUND; OBJECT_CORRUPT for a damaged object that cannot be
     /// made again; the store's and the source's own.
     pub async fn frame(&self, seq: u64) -> Result<Frame> {
-        let miss = match self.reader.read_frame(seq).await? {
-            Ok(frame) => return Ok(frame),
-            Err(miss) => miss,
-        };
-        self.mend(seq, &miss)
-            .await
-            .map_err(|error| unmended(seq, &miss, error))?;
-        match self.reader.read_frame(seq).await? {
-            Ok(frame) => Ok(frame),
-            Err(miss) => Err(self.refusal(seq, &miss).await),
+        for _ in 0..MAX_LOOKS {
+            let since = self.tries.now();
+            let miss = match self.reader.read_frame(seq).await? {
+                Ok(frame) => return Ok(frame),
+                Err(miss) => miss,
+            };
+            self.mend(seq, &miss, since)
+                .await
+                .map_err(|error| unmended(seq, &miss, error))?;
         }
+        Err(self.lost_each_time(seq))
     }
 
     /// One frame as `on_miss` has it; none where it is left out.
@@ -174,18 +186,19 @@ impl Serving {
     /// # Errors
     /// As [`Serving::frame`], but for frames that the decoder did not deliver.
     pub async fn find_facts(&self, seq: u64, on_miss: OnMiss) -> Result<Option<FrameFacts>> {
-        let mut found = self.reader.read_facts(seq).await?;
-        if let Err(miss) = &found
-            && on_miss == OnMiss::Extract
-        {
-            self.mend(seq, miss).await?;
-            found = self.reader.read_facts(seq).await?;
+        for _ in 0..MAX_LOOKS {
+            let since = self.tries.now();
+            let miss = match self.reader.read_facts(seq).await? {
+                Ok(facts) => return Ok(Some(facts)),
+                Err(miss) => miss,
+            };
+            match on_miss {
+                OnMiss::Extract => self.mend(seq, &miss, since).await?,
+                OnMiss::Skip if is_absent(&miss) => return Ok(None),
+                OnMiss::Skip | OnMiss::Fail => return Err(self.refusal(seq, &miss).await),
+            }
         }
-        match found {
-            Ok(facts) => Ok(Some(facts)),
-            Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
-            Err(miss) => Err(self.refusal(seq, &miss).await),
-        }
+        Err(self.lost_each_time(seq))
     }
 
     /// Has a row extracted where it has no record.
@@ -196,54 +209,86 @@ impl Serving {
         let Some(row) = plan.row(place) else {
             return Ok(());
         };
+        let since = self.tries.now();
         match self.reader.record(row).await? {
             Err(Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord) => {
-                self.extract_row(plan, place, false).await
+                let again = false;
+                self.extract_row(ToExtract { plan, place, again }, since)
+                    .await
+                    .map(drop)
             }
             _ => Ok(()),
         }
     }
 
-    /// Extracts the span of a frame that is not there again, where that can help.
-    async fn mend(&self, seq: u64, miss: &Miss) -> Result<()> {
+    /// Extracts the span of a frame that is not there again, where that can help. When it answers,
+    /// the frame is worth another look.
+    async fn mend(&self, seq: u64, miss: &Miss, since: Moment) -> Result<()> {
         let (again, plan) = match (miss, self.reader.view().await?) {
             (Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord, View::Extracted(plan)) => {
                 (false, plan)
             }
             (Miss::NoObject | Miss::WrongSha256, View::Extracted(plan)) => (true, plan),
+            (_, View::Absent) => return Err(absent(self.profile())),
             _ => return Err(self.refusal(seq, miss).await),
         };
         let place = place_of(&plan, seq).ok_or_else(|| not_planned(self.profile(), seq))?;
-        self.extract_row(&plan, place, again).await
+        let plan = &plan;
+        match self
+            .extract_row(ToExtract { plan, place, again }, since)
+            .await?
+        {
+            Next::GiveUp => Err(self.lost_each_time(seq)),
+            Next::Read | Next::Extract => Ok(()),
+        }
     }
 
-    async fn extract_row(&self, plan: &Arc<Planned>, place: usize, again: bool) -> Result<()> {
-        if let Some(known) = self.tried().get(&place) {
-            return known.clone();
+    /// Has the row extracted, unless it was since, or too often.
+    async fn extract_row(&self, row: ToExtract<'_>, since: Moment) -> Result<Next> {
+        let next = self.tries.next(row.place, since)?;
+        if next != Next::Extract {
+            return Ok(next);
         }
         let flight = self.frames.fly(Span {
             profile: self.profile().clone(),
-            plan: plan.clone(),
-            place,
-            again,
+            plan: row.plan.clone(),
+            place: row.place,
+            again: row.again,
             retry_failed: false,
             backend: Backend::Auto,
             turn: Turn::awaited(self.caller),
         })?;
-        let outcome = match flight.land(|_| ()).await {
-            Ok(landed) => match &landed.outcome {
-                Outcome::Frames(_) => Ok(()),
-                Outcome::Failed(error) => Err(recorded(error)),
-            },
-            Err(error) => Err(error),
-        };
-        self.tried().insert(place, outcome.clone());
-        outcome
+        match flight.land(|_| ()).await {
+            Ok(landed) => self.landed(row.place, &landed),
+            // Another plan came: what it has is looked up by it.
+            Err(error) if error.reason() == Reason::PlanDiffers => self.follow(row, error).await,
+            Err(error) => {
+                self.tries.failed(row.place, error.clone());
+                Err(error)
+            }
+        }
     }
 
-    fn tried(&self) -> MutexGuard<'_, HashMap<usize, Result<()>>> {
-        // Nothing that can panic runs under the lock.
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    fn landed(&self, place: usize, landed: &Arc<Landed>) -> Result<Next> {
+        match &landed.outcome {
+            Outcome::Frames(_) => {
+                self.tries.landed(place, landed);
+                Ok(Next::Read)
+            }
+            Outcome::Failed(error) => {
+                self.tries.failed(place, recorded(error));
+                Err(recorded(error))
+            }
+        }
+    }
+
+    /// Looks at the plan afresh: the error stands where it is the one that the row was of.
+    async fn follow(&self, row: ToExtract<'_>, error: Error) -> Result<Next> {
+        let before = row.plan.row(row.place);
+        match self.reader.fresh_view().await? {
+            View::Extracted(now) if before.is_some_and(|row| now.has(row)) => Err(error),
+            _ => Ok(Next::Read),
+        }
     }
 
     /// What became of each row's chunk.

@@ -14,7 +14,7 @@ use crate::extract::{Output, SpanEnd, SpanJob, Turn};
 use crate::frames::Frames;
 use crate::frames::collect::Collector;
 use crate::frames::extract::chunk_error;
-use crate::frames::flights::Flight;
+use crate::frames::flights::{Asked, Flight, Key};
 use crate::frames::library::blocking;
 use crate::media::facts::FrameFacts;
 use crate::metrics::{Metrics, SpanOutcome};
@@ -22,6 +22,9 @@ use crate::timeline::plan::PlannedChunk;
 
 /// Frames that wait between the workers and the store, a span.
 const QUEUED_FRAMES: usize = 16;
+
+/// Times that one flight extracts its span, where others clear what it puts.
+const MAX_ROUNDS: usize = 5;
 
 /// A row to be extracted.
 #[derive(Clone)]
@@ -51,7 +54,15 @@ impl Frames {
     /// The flight that extracts the span: one that is on its way, or a new one.
     pub(super) fn fly(&self, span: Span) -> Result<Arc<Flight>> {
         let row = span.row()?;
-        let key = (span.profile.keys().place(), row.digest.to_owned());
+        let key = Key {
+            place: span.profile.keys().place(),
+            digest: row.digest.to_owned(),
+            asked: Asked {
+                again: span.again,
+                retry_failed: span.retry_failed,
+                backend: span.backend,
+            },
+        };
         let (frames, turn) = (self.clone(), span.turn.clone());
         let work = |made| async move { span.land(&frames, made).await };
         Ok(self.flights.join(key, turn, work))
@@ -64,18 +75,47 @@ impl Span {
         row.ok_or_else(|| Error::internal("a row is gone"))
     }
 
-    /// Found committed meanwhile, or made, and committed.
-    async fn land(self, frames: &Frames, made: watch::Sender<u64>) -> Result<Landed> {
+    /// Found committed meanwhile, or made, and committed; made again where the profile was cleared,
+    /// replaced or repaired before its record stood.
+    async fn land(mut self, frames: &Frames, made: watch::Sender<u64>) -> Result<Landed> {
+        if let Some(plan) = self.profile.plan_read_last() {
+            self.follow(plan);
+        }
+        for _ in 0..MAX_ROUNDS {
+            if let Some(landed) = self.round(frames, &made).await? {
+                return Ok(landed);
+            }
+            let plan = self.profile.load_plan().await?;
+            if !plan.is_some_and(|plan| self.follow(plan)) {
+                return Err(superseded(self.row()?));
+            }
+            // A record that is there now may be the one that was written too late.
+            self.again = true;
+        }
+        Err(always_cleared(self.row()?))
+    }
+
+    /// Works by this plan, if it has the row.
+    fn follow(&mut self, plan: Arc<Planned>) -> bool {
+        let place = self.row().ok().and_then(|row| plan.place_of(row));
+        if let Some(place) = place {
+            (self.plan, self.place) = (plan, place);
+        }
+        place.is_some()
+    }
+
+    /// None where it is to be started again.
+    async fn round(&self, frames: &Frames, made: &watch::Sender<u64>) -> Result<Option<Landed>> {
         let row = self.row()?;
         if let Some(outcome) = self.found(row).await? {
-            return Ok(Landed {
+            return Ok(Some(Landed {
                 outcome,
                 end: None,
                 made: false,
-            });
+            }));
         }
         let counted = Counted::new(&frames.metrics);
-        let (outcome, end) = match self.extract(row, frames, &made).await {
+        let (outcome, end) = match self.extract(row, frames, made).await {
             Ok((end, facts)) => (Outcome::Frames(facts), Some(end)),
             Err(error) if error.reason().is_recorded() => {
                 (Outcome::Failed(chunk_error(&error)), None)
@@ -103,22 +143,28 @@ impl Span {
         })
     }
 
-    async fn commit(&self, row: Row<'_>, outcome: Outcome, end: Option<SpanEnd>) -> Result<Landed> {
+    async fn commit(
+        &self,
+        row: Row<'_>,
+        outcome: Outcome,
+        end: Option<SpanEnd>,
+    ) -> Result<Option<Landed>> {
         match self.profile.commit_span(row, outcome.clone()).await? {
-            Committed::Yes => Ok(Landed {
+            Committed::Yes => Ok(Some(Landed {
                 outcome,
                 end,
                 made: true,
-            }),
+            })),
             // It failed here, and another run's frames are there.
             Committed::Kept => match self.profile.record(row).await? {
-                Ok(record) => Ok(Landed {
+                Ok(record) => Ok(Some(Landed {
                     outcome: record.outcome,
                     end: None,
                     made: false,
-                }),
-                Err(_) => Err(superseded(row)),
+                })),
+                Err(_) => Ok(None),
             },
+            Committed::Outdated => Ok(None),
             Committed::Superseded => Err(superseded(row)),
         }
     }
@@ -168,7 +214,7 @@ pub(super) fn chunk_of<'p>(plan: &'p Planned, row: Row<'_>) -> Result<&'p Planne
     chunk.ok_or_else(|| Error::internal("a row's chunk is not in the plan"))
 }
 
-fn superseded(row: Row<'_>) -> Error {
+pub(super) fn superseded(row: Row<'_>) -> Error {
     Error::new(
         Reason::PlanDiffers,
         format!(
@@ -177,6 +223,17 @@ fn superseded(row: Row<'_>) -> Error {
         ),
     )
     .hint("run again to work by the plan as it is now")
+}
+
+fn always_cleared(row: Row<'_>) -> Error {
+    Error::new(
+        Reason::StoreUnavailable,
+        format!(
+            "the profile was cleared each time that a span of it was extracted, chunk_id={} span={} times={MAX_ROUNDS}",
+            row.row.chunk_id, row.row.span
+        ),
+    )
+    .hint("try again when nobody clears it")
 }
 
 /// Counts a span that was decoded; one that is dropped before it ended as cancelled.

@@ -41,6 +41,12 @@ impl ETag {
     pub fn of(data: &[u8]) -> ETag {
         ETag(hex(&Sha256::digest(data)))
     }
+
+    /// Whether it tells one version from another: some gateways answer `""` for every object.
+    pub fn tells(&self) -> bool {
+        let opaque = self.0.strip_prefix("W/").unwrap_or(&self.0);
+        !opaque.trim_matches('"').is_empty()
+    }
 }
 
 /// An object as read.
@@ -65,7 +71,7 @@ impl Object {
     pub fn versioned(data: Bytes, etag: ETag) -> Object {
         Object {
             data,
-            version: Some(etag.clone()),
+            version: Some(etag.clone()).filter(ETag::tells),
             etag: Some(etag),
         }
     }
@@ -85,6 +91,16 @@ impl Object {
     /// more than reading a frame does.
     pub fn etag(&self) -> ETag {
         self.etag.clone().unwrap_or_else(|| ETag::of(&self.data))
+    }
+
+    /// Only over what was read; where the store does not tell versions apart, over whatever is there.
+    pub fn unchanged(&self) -> Condition {
+        let etag = self.etag();
+        if etag.tells() {
+            Condition::IfMatch(etag)
+        } else {
+            Condition::Always
+        }
     }
 }
 

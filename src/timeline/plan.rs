@@ -177,6 +177,10 @@ pub struct Plan {
     pub kind: Kind,
     /// `frames`: one object a frame. (`packed` is a later release's.)
     pub layout: String,
+    /// Another one whenever frames are cleared, replaced or repaired, so that a span that began before
+    /// is not committed after. Outside all digests; absent in plans of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Absent for `put`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,

@@ -98,6 +98,7 @@ impl Planner {
             schema: SCHEMA,
             kind: Kind::Extract,
             layout: "frames".to_owned(),
+            nonce: None,
             parameters: Some(self.parameters),
             chunks: self.chunks,
             spans,

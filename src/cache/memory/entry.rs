@@ -10,6 +10,7 @@ use crate::cache::Profile;
 use crate::cache::legacy::{LegacyFrames, Version};
 use crate::cache::overlays::Listed;
 use crate::cache::planned::Row;
+use crate::cache::put_index::PutIndex;
 use crate::cache::read::View;
 use crate::cache::record::Record;
 use crate::cache::status::Status;
@@ -45,6 +46,8 @@ pub(super) enum Key {
     Overlay(String, String),
     /// The listing of a stage of overlays, by its prefix and what was changed of any before.
     Stage(StageKey),
+    /// All records of a put profile.
+    Puts(Arc<str>),
     /// The listing of a profile without a plan.
     Legacy(Arc<str>),
     /// By its profile's place, sequence and version.
@@ -59,6 +62,7 @@ pub(super) enum Kept {
     View(View),
     Status(Arc<Status>),
     Stage(Listed),
+    Puts(Arc<PutIndex>),
     Legacy(Arc<LegacyFrames>),
     /// With what is known of it, so that its sha256 is taken once.
     LegacyFrame(Arc<FrameFacts>, Bytes),
@@ -80,7 +84,7 @@ pub(super) struct Ages;
 impl Expiry<Key, Kept> for Ages {
     fn expire_after_create(&self, key: &Key, _: &Kept, _: Instant) -> Option<Duration> {
         match key {
-            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) => None,
+            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) | Key::Puts(_) => None,
             Key::Record(..) | Key::Status(_) => Some(MAX_RECORD_AGE),
             Key::View(_) | Key::Legacy(_) | Key::Stage(_) => Some(MAX_PLAN_AGE),
         }
@@ -102,7 +106,8 @@ pub(super) fn weigh(_: &Key, kept: &Kept) -> u32 {
         Kept::Frame(jpeg) => jpeg.len() as u64,
         Kept::Record(record) => record.frames().len() as u64 * FACTS_BYTES,
         Kept::View(View::Extracted(plan)) => plan.rows().len() as u64 * ROW_BYTES,
-        Kept::View(View::Put(index)) => index.latest().count() as u64 * FACTS_BYTES,
+        Kept::View(View::Put(index)) => index.weight() as u64 * FACTS_BYTES,
+        Kept::Puts(index) => index.weight() as u64 * FACTS_BYTES,
         Kept::View(View::Legacy | View::Absent) => 0,
         Kept::Status(status) => size_of_val(&status.spans[..]) as u64,
         Kept::Stage(listed) => listed.rows() as u64 * LISTED_BYTES,

@@ -17,6 +17,7 @@ use crate::cache::Profile;
 use crate::cache::legacy::{LegacyFrame, LegacyFrames, Version};
 use crate::cache::overlays::Listed;
 use crate::cache::planned::Row;
+use crate::cache::put_index::PutIndex;
 use crate::cache::read::{Miss, View};
 use crate::cache::record::Record;
 use crate::cache::status::Status;
@@ -214,6 +215,19 @@ impl Memory {
         self.kept.invalidate(&key).await;
     }
 
+    pub(super) async fn known_puts(&self, profile: &Profile) -> Option<Arc<PutIndex>> {
+        match self.kept.get(&Key::Puts(profile.keys.place())).await {
+            Some(Kept::Puts(index)) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Of use however old it is: whoever takes it up compares it with a listing.
+    pub(super) async fn keep_puts(&self, profile: &Profile, index: &Arc<PutIndex>) {
+        let key = Key::Puts(profile.keys.place());
+        self.kept.insert(key, Kept::Puts(index.clone())).await;
+    }
+
     pub(super) async fn known_status(&self, profile: &Profile) -> Option<Arc<Status>> {
         match self.kept.get(&Key::Status(profile.keys.place())).await {
             Some(Kept::Status(status)) => Some(status),
@@ -276,7 +290,8 @@ impl Memory {
     pub fn forget(&self, profile: &Profile) {
         let place = profile.keys.place();
         let of_profile = move |key: &Key, _: &Kept| match key {
-            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) | Key::Stage(_) => false,
+            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) => false,
+            Key::Stage(_) | Key::Puts(_) => false,
             Key::Record(of, _) | Key::View(of) | Key::Legacy(of) | Key::Status(of) => *of == place,
         };
         self.overlays_changed();

@@ -92,9 +92,7 @@ impl Profile {
     /// Those of `load_plan`; the store's own.
     pub async fn view(&self) -> Result<View> {
         match self.load_plan().await? {
-            Some(plan) if plan.is_put() => {
-                Ok(View::Put(Arc::new(PutIndex::read(self, plan).await?)))
-            }
+            Some(plan) if plan.is_put() => Ok(View::Put(PutIndex::read(self, plan).await?)),
             Some(plan) => Ok(View::Extracted(plan)),
             None if self.is_legacy().await? => Ok(View::Legacy),
             // A plan may have come between the two reads.
@@ -160,7 +158,9 @@ impl Reader {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
-        if !remembered || self.is_current(&view, &miss).await? {
+        // What does not fit may be of before and after a clear, a replacement or a put.
+        let fits = !matches!(miss, Miss::StaleRecord | Miss::NoObject | Miss::WrongSha256);
+        if fits && (!remembered || self.is_current(&view, &miss).await?) {
             return Ok(Err(miss));
         }
         if let View::Extracted(plan) = &view
@@ -194,11 +194,12 @@ impl Reader {
         match view {
             View::Absent => Ok(Err(Miss::Absent)),
             View::Legacy => Ok(self.read_legacy(seq).await?.map(|frame| frame.facts)),
-            View::Put(index) => Ok(index
-                .candidates(seq)
-                .first()
-                .cloned()
-                .ok_or(Miss::NotPlanned)),
+            View::Put(index) => match index.candidates(seq)[..] {
+                [] => Ok(Err(Miss::NotPlanned)),
+                [facts] => Ok(Ok(facts.clone())),
+                // Only the bytes tell under which of them they are served.
+                _ => Ok(self.try_read(view, seq, &mut false).await?.map(|f| f.facts)),
+            },
             View::Extracted(plan) => {
                 let Some(row) = plan.row_of(seq) else {
                     return Ok(Err(Miss::NotPlanned));
@@ -266,7 +267,7 @@ impl Reader {
                 None => Ok(Err(Miss::NotPlanned)),
                 Some(row) => self.read_extracted(row, seq, remembered).await,
             },
-            View::Put(index) => match index.candidates(seq) {
+            View::Put(index) => match &index.candidates(seq)[..] {
                 [] => Ok(Err(Miss::NotPlanned)),
                 candidates => self.read_object(seq, candidates).await,
             },
@@ -293,14 +294,14 @@ impl Reader {
             return Err(self.undelivered(seq));
         }
         let object = facts.repeats.unwrap_or(seq);
-        self.read_object(object, std::slice::from_ref(facts)).await
+        self.read_object(object, &[facts]).await
     }
 
     /// The object of a sequence, under the first of the facts whose sha256 its bytes have.
     async fn read_object(
         &self,
         seq: u64,
-        candidates: &[FrameFacts],
+        candidates: &[&FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
         // An older record's bytes may be known while the latest one's are in the store.
         if let Some(facts) = candidates.first()
@@ -308,7 +309,7 @@ impl Reader {
         {
             return Ok(Ok(Frame {
                 hold: self.hold_known(&jpeg).await?,
-                facts: facts.clone(),
+                facts: FrameFacts::clone(facts),
                 jpeg,
                 tier: Tier::Memory,
             }));
@@ -326,7 +327,7 @@ impl Reader {
         };
         let jpeg = or_miss(self.memory().frame(facts, read).await)?;
         Ok(jpeg.map(|jpeg| Frame {
-            facts: facts.clone(),
+            facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
             hold,
@@ -336,20 +337,20 @@ impl Reader {
     async fn read_among(
         &self,
         seq: u64,
-        candidates: &[FrameFacts],
+        candidates: &[&FrameFacts],
         hold: Arc<Hold>,
     ) -> Result<Result<Frame, Miss>> {
         let Some(jpeg) = self.stored(seq).await? else {
             return Ok(Err(Miss::NoObject));
         };
         let sha256 = sha256_hex(&[&jpeg]);
-        let theirs = |f: &&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
+        let theirs = |f: &&&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
         let Some(facts) = candidates.iter().find(theirs) else {
             return Ok(Err(Miss::WrongSha256));
         };
         self.memory().keep_frame(facts, &jpeg).await;
         Ok(Ok(Frame {
-            facts: facts.clone(),
+            facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
             hold,
@@ -365,7 +366,7 @@ impl Reader {
         Ok(object.map(|object| object.data))
     }
 
-    async fn hold(&self, candidates: &[FrameFacts]) -> Result<Arc<Hold>> {
+    async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {
         let bytes = candidates.iter().filter_map(|facts| facts.bytes).max();
         self.hold_bytes(bytes.unwrap_or(UNKNOWN_BYTES)).await
     }

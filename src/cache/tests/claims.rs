@@ -395,5 +395,11 @@ async fn a_worker_whose_plan_was_cleared_leaves_nothing_that_looks_legacy() {
     );
     assert!(listing(&*store).await.is_empty());
     profile.claim_plan(&two_chunks(), None).await.unwrap();
-    assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
+    // It began under the plan that was cleared, and is started again.
+    assert_eq!(
+        extract_row(&profile, row).await.unwrap(),
+        Committed::Outdated
+    );
+    let committed = extract_until_it_stands(&profile, &row.id()).await;
+    assert_eq!(committed.unwrap(), Committed::Yes);
 }

@@ -1,14 +1,18 @@
-//! A process that dies at any write, then the same command again: the final
-//! listing is that of an undisturbed run.
+//! A process that dies at any write or sync, killed or with the machine's power, then the same
+//! command again: the final listing is that of an undisturbed run, and at no moment has a record
+//! outlived its frames.
 
 use std::sync::Arc;
 
 use crate::cache::clear::ClearRequest;
 use crate::cache::plans::{OverlayPolicy, Replace};
+use crate::cache::put::PutFrame;
 use crate::cache::status::SpanState;
 use crate::cache::testing::*;
+use crate::cache::tests::stores::{DyingStore, LEFT, Left};
 use crate::cache::{Cache, Profile};
 use crate::error::Result;
+use crate::media::facts::FrameFacts;
 use crate::store::memory::MemoryStore;
 use crate::store::{PutOptions, Store};
 use crate::timeline::plan::Plan;
@@ -33,7 +37,7 @@ fn smaller_plan() -> Plan {
 async fn extract(cache: &Cache, plan: &Plan, replace: Option<Replace>) -> Result<()> {
     let profile: Profile = cache.profile("t", "default")?;
     let plan = profile.claim_plan(plan, replace).await?.plan;
-    let states = profile.span_states(&plan, &all_rows(&plan)).await?;
+    let states = profile.reusable_states(&plan, &all_rows(&plan)).await?;
     for (row, state) in plan.digested().zip(states) {
         if matches!(state, SpanState::Missing(_)) {
             extract_row(&profile, row).await?;
@@ -49,6 +53,9 @@ enum Step {
     Extract,
     Replace,
     Clear(ClearRequest),
+    /// Some frames that are new, and some over others.
+    Put(u8),
+    Repair,
 }
 
 async fn run(cache: &Cache, step: &Step) -> Result<()> {
@@ -59,7 +66,38 @@ async fn run(cache: &Cache, step: &Step) -> Result<()> {
             extract(cache, &smaller_plan(), Some(Replace { overlays })).await
         }
         Step::Clear(request) => cache.clear("t", None, *request).await.map(drop),
+        Step::Put(gray) => put(cache, *gray).await,
+        Step::Repair => repair(cache).await,
     }
+}
+
+async fn put(cache: &Cache, gray: u8) -> Result<()> {
+    let frame = |seq| PutFrame {
+        seq,
+        jpeg: jpeg(gray),
+        facts: FrameFacts::default(),
+    };
+    let seqs = u64::from(gray)..u64::from(gray) + 3;
+    let profile = cache.profile("t", "default")?;
+    profile.put_frames(seqs.map(frame).collect()).await?;
+    Ok(())
+}
+
+/// What `verify --repair` does: what is damaged is removed, then made again.
+async fn repair(cache: &Cache) -> Result<()> {
+    cache.profile("t", "default")?.verify(true).await?;
+    extract(cache, &plan(), None).await
+}
+
+/// One frame of many is cut, and one is gone.
+async fn damage(store: &MemoryStore) {
+    let frame = |seq| format!("cache/timelines/t/frames/{seq}.jpg");
+    let cut = PutOptions::durable("image/jpeg");
+    store
+        .put(&frame(1), b"cut".as_slice().into(), cut)
+        .await
+        .unwrap();
+    store.delete(&[frame(6)]).await.unwrap();
 }
 
 /// A store that went through these steps undisturbed.
@@ -78,7 +116,7 @@ async fn after(before: &[Step], legacy: bool) -> Arc<MemoryStore> {
     for step in before {
         run(&cache, step).await.unwrap();
     }
-    if matches!(before, [Step::Extract]) {
+    if matches!(before, [Step::Extract]) && !legacy {
         let png = PutOptions::durable("image/png");
         store
             .put("cache/timelines/t/overlays/j/s/0_a.png", tiny_png(), png)
@@ -88,29 +126,55 @@ async fn after(before: &[Step], legacy: bool) -> Arc<MemoryStore> {
     store
 }
 
-/// Dies at each write of `step` in turn; answers how many there were.
+/// Dies at each write and sync of `step` in turn, and leaves on the disk what it may; answers how
+/// many there were.
 async fn dies_everywhere(before: &[Step], step: Step, legacy: bool) -> u64 {
-    let undisturbed = after(before, legacy).await;
+    let is_repair = matches!(step, Step::Repair);
+    let prepared = async || {
+        let store = after(before, legacy).await;
+        if is_repair {
+            damage(&store).await;
+        }
+        store
+    };
+    let undisturbed = prepared().await;
     run(&cache_over(undisturbed.clone()), &step).await.unwrap();
     let expected = listing(&*undisturbed).await;
-    for writes in 0.. {
-        let inner = after(before, legacy).await;
-        let dying = Arc::new(DyingStore::new(inner.clone(), writes));
-        let result = run(&cache_over(dying.clone()), &step).await;
-        if !dying.died() {
-            result.unwrap();
-            assert_eq!(listing(&*inner).await, expected);
-            return writes;
+    for steps in 0.. {
+        for left in LEFT {
+            let inner = prepared().await;
+            let dying = Arc::new(DyingStore::new(inner.clone(), steps));
+            let result = run(&cache_over(dying.clone()), &step).await;
+            dying.leave(left).await;
+            if !dying.died() {
+                result.unwrap();
+                if left == Left::All {
+                    assert_eq!(listing(&*inner).await, expected);
+                    continue;
+                }
+                return steps;
+            }
+            never_looks_legacy(&inner, legacy).await;
+            if !is_repair {
+                nothing_outlives_its_frames(&inner, (steps, left)).await;
+            }
+            run(&cache_over(inner.clone()), &step).await.unwrap();
+            assert_eq!(
+                listing(&*inner).await,
+                expected,
+                "died at step {steps}, left {left:?}"
+            );
         }
-        never_looks_legacy(&inner, legacy).await;
-        run(&cache_over(inner.clone()), &step).await.unwrap();
-        assert_eq!(listing(&*inner).await, expected, "died at write {writes}");
     }
     unreachable!("a step ends");
 }
 
-/// Nothing half-written or half-cleared is taken for a legacy cache, and every
-/// frame that is served is whole.
+async fn nothing_outlives_its_frames(store: &Arc<MemoryStore>, died: (u64, Left)) {
+    let profile = cache_over(store.clone()).profile("t", "default").unwrap();
+    assert_eq!(lost_frames(&profile).await, [], "died at {died:?}");
+}
+
+/// Nothing half-written or half-cleared is taken for a legacy cache.
 async fn never_looks_legacy(store: &Arc<MemoryStore>, was_legacy: bool) {
     let profile = cache_over(store.clone()).profile("t", "default").unwrap();
     let state = profile.status().await.unwrap().state;
@@ -122,20 +186,21 @@ async fn never_looks_legacy(store: &Arc<MemoryStore>, was_legacy: bool) {
 #[tokio::test]
 async fn extraction_that_dies_at_any_write_goes_on_to_the_same_listing() {
     let writes = dies_everywhere(&[], Step::Extract, false).await;
-    assert_eq!(writes, 1 + 7 + 3);
+    // The plan, 7 frames, and for each of 3 spans a sync and a record.
+    assert_eq!(writes, 1 + 7 + 3 * 2);
 }
 
 #[tokio::test]
 async fn a_replacement_that_dies_at_any_write_goes_on_to_the_same_listing() {
     let writes = dies_everywhere(&[Step::Extract], Step::Replace, false).await;
-    // Overlay, plan, 3 frames, 2 records; then 2 stale records and 4 stale frames.
-    assert_eq!(writes, 1 + 1 + 5 + 6);
+    // Plan, overlay, 3 frames, 2 syncs, 2 records; then 2 stale records and 4 stale frames.
+    assert_eq!(writes, 1 + 1 + 3 + 2 * 2 + 6);
 }
 
 #[tokio::test]
 async fn replacing_a_legacy_cache_that_dies_at_any_write_goes_on_to_the_same_listing() {
     let writes = dies_everywhere(&[], Step::Replace, true).await;
-    assert_eq!(writes, 1 + 5 + 6);
+    assert_eq!(writes, 1 + 3 + 2 * 2 + 6);
 }
 
 #[tokio::test]
@@ -147,9 +212,45 @@ async fn clearing_that_dies_at_any_write_goes_on_to_the_same_listing() {
         ..frames_only
     };
     let writes = dies_everywhere(&[Step::Extract], Step::Clear(frames_only), false).await;
-    assert_eq!(writes, 3 + 7);
+    // Records and a sync, frames and a sync, the plan's new nonce, the sync behind late records.
+    assert_eq!(writes, 3 + 1 + 7 + 1 + 1 + 1);
     let writes = dies_everywhere(&[Step::Extract], Step::Clear(everything), false).await;
-    assert_eq!(writes, 3 + 7 + 1 + 1);
+    // Overlays and the plan instead of its nonce, and a sync each behind late records and frames.
+    assert_eq!(writes, 3 + 1 + 7 + 1 + 1 + 1 + 3);
+}
+
+#[tokio::test]
+async fn a_put_that_dies_at_any_write_goes_on_to_frames_that_are_served() {
+    for steps in 0.. {
+        for left in LEFT {
+            let inner = after(&[Step::Put(0), Step::Put(1)], false).await;
+            let dying = Arc::new(DyingStore::new(inner.clone(), steps));
+            let result = run(&cache_over(dying.clone()), &Step::Put(3)).await;
+            dying.leave(left).await;
+            if !dying.died() {
+                result.unwrap();
+                // Two new frames and a sync, the record, one frame over another and a sync.
+                assert_eq!(steps, 2 + 1 + 1 + 1 + 1);
+                return;
+            }
+            nothing_outlives_its_frames(&inner, (steps, left)).await;
+            run(&cache_over(inner.clone()), &Step::Put(3))
+                .await
+                .unwrap();
+            nothing_outlives_its_frames(&inner, (steps, left)).await;
+            let profile = cache_over(inner).profile("t", "default").unwrap();
+            for (seq, gray) in [(0, 0), (1, 1), (2, 1), (3, 3), (4, 3), (5, 3)] {
+                let frame = profile.reader().read_frame(seq).await.unwrap().unwrap();
+                assert_eq!(frame.jpeg, jpeg(gray), "seq={seq} died at {steps} {left:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repair_that_dies_at_any_write_goes_on_to_the_same_listing() {
+    let writes = dies_everywhere(&[Step::Extract], Step::Repair, false).await;
+    assert!(writes > 2, "{writes}");
 }
 
 #[tokio::test]

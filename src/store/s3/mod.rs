@@ -148,8 +148,7 @@ struct PutCall<'a> {
 
 /// Some gateways give every object the ETag `""`, which tells nothing apart.
 fn version_of(etag: Option<String>) -> Option<ETag> {
-    let says = |etag: &String| !etag.trim_matches('"').is_empty();
-    etag.filter(says).map(ETag)
+    etag.map(ETag).filter(ETag::tells)
 }
 
 /// If-Match on an absent object is answered 404.
