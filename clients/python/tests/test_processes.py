@@ -131,14 +131,10 @@ print("all is well")
 """
 
 
-def test_a_loop_that_ended_leaves_no_connection(tmp_path):
-    script = tmp_path / "loops.py"
-    script.write_text(LOOPS)
+def test_a_loop_that_ended_leaves_no_connection():
     with stalling_server() as target:
-        done = subprocess.run(
-            [sys.executable, str(script), target], capture_output=True, text=True, timeout=120,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        )
+        command, folder = [sys.executable, "-c", LOOPS, target], Path(__file__).parents[1]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert done.stdout == "all is well\n", done.stderr
 
 
