@@ -1,7 +1,7 @@
 //! `framecache serve`
 
 use crate::app;
-use crate::cli::common::{Context, Exit, note};
+use crate::cli::common::{Context, Exit};
 use crate::config::serve::{ServeOptions, ServeSettings};
 use crate::error::{Error, Result};
 use crate::serve;
@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let settings = &context.settings;
     let serve = ServeSettings::resolve(args.options, settings.serve.clone(), &settings.endpoint)?;
-    serve::start_log(serve.log_format, context.global.verbose);
+    let lines = serve::start_log(serve.log_format, context.global.verbose)?;
     let serve = serve::with_default_sources(serve)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,8 +50,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
     let server = app::server(settings, serve)?;
-    let outcome = runtime.block_on(serve::run(server, &note));
+    let outcome = runtime.block_on(serve::run(server, &|text| lines.say(text)));
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();
+    lines.finish();
     outcome.map(|()| Exit::Done)
 }
