@@ -106,6 +106,14 @@ pub struct ServeOptions {
         help_heading = "Access"
     )]
     pub insecure_listen: bool,
+    /// Let other machines reach the side port, which has neither TLS nor tokens
+    #[arg(
+        long,
+        env = "FRAMECACHE_INSECURE_METRICS",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Access"
+    )]
+    pub insecure_metrics: bool,
     /// Memory for frames kept and calls in flight [default: 512MiB]
     #[arg(
         long,
@@ -194,6 +202,7 @@ pub struct ServeSettings {
     pub tls: Option<TlsFiles>,
     pub tokens: Option<PathBuf>,
     pub insecure_listen: bool,
+    pub insecure_metrics: bool,
     pub memory_bytes: u64,
     pub max_calls: usize,
     pub drain_timeout: Duration,
@@ -217,6 +226,7 @@ impl ServeOptions {
             tls_client_ca: self.tls_client_ca.or(other.tls_client_ca),
             tokens: self.tokens.or(other.tokens),
             insecure_listen: either(self.insecure_listen, other.insecure_listen),
+            insecure_metrics: either(self.insecure_metrics, other.insecure_metrics),
             memory: self.memory.or(other.memory),
             max_calls: self.max_calls.or(other.max_calls),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
@@ -253,6 +263,7 @@ impl ServeSettings {
             tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
             tokens: said.tokens,
             insecure_listen: said.insecure_listen,
+            insecure_metrics: said.insecure_metrics,
             memory_bytes: said.memory.map_or(MEMORY_BYTES, |bytes| bytes.0),
             max_calls: said.max_calls.unwrap_or(MAX_CALLS),
             drain_timeout: period(said.drain_timeout, 25),

@@ -12,6 +12,7 @@ fn nothing_said_is_loopback_with_a_side_port_and_no_buckets() {
     assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
     assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
     assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert!(!settings.insecure_listen && !settings.insecure_metrics);
     assert_eq!(
         (settings.max_calls, settings.memory_bytes),
         (512, 512 << 20)
