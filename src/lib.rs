@@ -28,6 +28,7 @@ pub mod probe;
 pub mod rpc;
 pub mod serve;
 pub mod sheet;
+pub mod signals;
 pub mod source;
 pub mod stderr;
 pub mod store;

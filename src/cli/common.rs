@@ -15,6 +15,7 @@ use crate::config::{Flags, Settings};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Frames;
 use crate::printable::printable;
+use crate::signals::{Ending, Signals};
 use crate::stderr;
 
 /// Flags of every command.
@@ -313,22 +314,15 @@ pub fn start_log(verbose: bool) {
 
 /// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.
 /// `writes`: what is stopped may have put something there.
-pub async fn signal(writes: bool) -> Exit {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    let exit = tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
-    };
+pub async fn ended(signals: &mut Signals, writes: bool) -> Exit {
+    let ending = signals.next().await;
     note(if writes {
         "framecache: stopped; what is committed stays, and the same command goes on from there"
     } else {
         "framecache: stopped"
     });
-    exit
+    match ending {
+        Ending::Interrupt => Exit::Interrupted,
+        Ending::Terminate => Exit::Terminated,
+    }
 }

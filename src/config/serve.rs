@@ -17,6 +17,8 @@ const LISTEN: &str = "127.0.0.1:50051";
 const METRICS: &str = "127.0.0.1:9464";
 const MEMORY_BYTES: u64 = 512 << 20;
 const MAX_CALLS: usize = 512;
+/// Of a connection; less would be spent on opening them.
+const LEAST_AGE: Duration = Duration::from_secs(1);
 /// More would only be a longer queue in front of the decoders.
 const MOST_CALLS: usize = 1 << 20;
 
@@ -138,6 +140,15 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub drain_timeout: Option<Period>,
+    /// How old a connection gets: its client is then told to open another, and what runs on it may
+    /// end; balancers see new servers so [default: any age]
+    #[arg(
+        long,
+        env = "FRAMECACHE_MAX_CONNECTION_AGE",
+        value_name = "TIME",
+        help_heading = "Limits"
+    )]
+    pub max_connection_age: Option<Period>,
     /// A client that takes nothing of its answer for so long loses it [default: 30s]
     #[arg(
         long,
@@ -206,6 +217,8 @@ pub struct ServeSettings {
     pub memory_bytes: u64,
     pub max_calls: usize,
     pub drain_timeout: Duration,
+    /// None: any age.
+    pub max_connection_age: Option<Duration>,
     pub stall_timeout: Duration,
     pub log_format: LogFormat,
 }
@@ -230,6 +243,7 @@ impl ServeOptions {
             memory: self.memory.or(other.memory),
             max_calls: self.max_calls.or(other.max_calls),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            max_connection_age: self.max_connection_age.or(other.max_connection_age),
             stall_timeout: self.stall_timeout.or(other.stall_timeout),
             log_format: self.log_format.or(other.log_format),
         }
@@ -267,6 +281,7 @@ impl ServeSettings {
             memory_bytes: said.memory.map_or(MEMORY_BYTES, |bytes| bytes.0),
             max_calls: said.max_calls.unwrap_or(MAX_CALLS),
             drain_timeout: period(said.drain_timeout, 25),
+            max_connection_age: said.max_connection_age.map(|age| age.0),
             stall_timeout: period(said.stall_timeout, 30),
             log_format: said.log_format.unwrap_or_default(),
         };
@@ -281,6 +296,12 @@ impl ServeSettings {
                 self.max_calls
             );
             return Err(Error::field(message).hint(format!("give 1 to {MOST_CALLS}")));
+        }
+        if self.max_connection_age.is_some_and(|age| age < LEAST_AGE) {
+            return Err(Error::field(
+                "connections would hardly serve a call: max_connection_age is under 1s",
+            )
+            .hint("give a time such as 30m, or leave it out"));
         }
         if self.stall_timeout.is_zero() {
             return Err(Error::field("every call would be cut: stall_timeout=0")

@@ -52,7 +52,8 @@ impl Gate {
         })
     }
 
-    /// A place for the call, which it keeps until its answer ended; none for calls that take none.
+    /// A place for the call, which it keeps until its answer ended; none for calls that take none. While the server
+    /// drains calls still come that were sent before their client knew.
     ///
     /// # Errors
     /// UNAUTHENTICATED, UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
@@ -67,7 +68,7 @@ impl Gate {
         if self.tokens.as_ref().is_some_and(|t| !t.let_in(headers)) {
             return Err(Box::new(refusal::token_invalid()));
         }
-        if self.stages.now() >= Stage::Draining {
+        if self.stages.now() >= Stage::Ended {
             return Err(Box::new(refusal::draining()));
         }
         if kind == Kind::Reflection {
@@ -124,12 +125,5 @@ impl Gate {
     pub fn inside(&self) -> usize {
         self.max_calls
             .saturating_sub(self.slots.available_permits())
-    }
-
-    /// Ends once no call is inside.
-    pub async fn empty(&self) {
-        let all = u32::try_from(self.max_calls).unwrap_or(u32::MAX);
-        // Fails only if the semaphore were closed, which nobody does.
-        let _ = self.slots.acquire_many(all).await;
     }
 }

@@ -22,14 +22,17 @@ mod startup;
 mod tokens;
 mod upload;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tonic::transport::Server as Transport;
-use tonic::transport::server::Router;
+use tonic::transport::server::{Connected, Router};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
@@ -38,7 +41,8 @@ use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::metrics::Metrics;
 use crate::rpc::{ServerInfo, Service};
-use drain::{Signals, drain};
+use crate::signals::Signals;
+use drain::Ending;
 use gate::{Gate, Rules};
 use layer::CallLayer;
 use listen::Listener;
@@ -57,8 +61,6 @@ const MAX_STREAMS: u32 = 1024;
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_HEADER_BYTES: u32 = 32 << 10;
-/// For connections to close once their calls have ended.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server that was not started yet.
 pub struct Server {
@@ -88,7 +90,7 @@ pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings
 ///
 /// # Errors
 /// FIELD_INVALID for settings that cannot be used: addresses, certificates, tokens.
-pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
+pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<()> {
     let settings = &server.settings;
     access::check_exposure(settings)?;
     let transport = transport(settings)?;
@@ -99,14 +101,13 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
     let service = Service::new(server.frames.clone()).with_info(server.info.clone());
     let routes = services::routes(service, &health)?;
     let router = transport.layer(CallLayer(gate.clone())).add_routes(routes);
-    let mut signals = Signals::new()?;
     let side = bind_side(&server, say).await?;
     let listener = listen::bind(&settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
 
     // Its tasks end with it.
     let mut beside = JoinSet::new();
-    beside.spawn(services::tell_health(health, gate.stages.clone()));
+    let told = tokio::spawn(services::tell_health(health, gate.stages.clone()));
     start_beside(&mut beside, &server, &gate, tokens);
     if let Some(listener) = side {
         let memory = server.frames.cache().memory().clone();
@@ -114,17 +115,18 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
         beside.spawn(Side { gate, memory }.serve(listener));
     }
     let (close, closed) = oneshot::channel::<()>();
-    let end = async {
-        signals.next().await;
-        say("framecache: stopping; running calls may finish");
-        drain(&gate, settings.drain_timeout, &mut signals).await;
-        let _ = close.send(());
-        tokio::time::sleep(CLOSING).await;
-    };
+    let mut serving = pin!(serve(router, listener, closed));
     tokio::select! {
-        outcome = serve(router, listener, closed) => outcome,
-        () = end => Ok(()),
+        outcome = &mut serving => return outcome,
+        _ = signals.next() => say("framecache: stopping; running calls may finish"),
     }
+    let ending = Ending {
+        gate: &gate,
+        told,
+        close,
+        patience: settings.drain_timeout,
+    };
+    ending.drain(serving, &mut signals).await
 }
 
 fn rules(settings: &ServeSettings, tokens: &Option<Arc<Tokens>>) -> Rules {
@@ -143,6 +145,11 @@ fn transport(settings: &ServeSettings) -> Result<Transport> {
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+    let transport = match settings.max_connection_age {
+        // By GOAWAY, as at a drain: what runs on the connection may end.
+        Some(age) => transport.max_connection_age(age),
+        None => transport,
+    };
     let Some(files) = &settings.tls else {
         return Ok(transport);
     };
@@ -179,26 +186,41 @@ fn start_beside(
     }
 }
 
+type Calls = Router<Stack<CallLayer, Identity>>;
+
 /// Takes connections until `close` is sent, and serves them until they are done.
 async fn serve(
-    router: Router<Stack<CallLayer, Identity>>,
+    router: Calls,
     listener: Listener,
     close: oneshot::Receiver<()>,
 ) -> Result<()> {
-    let closed = async { close.await.unwrap_or_default() };
-    let outcome = match listener {
+    match listener {
         Listener::Tcp(listener, _) => {
             let connections = listen::tcp_connections(listener);
-            router
-                .serve_with_incoming_shutdown(connections, closed)
-                .await
+            serve_all(router, connections, close).await
         }
-        Listener::Unix(listener, _file) => {
+        Listener::Unix(listener, file) => {
             let connections = listen::unix_connections(listener);
-            router
-                .serve_with_incoming_shutdown(connections, closed)
-                .await
+            // The file goes with the listener: a server that takes its place makes another while this one drains.
+            let connections = connections.inspect(move |_| {
+                let _ = &file;
+            });
+            serve_all(router, connections, close).await
         }
-    };
+    }
+}
+
+async fn serve_all<C>(
+    router: Calls,
+    connections: impl Stream<Item = std::io::Result<C>> + Send,
+    close: oneshot::Receiver<()>,
+) -> Result<()>
+where
+    C: Connected + AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let closed = async { close.await.unwrap_or_default() };
+    let outcome = router
+        .serve_with_incoming_shutdown(connections, closed)
+        .await;
     outcome.map_err(|e| Error::internal("serving ended").caused_by(e))
 }
