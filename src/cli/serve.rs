@@ -27,6 +27,13 @@ use crate::signals::Signals;
 ///   token=$(openssl rand -hex 32); printf %s "$token" | sha256sum >> tokens
 ///   framecache serve --listen 0.0.0.0:50051 --tokens tokens --tls-cert c.pem --tls-key k.pem
 ///
+/// A token whose line ends in scope=read only reads what is cached: it lists, and gets frames,
+/// tensors and overlays that are there (on_miss SKIP or FAIL). It opens no source, decodes no
+/// video, and changes nothing.
+///
+/// Tokens and certificates are read again when their files change, and at SIGHUP; where the new
+/// ones cannot be used the old ones stay, and the log says so.
+///
 /// SIGTERM and SIGINT end it: it takes no more connections, tells its clients to open new ones
 /// (elsewhere), and running calls may finish within --drain-timeout; a second signal ends them at
 /// once. All flags can stand in the TOML file too, under [serve], with _ for -.

@@ -67,7 +67,8 @@ pub struct ServeOptions {
         help_heading = "Sources"
     )]
     pub source_region: Option<String>,
-    /// Certificate chain of this server, PEM
+    /// Certificate chain of this server, PEM; it and the other files of TLS are read again when
+    /// they change
     #[arg(
         long,
         env = "FRAMECACHE_TLS_CERT",
@@ -91,8 +92,8 @@ pub struct ServeOptions {
         help_heading = "Access"
     )]
     pub tls_client_ca: Option<PathBuf>,
-    /// Bearer tokens that are let in: a line each of the token's sha256 in hex, and a name if you
-    /// like; read again when it changes
+    /// Bearer tokens that are let in: a line each of the token's sha256 in hex, a name if you
+    /// like, and scope=read for one that only reads what is cached; read again when it changes
     #[arg(
         long,
         env = "FRAMECACHE_TOKENS",

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::rpc::scope;
 use crate::rpc::status::status;
 use crate::rpc::v1::frame_service_server::FrameService;
 use crate::rpc::{Service, v1};
@@ -30,7 +31,7 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetFramesRequest>,
     ) -> Result<Response<Self::GetFramesStream>, Status> {
-        let answers = self.get_frames(request.into_inner());
+        let answers = self.get_frames(scope::allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -38,7 +39,7 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetTensorsRequest>,
     ) -> Result<Response<Self::GetTensorsStream>, Status> {
-        let answers = self.get_tensors(request.into_inner());
+        let answers = self.get_tensors(scope::allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -54,7 +55,7 @@ impl FrameService for Service {
         &self,
         request: Request<v1::GetTimelineRequest>,
     ) -> Result<Response<v1::GetTimelineResponse>, Status> {
-        let answer = self.get_timeline(request.into_inner());
+        let answer = self.get_timeline(scope::allowed(request)?);
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 

@@ -1,18 +1,8 @@
-//! Who may be listened to: TLS files, and the rule that nothing open to other machines is unprotected.
+//! The rule that nothing open to other machines is unprotected.
 
-use std::path::Path;
-use std::time::Duration;
-
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
-
-use crate::config::serve::{Listen, ServeSettings, TlsFiles};
+use crate::config::serve::{Listen, ServeSettings};
 use crate::error::{Error, Result};
 use crate::serve::listen::is_local;
-
-/// A client that does not say what it wants keeps nothing open for longer.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A larger file is no chain of certificates.
-const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// # Errors
 /// FIELD_INVALID for a listener that other machines reach, with neither TLS nor tokens, and for such a side port, which
@@ -41,40 +31,6 @@ fn exposed(what: &str, setting: &str, listen: &Listen) -> Error {
     Error::field(format!(
         "other machines could reach {what}, and nothing protects it: {setting}={listen}"
     ))
-}
-
-/// # Errors
-/// FIELD_INVALID for files that cannot be read or are no PEM.
-pub fn tls(files: &TlsFiles) -> Result<ServerTlsConfig> {
-    let (cert, key) = (
-        pem(&files.cert, "CERTIFICATE")?,
-        pem(&files.key, "PRIVATE KEY")?,
-    );
-    let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(cert, key))
-        .timeout(HANDSHAKE);
-    match &files.client_ca {
-        Some(ca) => Ok(tls.client_ca_root(Certificate::from_pem(pem(ca, "CERTIFICATE")?))),
-        None => Ok(tls),
-    }
-}
-
-fn pem(path: &Path, holds: &str) -> Result<Vec<u8>> {
-    let shown = path.display();
-    let wrong = |why: &str| {
-        Error::field(format!("a file of TLS cannot be used: {why}, path={shown}"))
-            .hint("give certificates and keys as PEM files that the server may read")
-    };
-    let size = std::fs::metadata(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
-    if size.len() > MAX_PEM_BYTES {
-        return Err(wrong("it is too large"));
-    }
-    let bytes = std::fs::read(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
-    let end = format!("{holds}-----");
-    if !String::from_utf8_lossy(&bytes).contains(&end) {
-        return Err(wrong(&format!("it holds no {}", holds.to_lowercase())));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use tonic::Status;
 
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::rpc::scope::{self, Scope};
+use crate::rpc::status::status;
 use crate::serve::body::Running;
-use crate::serve::methods::{Kind, Methods};
+use crate::serve::methods::{Kind, Method, Methods};
 use crate::serve::refusal;
 use crate::serve::stage::{Stage, Stages};
 use crate::serve::tokens::Tokens;
@@ -52,21 +54,30 @@ impl Gate {
         })
     }
 
+    /// What the call's token allows; everything where none is needed.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a token that is known, PERMISSION_DENIED with one that is for less.
+    pub fn scope(&self, method: &Method, headers: &HeaderMap) -> Result<Scope, Box<Status>> {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| method.kind != Kind::Health) else {
+            return Ok(Scope::All);
+        };
+        let scope = tokens.scope_of(headers);
+        let scope = scope.ok_or_else(|| Box::new(refusal::token_invalid()))?;
+        if method.kind == Kind::Own && !scope.allows(&method.name) {
+            return Err(Box::new(status(&scope::only_reads(&method.name))));
+        }
+        Ok(scope)
+    }
+
     /// A place for the call, which it keeps until its answer ended; none for calls that take none. While the server
     /// drains calls still come that were sent before their client knew.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
-    pub fn admit(
-        &self,
-        kind: Kind,
-        headers: &HeaderMap,
-    ) -> Result<Option<OwnedSemaphorePermit>, Box<Status>> {
+    /// UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
+    pub fn admit(&self, kind: Kind) -> Result<Option<OwnedSemaphorePermit>, Box<Status>> {
         if kind == Kind::Health {
             return Ok(None);
-        }
-        if self.tokens.as_ref().is_some_and(|t| !t.let_in(headers)) {
-            return Err(Box::new(refusal::token_invalid()));
         }
         if self.stages.now() >= Stage::Ended {
             return Err(Box::new(refusal::draining()));

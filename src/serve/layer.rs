@@ -89,11 +89,16 @@ fn record(gate: &Gate, request: &Request<Body>) -> Record {
 async fn answer(
     gate: Arc<Gate>,
     routes: Routes,
-    request: Request<Body>,
+    mut request: Request<Body>,
     record: Record,
 ) -> Response<Body> {
     let request_id = HeaderValue::from_str(&record.request_id);
-    let mut response = match gate.admit(record.method.kind, request.headers()) {
+    let scope = gate.scope(&record.method, request.headers());
+    let admitted = scope.and_then(|scope| {
+        request.extensions_mut().insert(scope);
+        gate.admit(record.method.kind)
+    });
+    let mut response = match admitted {
         Ok(permit) => {
             served(
                 &gate,

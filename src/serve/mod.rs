@@ -15,10 +15,12 @@ mod log;
 mod methods;
 mod record;
 mod refusal;
+mod reload;
 mod services;
 mod side;
 mod stage;
 mod startup;
+mod tls;
 mod tokens;
 mod upload;
 
@@ -46,7 +48,9 @@ use drain::Ending;
 use gate::{Gate, Rules};
 use layer::CallLayer;
 use listen::Listener;
+use reload::Reloaded;
 use side::Side;
+use tls::Certificates;
 use tokens::Tokens;
 
 pub use log::start as start_log;
@@ -92,15 +96,19 @@ pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings
 /// FIELD_INVALID for settings that cannot be used: addresses, certificates, tokens.
 pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<()> {
     let settings = &server.settings;
+    let hangups = reload::hangups()?;
     access::check_exposure(settings)?;
-    let transport = transport(settings)?;
+    let certificates = settings.tls.as_ref().map(Certificates::read).transpose()?;
+    let certificates = certificates.map(Arc::new);
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose()?;
     let tokens = tokens.map(Arc::new);
     let gate = Arc::new(Gate::new(rules(settings, &tokens), server.metrics.clone())?);
     let health = HealthReporter::new();
     let service = Service::new(server.frames.clone()).with_info(server.info.clone());
     let routes = services::routes(service, &health)?;
-    let router = transport.layer(CallLayer(gate.clone())).add_routes(routes);
+    let router = transport(settings)
+        .layer(CallLayer(gate.clone()))
+        .add_routes(routes);
     let side = bind_side(&server, say).await?;
     let listener = listen::bind(&settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
@@ -108,14 +116,16 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     // Its tasks end with it.
     let mut beside = JoinSet::new();
     let told = tokio::spawn(services::tell_health(health, gate.stages.clone()));
-    start_beside(&mut beside, &server, &gate, tokens);
+    let reloaded = reloaded(&tokens, &certificates);
+    beside.spawn(reload::follow(reloaded, hangups));
+    start_beside(&mut beside, &server, &gate);
     if let Some(listener) = side {
         let memory = server.frames.cache().memory().clone();
         let gate = gate.clone();
         beside.spawn(Side { gate, memory }.serve(listener));
     }
     let (close, closed) = oneshot::channel::<()>();
-    let mut serving = pin!(serve(router, listener, closed));
+    let mut serving = pin!(serve(router, listener, certificates, closed));
     tokio::select! {
         outcome = &mut serving => return outcome,
         _ = signals.next() => say("framecache: stopping; running calls may finish"),
@@ -129,6 +139,15 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     ending.drain(serving, &mut signals).await
 }
 
+fn reloaded(
+    tokens: &Option<Arc<Tokens>>,
+    certificates: &Option<Arc<Certificates>>,
+) -> Vec<Arc<dyn Reloaded>> {
+    let tokens = tokens.clone().map(|t| t as Arc<dyn Reloaded>);
+    let certificates = certificates.clone().map(|c| c as Arc<dyn Reloaded>);
+    tokens.into_iter().chain(certificates).collect()
+}
+
 fn rules(settings: &ServeSettings, tokens: &Option<Arc<Tokens>>) -> Rules {
     Rules {
         tokens: tokens.clone(),
@@ -137,7 +156,7 @@ fn rules(settings: &ServeSettings, tokens: &Option<Arc<Tokens>>) -> Rules {
     }
 }
 
-fn transport(settings: &ServeSettings) -> Result<Transport> {
+fn transport(settings: &ServeSettings) -> Transport {
     let transport = Transport::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -145,19 +164,11 @@ fn transport(settings: &ServeSettings) -> Result<Transport> {
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
-    let transport = match settings.max_connection_age {
+    match settings.max_connection_age {
         // By GOAWAY, as at a drain: what runs on the connection may end.
         Some(age) => transport.max_connection_age(age),
         None => transport,
-    };
-    let Some(files) = &settings.tls else {
-        return Ok(transport);
-    };
-    transport.tls_config(access::tls(files)?).map_err(|e| {
-        Error::field("the certificate and its key cannot be used together")
-            .hint("give the PEM files of one certificate chain and of its private key")
-            .caused_by(e)
-    })
+    }
 }
 
 async fn bind_side(server: &Server, say: Say<'_>) -> Result<Option<TcpListener>> {
@@ -170,20 +181,12 @@ async fn bind_side(server: &Server, say: Say<'_>) -> Result<Option<TcpListener>>
 }
 
 /// What goes on beside the calls.
-fn start_beside(
-    beside: &mut JoinSet<()>,
-    server: &Server,
-    gate: &Arc<Gate>,
-    tokens: Option<Arc<Tokens>>,
-) {
+fn start_beside(beside: &mut JoinSet<()>, server: &Server, gate: &Arc<Gate>) {
     let cache = server.frames.cache().clone();
     let (info, stages) = (server.info.clone(), gate.stages.clone());
     beside.spawn(startup::check(cache, info, stages));
     let gate = gate.clone();
     beside.spawn(async move { gate.watch().await });
-    if let Some(tokens) = tokens {
-        beside.spawn(async move { tokens.follow().await });
-    }
 }
 
 type Calls = Router<Stack<CallLayer, Identity>>;
@@ -192,12 +195,13 @@ type Calls = Router<Stack<CallLayer, Identity>>;
 async fn serve(
     router: Calls,
     listener: Listener,
+    certificates: Option<Arc<Certificates>>,
     close: oneshot::Receiver<()>,
 ) -> Result<()> {
     match listener {
         Listener::Tcp(listener, _) => {
             let connections = listen::tcp_connections(listener);
-            serve_all(router, connections, close).await
+            serve_all(router, connections, certificates, close).await
         }
         Listener::Unix(listener, file) => {
             let connections = listen::unix_connections(listener);
@@ -205,7 +209,7 @@ async fn serve(
             let connections = connections.inspect(move |_| {
                 let _ = &file;
             });
-            serve_all(router, connections, close).await
+            serve_all(router, connections, certificates, close).await
         }
     }
 }
@@ -213,14 +217,23 @@ async fn serve(
 async fn serve_all<C>(
     router: Calls,
     connections: impl Stream<Item = std::io::Result<C>> + Send,
+    certificates: Option<Arc<Certificates>>,
     close: oneshot::Receiver<()>,
 ) -> Result<()>
 where
     C: Connected + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let closed = async { close.await.unwrap_or_default() };
-    let outcome = router
-        .serve_with_incoming_shutdown(connections, closed)
-        .await;
+    let outcome = match certificates {
+        None => {
+            router
+                .serve_with_incoming_shutdown(connections, closed)
+                .await
+        }
+        Some(certificates) => {
+            let secured = tls::secured(connections, certificates);
+            router.serve_with_incoming_shutdown(secured, closed).await
+        }
+    };
     outcome.map_err(|e| Error::internal("serving ended").caused_by(e))
 }
