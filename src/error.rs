@@ -21,6 +21,8 @@ pub enum Reason {
     SourceNotFound,
     StoreNotFound,
     TokenInvalid,
+    /// The token is known, and is for less than was asked.
+    TokenScope,
     SourceDenied,
     StoreDenied,
     PlanDiffers,
@@ -42,7 +44,7 @@ pub enum Reason {
     Internal,
 }
 
-const ALL: [Reason; 25] = [
+const ALL: [Reason; 26] = [
     Reason::FieldInvalid,
     Reason::RequestLimit,
     Reason::TimelineNotFound,
@@ -50,6 +52,7 @@ const ALL: [Reason; 25] = [
     Reason::SourceNotFound,
     Reason::StoreNotFound,
     Reason::TokenInvalid,
+    Reason::TokenScope,
     Reason::SourceDenied,
     Reason::StoreDenied,
     Reason::PlanDiffers,
@@ -98,6 +101,7 @@ impl Reason {
             Reason::SourceNotFound => "SOURCE_NOT_FOUND",
             Reason::StoreNotFound => "STORE_NOT_FOUND",
             Reason::TokenInvalid => "TOKEN_INVALID",
+            Reason::TokenScope => "TOKEN_SCOPE",
             Reason::SourceDenied => "SOURCE_DENIED",
             Reason::StoreDenied => "STORE_DENIED",
             Reason::PlanDiffers => "PLAN_DIFFERS",
@@ -133,7 +137,9 @@ impl Reason {
             | Reason::SourceNotFound
             | Reason::StoreNotFound => Code::NotFound,
             Reason::TokenInvalid => Code::Unauthenticated,
-            Reason::SourceDenied | Reason::StoreDenied => Code::PermissionDenied,
+            Reason::TokenScope | Reason::SourceDenied | Reason::StoreDenied => {
+                Code::PermissionDenied
+            }
             Reason::PlanDiffers
             | Reason::SourceChanged
             | Reason::MediaUnsupported

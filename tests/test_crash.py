@@ -136,6 +136,6 @@ def test_a_signal_ends_the_run_and_leaves_a_cache_that_the_same_command_complete
         fc.extract("t", *SAMPLING, *sources)
         assert_same_store(undisturbed.store, fc.store)
         if hit:
-            assert ended == code, err
+            assert ended == code and "stopped" in err, err
             return
     pytest.fail(f"none of {TRIES} runs was still there for its signal")

@@ -14,6 +14,9 @@ use crate::client::{Client, Local, Of, Remote, ServerAddress};
 use crate::config::{Flags, Settings};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Frames;
+use crate::printable::printable;
+use crate::signals::{Ending, Signals};
+use crate::stderr;
 
 /// Flags of every command.
 #[derive(Args, Debug, Clone)]
@@ -246,15 +249,15 @@ pub fn naming_the_store(error: Error, context: &Context) -> Error {
 pub fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::internal("could not write JSON").caused_by(e))?;
-    print_line(&text)
+    write_out(format!("{text}\n").as_bytes())
 }
 
-/// Prints a line of results. A reader that went away (`| head`) ends the command quietly.
+/// Prints a line of results for people, whoever's words are in it.
 pub fn print_line(line: &str) -> Result<()> {
-    write_out(format!("{line}\n").as_bytes())
+    write_out(format!("{}\n", printable(line)).as_bytes())
 }
 
-/// Writes bytes of results, as [`print_line`] does.
+/// Writes bytes of results. A reader that went away (`| head`) ends the command quietly.
 pub fn write_out(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -271,7 +274,7 @@ pub fn write_out(bytes: &[u8]) -> Result<()> {
 
 /// A message beside the results.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    stderr::line(text);
 }
 
 /// One line: what went wrong, and how to mend it.
@@ -280,16 +283,12 @@ pub fn print_error(error: &Error, verbose: bool) {
         .hint_text()
         .map(|hint| format!("; {hint}"))
         .unwrap_or_default();
-    note(&format!("framecache: {}{hint}", one_line(error.message())));
+    note(&format!("framecache: {}{hint}", error.message()));
     let mut cause = error.source().filter(|_| verbose);
     while let Some(inner) = cause {
-        note(&format!("  because: {}", one_line(&inner.to_string())));
+        note(&format!("  because: {inner}"));
         cause = inner.source();
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }
 
 /// Whether a person watches stderr.
@@ -308,28 +307,22 @@ pub fn start_log(verbose: bool) {
     // Set once a process; a second start would only be refused.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(watched())
+        .with_writer(|| stderr::Direct)
         .try_init();
 }
 
 /// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.
 /// `writes`: what is stopped may have put something there.
-pub async fn signal(writes: bool) -> Exit {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    let exit = tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
-    };
+pub async fn ended(signals: &mut Signals, writes: bool) -> Exit {
+    let ending = signals.next().await;
     note(if writes {
         "framecache: stopped; what is committed stays, and the same command goes on from there"
     } else {
         "framecache: stopped"
     });
-    exit
+    match ending {
+        Ending::Interrupt => Exit::Interrupted,
+        Ending::Terminate => Exit::Terminated,
+    }
 }

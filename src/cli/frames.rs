@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 
-use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::cli::common::{Context, Exit, print_json, print_line, write_out};
 use crate::error::{Error, Result};
 use crate::media::facts::FrameFacts;
 
@@ -52,7 +52,7 @@ impl Output {
                     .map_err(|e| Error::internal("could not write JSON").caused_by(e))?;
                 let lead = if *printed == 0 { "[\n" } else { ",\n" };
                 *printed += 1;
-                crate::cli::common::write_out(format!("{lead}{text}").as_bytes())
+                write_out(format!("{lead}{text}").as_bytes())
             }
             Output::Table => print_line(&row(facts)),
         }
@@ -61,7 +61,7 @@ impl Output {
     fn end(&self) -> Result<()> {
         match self {
             Output::Json(0) => print_json(&[(); 0]),
-            Output::Json(_) => print_line("\n]"),
+            Output::Json(_) => write_out(b"\n]\n"),
             Output::Table => Ok(()),
         }
     }

@@ -170,7 +170,8 @@ impl Sink {
 
     fn frame(&mut self, frame: &client::Picture) -> Result<()> {
         if self.format == Format::Base64 {
-            return print_line(&base64_line(&frame.facts, &frame.jpeg)?);
+            let line = base64_line(&frame.facts, &frame.jpeg)?;
+            return write_out(format!("{line}\n").as_bytes());
         }
         if self.format == Format::Jpeg {
             return self.file(&frame.facts, Picture::Jpeg(&frame.jpeg));

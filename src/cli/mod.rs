@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::signals::Signals;
 use common::{Context, Exit, Global};
 
 /// Turns stretches of video into frames once, and keeps them.
@@ -78,6 +79,8 @@ pub fn main() -> ExitCode {
 
 /// The same with other arguments; the first is the program's name.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Before anything else, so that from here on a signal is answered with its exit status.
+    let signals = Signals::install();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(asked) => {
@@ -91,7 +94,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if !matches!(cli.command, Command::Serve(_)) {
         common::start_log(verbose);
     }
-    match run(cli) {
+    match signals.and_then(|signals| run(cli, signals)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             common::print_error(&error, verbose);
@@ -100,12 +103,12 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit> {
+fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
     let context = Context::new(cli.global)?;
     // Ends by draining, not by being dropped at a signal.
     if let Command::Serve(args) = cli.command {
         context.refuse_server("serve")?;
-        return serve::run(&context, *args)
+        return serve::run(&context, *args, signals)
             .map_err(|error| common::naming_the_store(error, &context));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -119,8 +122,10 @@ fn run(cli: Cli) -> Result<Exit> {
     );
     let outcome = runtime.block_on(async {
         tokio::select! {
+            // One that came already is answered before anything is begun.
+            biased;
+            exit = common::ended(&mut signals, writes) => Ok(exit),
             outcome = command(&context, cli.command) => outcome,
-            signal = common::signal(writes) => Ok(signal),
         }
     });
     // Blocking reads of a stalled source must not hold up the end.

@@ -260,8 +260,8 @@ async fn list(context: &Context, client: &dyn Client, args: &List) -> Result<Exi
     }
     print_line("     seq       bytes  name")?;
     for item in &items {
-        let name: String = item.name.chars().flat_map(char::escape_debug).collect();
-        print_line(&format!("{:>8} {:>11}  {name}", item.seq, item.bytes))?;
+        let OverlayRow { seq, bytes, name } = item;
+        print_line(&format!("{seq:>8} {bytes:>11}  {name}"))?;
     }
     Ok(Exit::Done)
 }

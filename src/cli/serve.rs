@@ -1,10 +1,11 @@
 //! `framecache serve`
 
 use crate::app;
-use crate::cli::common::{Context, Exit, note};
+use crate::cli::common::{Context, Exit};
 use crate::config::serve::{ServeOptions, ServeSettings};
 use crate::error::{Error, Result};
 use crate::serve;
+use crate::signals::Signals;
 
 /// Serve frames, tensors and overlays over gRPC
 ///
@@ -26,9 +27,16 @@ use crate::serve;
 ///   token=$(openssl rand -hex 32); printf %s "$token" | sha256sum >> tokens
 ///   framecache serve --listen 0.0.0.0:50051 --tokens tokens --tls-cert c.pem --tls-key k.pem
 ///
-/// SIGTERM and SIGINT end it: it takes no more calls, and running ones may finish within
-/// --drain-timeout; a second signal ends them at once. All flags can stand in the TOML file too,
-/// under [serve], with _ for -.
+/// A token whose line ends in scope=read only reads what is cached: it lists, and gets frames,
+/// tensors and overlays that are there (on_miss SKIP or FAIL). It opens no source, decodes no
+/// video, and changes nothing.
+///
+/// Tokens and certificates are read again when their files change, and at SIGHUP; where the new
+/// ones cannot be used the old ones stay, and the log says so.
+///
+/// SIGTERM and SIGINT end it: it takes no more connections, tells its clients to open new ones
+/// (elsewhere), and running calls may finish within --drain-timeout; a second signal ends them at
+/// once. All flags can stand in the TOML file too, under [serve], with _ for -.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -37,10 +45,10 @@ pub struct Args {
 }
 
 /// Serves until a signal ends it.
-pub fn run(context: &Context, args: Args) -> Result<Exit> {
+pub fn run(context: &Context, args: Args, signals: Signals) -> Result<Exit> {
     let settings = &context.settings;
     let serve = ServeSettings::resolve(args.options, settings.serve.clone(), &settings.endpoint)?;
-    serve::start_log(serve.log_format, context.global.verbose);
+    let lines = serve::start_log(serve.log_format, context.global.verbose)?;
     let serve = serve::with_default_sources(serve)?;
     let descriptors = serve::Descriptors::all();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -52,8 +60,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
     let server = app::server(settings, serve, descriptors)?;
-    let outcome = runtime.block_on(serve::run(server, &note));
+    let outcome = runtime.block_on(serve::run(server, signals, &|text| lines.say(text)));
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();
+    lines.finish();
     outcome.map(|()| Exit::Done)
 }

@@ -17,6 +17,8 @@ const LISTEN: &str = "127.0.0.1:50051";
 const METRICS: &str = "127.0.0.1:9464";
 const MEMORY_BYTES: u64 = 512 << 20;
 const MAX_CALLS: usize = 512;
+/// Of a connection; less would be spent on opening them.
+const LEAST_AGE: Duration = Duration::from_secs(1);
 /// More would only be a longer queue in front of the decoders.
 const MOST_CALLS: usize = 1 << 20;
 
@@ -65,7 +67,8 @@ pub struct ServeOptions {
         help_heading = "Sources"
     )]
     pub source_region: Option<String>,
-    /// Certificate chain of this server, PEM
+    /// Certificate chain of this server, PEM; it and the other files of TLS are read again when
+    /// they change
     #[arg(
         long,
         env = "FRAMECACHE_TLS_CERT",
@@ -89,8 +92,8 @@ pub struct ServeOptions {
         help_heading = "Access"
     )]
     pub tls_client_ca: Option<PathBuf>,
-    /// Bearer tokens that are let in: a line each of the token's sha256 in hex, and a name if you
-    /// like; read again when it changes
+    /// Bearer tokens that are let in: a line each of the token's sha256 in hex, a name if you
+    /// like, and scope=read for one that only reads what is cached; read again when it changes
     #[arg(
         long,
         env = "FRAMECACHE_TOKENS",
@@ -106,6 +109,14 @@ pub struct ServeOptions {
         help_heading = "Access"
     )]
     pub insecure_listen: bool,
+    /// Let other machines reach the side port, which has neither TLS nor tokens
+    #[arg(
+        long,
+        env = "FRAMECACHE_INSECURE_METRICS",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Access"
+    )]
+    pub insecure_metrics: bool,
     /// Memory for frames kept, requests, and answers in flight [default: 512MiB]
     #[arg(
         long,
@@ -130,6 +141,15 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub drain_timeout: Option<Period>,
+    /// How old a connection gets: its client is then told to open another, and what runs on it may
+    /// end; balancers see new servers so [default: any age]
+    #[arg(
+        long,
+        env = "FRAMECACHE_MAX_CONNECTION_AGE",
+        value_name = "TIME",
+        help_heading = "Limits"
+    )]
+    pub max_connection_age: Option<Period>,
     /// A client that takes nothing of its answer, or sends nothing of its request, for so long loses
     /// its call [default: 30s]
     #[arg(
@@ -195,9 +215,12 @@ pub struct ServeSettings {
     pub tls: Option<TlsFiles>,
     pub tokens: Option<PathBuf>,
     pub insecure_listen: bool,
+    pub insecure_metrics: bool,
     pub memory_bytes: u64,
     pub max_calls: usize,
     pub drain_timeout: Duration,
+    /// None: any age.
+    pub max_connection_age: Option<Duration>,
     pub stall_timeout: Duration,
     pub log_format: LogFormat,
 }
@@ -218,9 +241,11 @@ impl ServeOptions {
             tls_client_ca: self.tls_client_ca.or(other.tls_client_ca),
             tokens: self.tokens.or(other.tokens),
             insecure_listen: either(self.insecure_listen, other.insecure_listen),
+            insecure_metrics: either(self.insecure_metrics, other.insecure_metrics),
             memory: self.memory.or(other.memory),
             max_calls: self.max_calls.or(other.max_calls),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            max_connection_age: self.max_connection_age.or(other.max_connection_age),
             stall_timeout: self.stall_timeout.or(other.stall_timeout),
             log_format: self.log_format.or(other.log_format),
         }
@@ -254,9 +279,11 @@ impl ServeSettings {
             tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
             tokens: said.tokens,
             insecure_listen: said.insecure_listen,
+            insecure_metrics: said.insecure_metrics,
             memory_bytes: said.memory.map_or(MEMORY_BYTES, |bytes| bytes.0),
             max_calls: said.max_calls.unwrap_or(MAX_CALLS),
             drain_timeout: period(said.drain_timeout, 25),
+            max_connection_age: said.max_connection_age.map(|age| age.0),
             stall_timeout: period(said.stall_timeout, 30),
             log_format: said.log_format.unwrap_or_default(),
         };
@@ -271,6 +298,12 @@ impl ServeSettings {
                 self.max_calls
             );
             return Err(Error::field(message).hint(format!("give 1 to {MOST_CALLS}")));
+        }
+        if self.max_connection_age.is_some_and(|age| age < LEAST_AGE) {
+            return Err(Error::field(
+                "connections would hardly serve a call: max_connection_age is under 1s",
+            )
+            .hint("give a time such as 30m, or leave it out"));
         }
         if self.stall_timeout.is_zero() {
             return Err(Error::field("every call would be cut: stall_timeout=0")

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::rpc::scope;
 use crate::rpc::status::status;
 use crate::rpc::v1::frame_service_server::FrameService;
 use crate::rpc::{Service, v1};
@@ -32,7 +33,7 @@ impl FrameService for Service {
         request: Request<v1::GetFramesRequest>,
     ) -> Result<Response<Self::GetFramesStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.get_frames(request.into_inner());
+        let answers = service.get_frames(scope::allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -41,7 +42,7 @@ impl FrameService for Service {
         request: Request<v1::GetTensorsRequest>,
     ) -> Result<Response<Self::GetTensorsStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.get_tensors(request.into_inner());
+        let answers = service.get_tensors(scope::allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -59,7 +60,7 @@ impl FrameService for Service {
         request: Request<v1::GetTimelineRequest>,
     ) -> Result<Response<v1::GetTimelineResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.get_timeline(request.into_inner());
+        let answer = service.get_timeline(scope::allowed(request)?);
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 

@@ -18,6 +18,7 @@ mod overlays;
 pub mod parts;
 mod put_frames;
 mod reshape;
+pub mod scope;
 mod selection;
 pub mod status;
 mod tensors;

@@ -1,68 +1,36 @@
-//! Who may be listened to: TLS files, and the rule that nothing open to other machines is unprotected.
+//! The rule that nothing open to other machines is unprotected.
 
-use std::path::Path;
-use std::time::Duration;
-
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
-
-use crate::config::serve::{ServeSettings, TlsFiles};
+use crate::config::serve::{Listen, ServeSettings};
 use crate::error::{Error, Result};
 use crate::serve::listen::is_local;
 
-/// A client that does not say what it wants keeps nothing open for longer.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A larger file is no chain of certificates.
-const MAX_PEM_BYTES: u64 = 1 << 20;
-
 /// # Errors
-/// FIELD_INVALID for a listener that other machines reach, with neither TLS nor tokens.
+/// FIELD_INVALID for a listener that other machines reach, with neither TLS nor tokens, and for such a side port, which
+/// never has either.
 pub fn check_exposure(settings: &ServeSettings) -> Result<()> {
     let protected = settings.tls.is_some() || settings.tokens.is_some();
-    if protected || settings.insecure_listen || is_local(&settings.listen)? {
+    if !protected && !settings.insecure_listen && !is_local(&settings.listen)? {
+        return Err(exposed("this server", "listen", &settings.listen).hint(
+            "give --tls-cert and --tls-key, or --tokens, or both; or listen on 127.0.0.1; or say \
+             --insecure-listen where the network itself keeps others out",
+        ));
+    }
+    let Some(side) = settings.metrics.clone().map(Listen::Tcp) else {
+        return Ok(());
+    };
+    if settings.insecure_metrics || is_local(&side)? {
         return Ok(());
     }
-    Err(Error::field(format!(
-        "other machines could reach this server, and nothing protects it: listen={}",
-        settings.listen
-    ))
-    .hint(
-        "give --tls-cert and --tls-key, or --tokens, or both; or listen on 127.0.0.1; or say \
-         --insecure-listen where the network itself keeps others out",
+    Err(exposed("the side port", "metrics", &side).hint(
+        "listen on 127.0.0.1, or leave it out with --metrics none; or say --insecure-metrics where \
+         the network itself keeps others out, or what it tells may be known",
     ))
 }
 
-/// # Errors
-/// FIELD_INVALID for files that cannot be read or are no PEM.
-pub fn tls(files: &TlsFiles) -> Result<ServerTlsConfig> {
-    let (cert, key) = (
-        pem(&files.cert, "CERTIFICATE")?,
-        pem(&files.key, "PRIVATE KEY")?,
-    );
-    let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(cert, key))
-        .timeout(HANDSHAKE);
-    match &files.client_ca {
-        Some(ca) => Ok(tls.client_ca_root(Certificate::from_pem(pem(ca, "CERTIFICATE")?))),
-        None => Ok(tls),
-    }
-}
-
-fn pem(path: &Path, holds: &str) -> Result<Vec<u8>> {
-    let shown = path.display();
-    let wrong = |why: &str| {
-        Error::field(format!("a file of TLS cannot be used: {why}, path={shown}"))
-            .hint("give certificates and keys as PEM files that the server may read")
-    };
-    let size = std::fs::metadata(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
-    if size.len() > MAX_PEM_BYTES {
-        return Err(wrong("it is too large"));
-    }
-    let bytes = std::fs::read(path).map_err(|e| wrong("it cannot be read").caused_by(e))?;
-    let end = format!("{holds}-----");
-    if !String::from_utf8_lossy(&bytes).contains(&end) {
-        return Err(wrong(&format!("it holds no {}", holds.to_lowercase())));
-    }
-    Ok(bytes)
+fn exposed(what: &str, setting: &str, listen: &Listen) -> Error {
+    Error::field(format!(
+        "other machines could reach {what}, and nothing protects it: {setting}={listen}"
+    ))
 }
 
 #[cfg(test)]
@@ -71,7 +39,7 @@ mod tests {
     use crate::aws::Endpoint;
     use crate::config::serve::ServeOptions;
 
-    fn exposed(file: &str) -> bool {
+    fn refused(file: &str) -> bool {
         let file: ServeOptions = toml::from_str(file).unwrap();
         let nothing = ServeOptions::default();
         let settings = ServeSettings::resolve(nothing, file, &Endpoint::default()).unwrap();
@@ -80,13 +48,23 @@ mod tests {
 
     #[test]
     fn a_listener_for_other_machines_needs_tls_or_tokens_or_the_word() {
-        assert!(exposed("listen = '0.0.0.0:1'") && exposed("listen = '[::]:1'"));
-        assert!(exposed("listen = '192.0.2.1:1'"));
-        assert!(!exposed("") && !exposed("listen = 'unix:/s'"));
-        assert!(!exposed("listen = '0.0.0.0:1'\ntokens = 't'"));
-        assert!(!exposed(
+        assert!(refused("listen = '0.0.0.0:1'") && refused("listen = '[::]:1'"));
+        assert!(refused("listen = '192.0.2.1:1'"));
+        assert!(!refused("") && !refused("listen = 'unix:/s'"));
+        assert!(!refused("listen = '0.0.0.0:1'\ntokens = 't'"));
+        assert!(!refused(
             "listen = '0.0.0.0:1'\ntls_cert = 'c'\ntls_key = 'k'"
         ));
-        assert!(!exposed("listen = '0.0.0.0:1'\ninsecure_listen = true"));
+        assert!(!refused("listen = '0.0.0.0:1'\ninsecure_listen = true"));
+    }
+
+    #[test]
+    fn a_side_port_for_other_machines_needs_its_own_word_whatever_protects_the_listener() {
+        assert!(refused("metrics = '0.0.0.0:1'") && refused("metrics = '[::]:1'"));
+        assert!(refused("metrics = '0.0.0.0:1'\ntokens = 't'"));
+        assert!(refused("metrics = '0.0.0.0:1'\ninsecure_listen = true"));
+        assert!(refused("listen = '0.0.0.0:1'\ninsecure_metrics = true"));
+        assert!(!refused("metrics = '0.0.0.0:1'\ninsecure_metrics = true"));
+        assert!(!refused("metrics = '127.0.0.1:1'") && !refused("metrics = 'none'"));
     }
 }

@@ -10,9 +10,10 @@ use tonic::Status;
 use crate::account::{self, Account, Accountant, Hold, KINDS, Peer};
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::rpc::scope::{self, Scope};
 use crate::rpc::status::status;
 use crate::serve::body::Running;
-use crate::serve::methods::{Kind, Methods};
+use crate::serve::methods::{Kind, Method, Methods};
 use crate::serve::refusal;
 use crate::serve::stage::{Stage, Stages};
 use crate::serve::tokens::Tokens;
@@ -56,23 +57,32 @@ impl Gate {
         Account::new(&self.accountant, peer)
     }
 
-    /// A place for the call, which it keeps until its answer ended; none for calls that take none.
+    /// What the call's token allows; everything where none is needed.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
-    pub fn admit(
-        &self,
-        kind: Kind,
-        headers: &HeaderMap,
-        account: &Account,
-    ) -> Result<Option<Hold>, Box<Status>> {
+    /// UNAUTHENTICATED without a token that is known, PERMISSION_DENIED with one that is for less.
+    pub fn scope(&self, method: &Method, headers: &HeaderMap) -> Result<Scope, Box<Status>> {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| method.kind != Kind::Health) else {
+            return Ok(Scope::All);
+        };
+        let scope = tokens.scope_of(headers);
+        let scope = scope.ok_or_else(|| Box::new(refusal::token_invalid()))?;
+        if method.kind == Kind::Own && !scope.allows(&method.name) {
+            return Err(Box::new(status(&scope::only_reads(&method.name))));
+        }
+        Ok(scope)
+    }
+
+    /// A place for the call, which it keeps until its answer ended; none for calls that take none. While the server
+    /// drains calls still come that were sent before their client knew.
+    ///
+    /// # Errors
+    /// UNAVAILABLE or RESOURCE_EXHAUSTED, in this order.
+    pub fn admit(&self, kind: Kind, account: &Account) -> Result<Option<Hold>, Box<Status>> {
         if kind == Kind::Health {
             return Ok(None);
         }
-        if self.tokens.as_ref().is_some_and(|t| !t.let_in(headers)) {
-            return Err(Box::new(refusal::token_invalid()));
-        }
-        if self.stages.now() >= Stage::Draining {
+        if self.stages.now() >= Stage::Ended {
             return Err(Box::new(refusal::draining()));
         }
         if kind == Kind::Reflection {
@@ -139,8 +149,8 @@ impl Gate {
         }
     }
 
-    /// Ends once no call is inside.
-    pub async fn empty(&self) {
-        self.accountant.none_held(account::Kind::Calls).await;
+    /// Calls that have a place now.
+    pub fn inside(&self) -> u64 {
+        self.accountant.held(account::Kind::Calls)
     }
 }

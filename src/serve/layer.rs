@@ -89,14 +89,19 @@ fn record(gate: &Gate, request: &Request<Body>) -> Record {
 async fn answer(
     gate: Arc<Gate>,
     routes: Routes,
-    request: Request<Body>,
+    mut request: Request<Body>,
     record: Record,
 ) -> Response<Body> {
     let request_id = HeaderValue::from_str(&record.request_id);
     let guest = request.extensions().get::<Arc<Guest>>();
     let account = gate.account(guest.map_or(&Peer::local(), |guest| guest.peer()));
     let visit = guest.map(Guest::visit);
-    let mut response = match gate.admit(record.method.kind, request.headers(), &account) {
+    let scope = gate.scope(&record.method, request.headers());
+    let admitted = scope.and_then(|scope| {
+        request.extensions_mut().insert(scope);
+        gate.admit(record.method.kind, &account)
+    });
+    let mut response = match admitted {
         Ok(place) => {
             let mut held = Held {
                 record,

@@ -17,21 +17,26 @@ mod log;
 mod methods;
 mod record;
 mod refusal;
+mod reload;
 mod services;
 mod side;
 mod stage;
 mod startup;
+mod tls;
 mod tokens;
 mod upload;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tonic::transport::Server as Transport;
-use tonic::transport::server::Router;
+use tonic::transport::server::{Connected, Router};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
@@ -40,12 +45,15 @@ use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::metrics::Metrics;
 use crate::rpc::{ServerInfo, Service};
+use crate::signals::Signals;
 use connections::Connections;
-use drain::{Signals, drain};
+use drain::Ending;
 use gate::{Gate, Rules};
 use layer::CallLayer;
 use listen::Listener;
+use reload::Reloaded;
 use side::Side;
+use tls::Certificates;
 use tokens::Tokens;
 
 pub use descriptors::Descriptors;
@@ -62,8 +70,6 @@ const MAX_STREAMS: u32 = 1024;
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_HEADER_BYTES: u32 = 32 << 10;
-/// For connections to close once their calls have ended.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server that was not started yet.
 pub struct Server {
@@ -93,10 +99,12 @@ pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings
 ///
 /// # Errors
 /// FIELD_INVALID for settings that cannot be used: addresses, certificates, tokens.
-pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
+pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<()> {
     let settings = &server.settings;
+    let hangups = reload::hangups()?;
     access::check_exposure(settings)?;
-    let transport = transport(settings)?;
+    let certificates = settings.tls.as_ref().map(Certificates::read).transpose()?;
+    let certificates = certificates.map(Arc::new);
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose()?;
     let tokens = tokens.map(Arc::new);
     let gate = Arc::new(Gate::new(rules(&server, &tokens), server.metrics.clone())?);
@@ -104,33 +112,47 @@ pub async fn run(server: Server, say: Say<'_>) -> Result<()> {
     let connections = Connections::new(server.frames.cache().memory().accountant());
     let service = Service::new(server.frames.clone()).with_info(server.info.clone());
     let routes = services::routes(service, &health)?;
-    let router = transport.layer(CallLayer(gate.clone())).add_routes(routes);
-    let mut signals = Signals::new()?;
+    let router = transport(settings)
+        .layer(CallLayer(gate.clone()))
+        .add_routes(routes);
     let side = bind_side(&server, say).await?;
     let listener = listen::bind(&settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
 
     // Its tasks end with it.
     let mut beside = JoinSet::new();
-    beside.spawn(services::tell_health(health, gate.stages.clone()));
-    start_beside(&mut beside, &server, &gate, tokens);
+    let told = tokio::spawn(services::tell_health(health, gate.stages.clone()));
+    let reloaded = reloaded(&tokens, &certificates);
+    beside.spawn(reload::follow(reloaded, hangups));
+    start_beside(&mut beside, &server, &gate);
     if let Some(listener) = side {
         let memory = server.frames.cache().memory().clone();
         let gate = gate.clone();
         beside.spawn(Side { gate, memory }.serve(listener));
     }
     let (close, closed) = oneshot::channel::<()>();
-    let end = async {
-        signals.next().await;
-        say("framecache: stopping; running calls may finish");
-        drain(&gate, settings.drain_timeout, &mut signals).await;
-        let _ = close.send(());
-        tokio::time::sleep(CLOSING).await;
-    };
+    let connections = (listener, connections);
+    let mut serving = pin!(serve(router, connections, certificates, closed));
     tokio::select! {
-        outcome = serve(router, (listener, connections), closed) => outcome,
-        () = end => Ok(()),
+        outcome = &mut serving => return outcome,
+        _ = signals.next() => say("framecache: stopping; running calls may finish"),
     }
+    let ending = Ending {
+        gate: &gate,
+        told,
+        close,
+        patience: settings.drain_timeout,
+    };
+    ending.drain(serving, &mut signals).await
+}
+
+fn reloaded(
+    tokens: &Option<Arc<Tokens>>,
+    certificates: &Option<Arc<Certificates>>,
+) -> Vec<Arc<dyn Reloaded>> {
+    let tokens = tokens.clone().map(|t| t as Arc<dyn Reloaded>);
+    let certificates = certificates.clone().map(|c| c as Arc<dyn Reloaded>);
+    tokens.into_iter().chain(certificates).collect()
 }
 
 fn rules(server: &Server, tokens: &Option<Arc<Tokens>>) -> Rules {
@@ -141,7 +163,7 @@ fn rules(server: &Server, tokens: &Option<Arc<Tokens>>) -> Rules {
     }
 }
 
-fn transport(settings: &ServeSettings) -> Result<Transport> {
+fn transport(settings: &ServeSettings) -> Transport {
     let transport = Transport::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -149,14 +171,11 @@ fn transport(settings: &ServeSettings) -> Result<Transport> {
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
-    let Some(files) = &settings.tls else {
-        return Ok(transport);
-    };
-    transport.tls_config(access::tls(files)?).map_err(|e| {
-        Error::field("the certificate and its key cannot be used together")
-            .hint("give the PEM files of one certificate chain and of its private key")
-            .caused_by(e)
-    })
+    match settings.max_connection_age {
+        // By GOAWAY, as at a drain: what runs on the connection may end.
+        Some(age) => transport.max_connection_age(age),
+        None => transport,
+    }
 }
 
 async fn bind_side(server: &Server, say: Say<'_>) -> Result<Option<TcpListener>> {
@@ -169,41 +188,58 @@ async fn bind_side(server: &Server, say: Say<'_>) -> Result<Option<TcpListener>>
 }
 
 /// What goes on beside the calls.
-fn start_beside(
-    beside: &mut JoinSet<()>,
-    server: &Server,
-    gate: &Arc<Gate>,
-    tokens: Option<Arc<Tokens>>,
-) {
+fn start_beside(beside: &mut JoinSet<()>, server: &Server, gate: &Arc<Gate>) {
     let cache = server.frames.cache().clone();
     let (info, stages) = (server.info.clone(), gate.stages.clone());
     beside.spawn(startup::check(cache, info, stages));
     let gate = gate.clone();
     beside.spawn(async move { gate.watch().await });
-    if let Some(tokens) = tokens {
-        beside.spawn(async move { tokens.follow().await });
-    }
 }
+
+type Calls = Router<Stack<CallLayer, Identity>>;
 
 /// Takes connections until `close` is sent, and serves them until they are done.
 async fn serve(
-    router: Router<Stack<CallLayer, Identity>>,
+    router: Calls,
     (listener, connections): (Listener, Arc<Connections>),
+    certificates: Option<Arc<Certificates>>,
     close: oneshot::Receiver<()>,
 ) -> Result<()> {
-    let closed = async { close.await.unwrap_or_default() };
-    let outcome = match listener {
+    match listener {
         Listener::Tcp(listener, _) => {
             let connections = listen::tcp_connections(listener, connections);
+            serve_all(router, connections, certificates, close).await
+        }
+        Listener::Unix(listener, file) => {
+            let connections = listen::unix_connections(listener, connections);
+            // The file goes with the listener: a server that takes its place makes another while this one drains.
+            let connections = connections.inspect(move |_| {
+                let _ = &file;
+            });
+            serve_all(router, connections, certificates, close).await
+        }
+    }
+}
+
+async fn serve_all<C>(
+    router: Calls,
+    connections: impl Stream<Item = std::io::Result<C>> + Send,
+    certificates: Option<Arc<Certificates>>,
+    close: oneshot::Receiver<()>,
+) -> Result<()>
+where
+    C: Connected + AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let closed = async { close.await.unwrap_or_default() };
+    let outcome = match certificates {
+        None => {
             router
                 .serve_with_incoming_shutdown(connections, closed)
                 .await
         }
-        Listener::Unix(listener, _file) => {
-            let connections = listen::unix_connections(listener, connections);
-            router
-                .serve_with_incoming_shutdown(connections, closed)
-                .await
+        Some(certificates) => {
+            let secured = tls::secured(connections, certificates);
+            router.serve_with_incoming_shutdown(secured, closed).await
         }
     };
     outcome.map_err(|e| Error::internal("serving ended").caused_by(e))

@@ -1,33 +1,35 @@
-//! Bearer tokens: who may call. Only their sha256 is known here, and nothing of them is logged.
+//! Bearer tokens: who may call, and for what. Only their sha256 is known here, and nothing of them is logged.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Result};
 use crate::hex::unhex;
+use crate::rpc::scope::Scope;
+use crate::serve::reload::{Reloaded, read_small};
 
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A larger file is none of tokens.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// A line's word that narrows its token.
+const SCOPE: &str = "scope=";
 
 type Sum = [u8; 32];
 
 /// The tokens of a file, read again when it changes.
 pub struct Tokens {
     path: PathBuf,
-    sums: RwLock<Vec<Sum>>,
+    known: RwLock<Vec<Known>>,
 }
 
-/// By which a change is noticed: times, size, which file it is.
-type Look = (i64, i64, u64, u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    sum: Sum,
+    scope: Scope,
+}
 
 impl Tokens {
     /// # Errors
@@ -35,63 +37,37 @@ impl Tokens {
     pub fn read(path: &Path) -> Result<Tokens> {
         Ok(Tokens {
             path: path.to_owned(),
-            sums: RwLock::new(read(path)?),
+            known: RwLock::new(read(path)?),
         })
     }
 
-    /// Whether the call brings a token of the file. Takes as long for a wrong one as for a right one.
-    pub fn let_in(&self, headers: &HeaderMap) -> bool {
+    /// How far the token goes that the call brings; none where it brings none of the file. Takes as long for a wrong
+    /// one as for a right one.
+    pub fn scope_of(&self, headers: &HeaderMap) -> Option<Scope> {
         let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        let Some(token) = given.and_then(bearer) else {
-            return false;
-        };
-        let sum: Sum = Sha256::digest(token).into();
-        let known = self.sums.read().unwrap_or_else(PoisonError::into_inner);
+        let sum: Sum = Sha256::digest(given.and_then(bearer)?).into();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = |one: &Known| same(&one.sum, &sum).then_some(one.scope);
         known
             .iter()
-            .fold(false, |found, one| found | same(one, &sum))
-    }
-
-    /// Reads the file again whenever it changes, or at SIGHUP. A wrong one changes nothing. Never ends.
-    pub async fn follow(&self) {
-        let mut hangup = signal(SignalKind::hangup()).ok();
-        let mut seen = look(&self.path).await;
-        loop {
-            let told = tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                () = hung_up(&mut hangup) => true,
-            };
-            let now = look(&self.path).await;
-            if told || now != seen {
-                seen = now;
-                self.reload();
-            }
-        }
-    }
-
-    fn reload(&self) {
-        match read(&self.path) {
-            Ok(sums) => {
-                tracing::info!(tokens = sums.len(), "the tokens were read again");
-                *self.sums.write().unwrap_or_else(PoisonError::into_inner) = sums;
-            }
-            Err(e) => tracing::error!("the tokens stay as they were: {e}"),
-        }
+            .fold(None, |so_far, one| so_far.max(found(one)))
     }
 }
 
-async fn hung_up(hangup: &mut Option<tokio::signal::unix::Signal>) {
-    match hangup {
-        Some(hangup) => {
-            hangup.recv().await;
-        }
-        None => std::future::pending().await,
+impl Reloaded for Tokens {
+    fn name(&self) -> &'static str {
+        "tokens"
     }
-}
 
-async fn look(path: &Path) -> Option<Look> {
-    let found = tokio::fs::metadata(path).await.ok()?;
-    Some((found.mtime(), found.mtime_nsec(), found.size(), found.ino()))
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
+    fn reload(&self) -> Result<()> {
+        let known = read(&self.path)?;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(())
+    }
 }
 
 /// RFC 6750: the scheme in any case, one token.
@@ -107,34 +83,61 @@ fn same(one: &Sum, other: &Sum) -> bool {
     std::hint::black_box(differing) == 0
 }
 
-fn read(path: &Path) -> Result<Vec<Sum>> {
+fn read(path: &Path) -> Result<Vec<Known>> {
     let shown = path.display();
     let wrong = |why: String| {
-        Error::field(format!("the tokens cannot be used: {why}, path={shown}"))
-            .hint("write a line for each: the token's sha256 in hex, and a name if you like")
+        Error::field(format!("the tokens cannot be used: {why}, path={shown}")).hint(
+            "write a line for each: the token's sha256 in hex, a name if you like, and scope=read \
+             where it may only read",
+        )
     };
-    let size = std::fs::metadata(path).map(|found| found.len());
-    if size.is_ok_and(|bytes| bytes > MAX_FILE_BYTES) {
-        return Err(wrong(format!("the file is over {MAX_FILE_BYTES} bytes")));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| wrong(format!("it cannot be read ({})", e.kind())).caused_by(e))?;
-    let sums = parse(&text).map_err(|line| wrong(format!("line {line} is no sha256")))?;
-    if sums.is_empty() {
+    let bytes = read_small(path, MAX_FILE_BYTES).map_err(|unread| unread.told(wrong))?;
+    let text =
+        String::from_utf8(bytes).map_err(|e| wrong("it is no text".to_owned()).caused_by(e))?;
+    let known = parse(&text).map_err(wrong)?;
+    if known.is_empty() {
         return Err(wrong("it holds none".to_owned()));
     }
-    Ok(sums)
+    Ok(known)
 }
 
-/// The sums, or the number of the line that is none.
-fn parse(text: &str) -> Result<Vec<Sum>, usize> {
-    let lines = text.lines().enumerate();
-    let filled = lines.filter_map(|(n, line)| {
+/// The tokens, or what is wrong with which line.
+fn parse(text: &str) -> Result<Vec<Known>, String> {
+    let mut all: Vec<Known> = Vec::new();
+    for (n, line) in (1..).zip(text.lines()) {
         let line = line.split_once('#').map_or(line, |(before, _)| before);
-        // What follows the sum is its name, for whoever reads the file (`sha256sum` writes `-`).
-        line.split_whitespace().next().map(|sum| (n + 1, sum))
-    });
-    filled.map(|(n, sum)| unhex(sum).ok_or(n)).collect()
+        let Some(known) = parse_line(line).map_err(|why| format!("line {n} {why}"))? else {
+            continue;
+        };
+        if all
+            .iter()
+            .any(|k| k.sum == known.sum && k.scope != known.scope)
+        {
+            return Err(format!(
+                "line {n} has a token of another line, with another scope"
+            ));
+        }
+        all.push(known);
+    }
+    Ok(all)
+}
+
+/// A sum, and behind it the token's name, for whoever reads the file (`sha256sum` writes `-`), and its scope.
+fn parse_line(line: &str) -> Result<Option<Known>, &'static str> {
+    let mut words = line.split_whitespace();
+    let Some(sum) = words.next() else {
+        return Ok(None);
+    };
+    let sum = unhex(sum).ok_or("is no sha256")?;
+    let mut scope = Scope::All;
+    for named in words.filter_map(|word| word.strip_prefix(SCOPE)) {
+        scope = match named {
+            "read" => Scope::Read,
+            "all" => Scope::All,
+            _ => return Err("has a scope that is neither read nor all"),
+        };
+    }
+    Ok(Some(Known { sum, scope }))
 }
 
 #[cfg(test)]
@@ -146,41 +149,92 @@ mod tests {
         format!("{}{rest}\n", hex(&Sha256::digest(token)))
     }
 
-    fn lets_in(tokens: &Tokens, value: &str) -> bool {
+    fn scope(tokens: &Tokens, value: &str) -> Option<Scope> {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]);
-        tokens.let_in(&headers)
+        tokens.scope_of(&headers)
+    }
+
+    fn lets_in(tokens: &Tokens, value: &str) -> bool {
+        scope(tokens, value).is_some()
+    }
+
+    fn tokens(text: &str) -> Result<Tokens> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        std::fs::write(&path, text).unwrap();
+        Tokens::read(&path)
     }
 
     #[test]
     fn any_token_of_the_file_is_let_in_and_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
         let text = format!(
             "# who may call\n\n{}{}",
             line("one", "  the pipeline"),
             line("two", "  -").to_uppercase()
         );
-        std::fs::write(&path, text).unwrap();
-        let tokens = Tokens::read(&path).unwrap();
+        let tokens = tokens(&text).unwrap();
         assert!(lets_in(&tokens, "Bearer one") && lets_in(&tokens, "bearer two"));
         for wrong in ["Bearer three", "Bearer ", "Bearer", "Basic one", "one", ""] {
             assert!(!lets_in(&tokens, wrong), "{wrong}");
         }
-        assert!(!tokens.let_in(&HeaderMap::new()));
+        assert_eq!(tokens.scope_of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn sums_that_differ_in_a_single_bit_are_not_the_same() {
+        let sum: Sum = Sha256::digest("one").into();
+        assert!(same(&sum, &sum.clone()));
+        for bit in 0..256 {
+            let mut other = sum;
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(!same(&sum, &other), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_token_does_everything_unless_its_line_says_that_it_only_reads() {
+        let text = [
+            line("old", ""),
+            line("named", "  read"),
+            line("reader", "  a dashboard scope=read # of the team"),
+            line("unnamed", " scope=read"),
+            line("writer", "  the pipeline scope=all"),
+        ];
+        let tokens = tokens(&text.concat()).unwrap();
+        for all in ["old", "named", "writer"] {
+            assert_eq!(
+                scope(&tokens, &format!("Bearer {all}")),
+                Some(Scope::All),
+                "{all}"
+            );
+        }
+        for read in ["reader", "unnamed"] {
+            assert_eq!(
+                scope(&tokens, &format!("Bearer {read}")),
+                Some(Scope::Read),
+                "{read}"
+            );
+        }
     }
 
     #[test]
     fn a_file_that_is_none_of_tokens_is_refused_without_its_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        for text in ["", "# nobody\n", "secret\n", "zz", &line("a", "")[1..]] {
-            std::fs::write(&path, text).unwrap();
-            let Err(error) = Tokens::read(&path) else {
+        let twice = [line("a", " scope=read"), line("a", "")].concat();
+        for text in [
+            "",
+            "# nobody\n",
+            "secret\n",
+            "zz",
+            &line("a", "")[1..],
+            &line("a", " scope=secret"),
+            &twice,
+        ] {
+            let Err(error) = tokens(text) else {
                 panic!("{text:?} was taken");
             };
             assert!(!error.message().contains("secret"), "{error}");
         }
-        assert!(Tokens::read(&folder.path().join("absent")).is_err());
+        assert!(Tokens::read(Path::new("/no/such/file")).is_err());
     }
 
     #[test]
@@ -190,10 +244,10 @@ mod tests {
         std::fs::write(&path, line("old", "")).unwrap();
         let tokens = Tokens::read(&path).unwrap();
         std::fs::write(&path, line("new", "")).unwrap();
-        tokens.reload();
+        tokens.reload().unwrap();
         assert!(!lets_in(&tokens, "Bearer old") && lets_in(&tokens, "Bearer new"));
         std::fs::write(&path, "broken").unwrap();
-        tokens.reload();
+        assert!(tokens.reload().is_err());
         assert!(lets_in(&tokens, "Bearer new"));
     }
 }

@@ -20,7 +20,7 @@ pub use concat::concat;
 pub use identity::identity;
 pub use memory::BytesSource;
 pub use policy::SourcePolicy;
-pub use uri::strip_credentials;
+pub use uri::{check_absolute, strip_credentials};
 
 use uri::Location;
 

@@ -39,6 +39,18 @@ pub(super) fn parse(uri: &str) -> Result<Location> {
     }
 }
 
+/// For a uri that came from another process, to which the folder that this one was started in means nothing.
+///
+/// # Errors
+/// FIELD_INVALID for a relative path.
+pub fn check_absolute(uri: &str) -> Result<()> {
+    if scheme(uri).is_some() || Path::new(uri).is_absolute() {
+        return Ok(());
+    }
+    let message = format!("a server reads its own files, and this path is relative: source={uri}");
+    Err(Error::field(message).hint("give the whole path as the server sees it, or s3://bucket/key"))
+}
+
 /// (scheme, what follows `://`); none for a path.
 fn scheme(uri: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = uri.split_once("://")?;
@@ -154,6 +166,16 @@ mod tests {
                 "{uri:?}"
             );
             assert!(!error.message().contains("secret"), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn a_relative_path_means_nothing_to_another_process() {
+        for uri in ["/a.mp4", "file:///a", "s3://bucket/a", "http://h/a", "a://"] {
+            assert!(check_absolute(uri).is_ok(), "{uri}");
+        }
+        for uri in ["", "a.mp4", "./a", "../a", "~/a", "a b://c", "file:/a"] {
+            assert!(check_absolute(uri).is_err(), "{uri}");
         }
     }
 

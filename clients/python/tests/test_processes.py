@@ -1,5 +1,6 @@
-"""Threads, forks, spawned processes, and the server that a client starts."""
+"""Threads, forks, spawned processes, event loops that end, and the server that a client starts."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -85,6 +86,56 @@ def test_a_client_from_a_pickle_shares_the_server_and_does_not_end_it(extracted)
     assert again.timeline("clip").state == "complete"
     again.close()
     assert extracted.timeline("clip").state == "complete"
+
+
+def connections_to(target):
+    """Of this process: what /proc lists as established to the port."""
+    port = f":{int(target.rpartition(':')[2]):04X}"
+    mine = set()
+    for entry in os.listdir("/proc/self/fd"):
+        # The folder's own is closed by now, and gRPC's threads close some.
+        with contextlib.suppress(FileNotFoundError):
+            mine.add(os.readlink(f"/proc/self/fd/{entry}"))
+    # gRPC speaks IPv4 by sockets of IPv6 where it can.
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables if table.exists() for row in table.read_text().splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == "01" and f"socket:[{row[9]}]" in mine for row in rows)
+
+
+LOOPS = """
+import asyncio, sys, time
+import framecache
+from tests.test_processes import connections_to
+client = framecache.AsyncClient(sys.argv[1])
+async def once():
+    assert (await client.timeline("quick")).state == "absent"
+    assert connections_to(sys.argv[1]) >= 1
+def by_hand():
+    # As code of before asyncio.run does it: nothing is closed but the loop.
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(once())
+    loop.close()
+def settled(limit):
+    # A channel is closed in a thread of gRPC's, soon after it was told.
+    end = time.monotonic() + 20
+    while connections_to(sys.argv[1]) > limit:
+        assert time.monotonic() < end, connections_to(sys.argv[1])
+        time.sleep(0.01)
+for _ in range(20):
+    asyncio.run(once())
+    settled(0)
+for _ in range(20):
+    by_hand()
+    settled(1)
+print("all is well")
+"""
+
+
+def test_a_loop_that_ended_leaves_no_connection():
+    with stalling_server() as target:
+        command, folder = [sys.executable, "-c", LOOPS, target], Path(__file__).parents[1]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+    assert done.stdout == "all is well\n", done.stderr
 
 
 def servers_of(folder):

@@ -33,6 +33,7 @@ use crate::probe::Probe;
 use crate::rpc::v1::frame_service_client::FrameServiceClient;
 use crate::rpc::v1::media_service_client::MediaServiceClient;
 use crate::rpc::v1::overlay_service_client::OverlayServiceClient;
+use crate::source::check_absolute;
 use crate::timeline::plan::ChunkSpec;
 
 pub use connect::ServerAddress;
@@ -167,20 +168,13 @@ impl Client for Remote {
     }
 }
 
-/// Refuses a source that only this machine could find.
+/// Refuses a source that only this machine could find, as the server would, before it is asked.
 ///
 /// # Errors
 /// FIELD_INVALID for a relative path.
 fn check_source(spec: &ChunkSpec) -> Result<()> {
-    let uris = std::iter::once(&spec.uri).chain(&spec.init_uri);
-    let relative = |uri: &&String| !uri.starts_with('/') && !uri.contains("://");
-    match uris.into_iter().find(relative) {
-        None => Ok(()),
-        Some(uri) => Err(Error::field(format!(
-            "a server reads its own files, and this path is relative: source={uri}"
-        ))
-        .hint("give the whole path as the server sees it, or s3://bucket/key")),
-    }
+    let mut uris = std::iter::once(&spec.uri).chain(&spec.init_uri);
+    uris.try_for_each(|uri| check_absolute(uri))
 }
 
 /// An answer that breaks the contract.

@@ -12,6 +12,8 @@ fn nothing_said_is_loopback_with_a_side_port_and_no_buckets() {
     assert_eq!(settings.metrics.as_deref(), Some("127.0.0.1:9464"));
     assert!(settings.source_roots.is_empty() && settings.source_buckets.is_empty());
     assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert_eq!(settings.max_connection_age, None);
+    assert!(!settings.insecure_listen && !settings.insecure_metrics);
     assert_eq!(
         (settings.max_calls, settings.memory_bytes),
         (512, 512 << 20)
@@ -26,12 +28,13 @@ fn flags_win_over_the_file_and_unknown_keys_are_errors() {
         ..ServeOptions::default()
     };
     let file = "max_calls = 5\nmemory = '2GiB'\nmetrics = 'none'\nsource_buckets = ['a', 'b']\n\
-                drain_timeout = '500ms'\nlog_format = 'json'\ninsecure_listen = true";
+                drain_timeout = '500ms'\nmax_connection_age = '30m'\nlog_format = 'json'\ninsecure_listen = true";
     let settings = resolve(flags, file).unwrap();
     assert_eq!(settings.listen, Listen::Unix("/run/fc.sock".into()));
     assert_eq!((settings.max_calls, settings.memory_bytes), (3, 2 << 30));
     assert_eq!((settings.metrics, settings.insecure_listen), (None, true));
     assert_eq!(settings.source_buckets, ["a", "b"]);
+    assert_eq!(settings.max_connection_age, Some(Duration::from_secs(1800)));
     assert_eq!(settings.log_format, LogFormat::Json);
     assert!(toml::from_str::<ServeOptions>("max_cals = 5").is_err());
 }
@@ -65,6 +68,8 @@ fn what_cannot_be_meant_is_refused() {
         "tls_client_ca = 'a'",
         "max_calls = 0",
         "stall_timeout = '0s'",
+        "max_connection_age = '0s'",
+        "max_connection_age = '999ms'",
         "source_endpoint = 'media:9000'",
     ] {
         assert!(resolve(ServeOptions::default(), file).is_err(), "{file}");

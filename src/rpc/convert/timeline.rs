@@ -5,6 +5,7 @@ use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
 use crate::rpc::convert::{exact, named, optional_exact, unknown};
 use crate::rpc::v1;
+use crate::source::check_absolute;
 use crate::timeline::plan::{ChunkSpec, HashKind, Sampling, Window};
 use crate::timeline::request::check_id;
 
@@ -27,13 +28,18 @@ pub fn chunk(asked: &v1::Chunk) -> Result<ChunkSpec> {
             .hint("name a file as the server sees it, or s3://bucket/key")
             .in_field("uri"));
     }
+    check_absolute(&asked.uri).map_err(|e| e.in_field("uri"))?;
+    let init_uri = named(&asked.init_uri);
+    if let Some(uri) = &init_uri {
+        check_absolute(uri).map_err(|e| e.in_field("init_uri"))?;
+    }
     if !asked.chunk_id.is_empty() {
         check_id("chunk_id", &asked.chunk_id)?;
     }
     Ok(ChunkSpec {
         chunk_id: asked.chunk_id.clone(),
         uri: asked.uri.clone(),
-        init_uri: named(&asked.init_uri),
+        init_uri,
         source_start: optional_exact("source_start", asked.source_start.as_ref())?,
         source_end: optional_exact("source_end", asked.source_end.as_ref())?,
         start: optional_exact("start", asked.start.as_ref())?,
@@ -177,13 +183,13 @@ mod tests {
     #[test]
     fn a_wrong_time_names_its_chunks_field() {
         let asked = v1::Chunk {
-            uri: "a".into(),
+            uri: "/a".into(),
             start: Some("soon".into()),
             ..v1::Chunk::default()
         };
         let error = chunks(&[
             v1::Chunk {
-                uri: "b".into(),
+                uri: "/b".into(),
                 ..Default::default()
             },
             asked,

@@ -9,6 +9,7 @@ use crate::rpc::convert::{
 };
 use crate::rpc::v1;
 use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
+use crate::timeline::request::check_id;
 use crate::timeline::shard::Shard;
 
 pub(super) fn extraction(request: &v1::ExtractFramesRequest) -> Result<Extraction> {
@@ -82,6 +83,9 @@ fn dedup(bits: u32) -> Result<u8> {
 }
 
 fn only(request: &v1::ExtractFramesRequest) -> Result<Only> {
+    for id in &request.only_chunk_ids {
+        check_id("only_chunk_ids", id)?;
+    }
     match (&request.shard, request.only_chunk_ids.as_slice()) {
         (None, []) => Ok(Only::All),
         (None, ids) => Ok(Only::Chunks(ids.to_vec())),

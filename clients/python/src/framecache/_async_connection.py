@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from typing import Any, AsyncIterator, Awaitable, Callable, Iterable, List, TypeVar
+from typing import Any, AsyncGenerator, AsyncIterator, Awaitable, Callable, Dict, Iterable, List, NamedTuple, TypeVar
 
 import grpc
 import grpc.aio
@@ -19,13 +18,19 @@ from ._settings import Settings, metadata
 T = TypeVar("T")
 
 
+class Opened(NamedTuple):
+    channel: Any
+    #: Closes the channel when it is closed.
+    keeper: AsyncGenerator[None, None]
+
+
 class AsyncConnection:
-    """Opens a channel at first use in an event loop."""
+    """Opens a channel at first use in an event loop, and closes it when the loop ends."""
 
     def __init__(self, settings: Settings, target: Callable[[], str]) -> None:
         self._settings = settings
         self._target = target
-        self._channels: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        self._opened: Dict[asyncio.AbstractEventLoop, Opened] = {}
 
     async def unary(self, method: Method, request: Message) -> Any:
         async def attempt() -> Any:
@@ -56,9 +61,9 @@ class AsyncConnection:
             await asyncio.sleep(wait)
 
     async def close(self) -> None:
-        channel = self._channels.pop(asyncio.get_running_loop(), None)
-        if channel is not None:
-            await channel.close()
+        opened = self._opened.get(asyncio.get_running_loop())
+        if opened is not None:
+            await opened.keeper.aclose()
 
     async def _upload(self, method: Method, requests: Requests) -> Any:
         failures: List[BaseException] = []
@@ -102,12 +107,30 @@ class AsyncConnection:
 
     async def _open(self) -> Any:
         loop = asyncio.get_running_loop()
-        if loop not in self._channels:
+        if loop not in self._opened:
             # Starting a server of one's own takes a moment that the loop must not wait.
             target = await loop.run_in_executor(None, self._target)
-            if loop not in self._channels:
-                self._channels[loop] = open_channel(self._settings, target, grpc.aio)
-        return self._channels[loop]
+            if loop not in self._opened:
+                self._forget_ended_loops()
+                channel = open_channel(self._settings, target, grpc.aio)
+                keeper = self._keep(loop, channel)
+                self._opened[loop] = Opened(channel, keeper)
+                await keeper.__anext__()
+        return self._opened[loop].channel
+
+    async def _keep(self, loop: asyncio.AbstractEventLoop, channel: Any) -> AsyncGenerator[None, None]:
+        """A loop closes its generators before it ends (asyncio.run does), and so the channel, while it can."""
+        try:
+            yield
+        finally:
+            self._opened.pop(loop, None)
+            await channel.close()
+
+    def _forget_ended_loops(self) -> None:
+        """Those that ended without it: a channel that nobody holds closes by itself."""
+        for loop in list(self._opened):
+            if loop.is_closed():
+                self._opened.pop(loop, None)
 
 
 async def checked(call: Awaitable[T]) -> T:

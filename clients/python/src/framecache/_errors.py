@@ -65,7 +65,7 @@ class Unauthenticated(Error):
 
 
 class Denied(Error):
-    """The server may not read that source, or use that store (PERMISSION_DENIED)."""
+    """The server may not read that source or use that store, or the token only reads (PERMISSION_DENIED)."""
 
 
 class Refused(Error):
