@@ -74,11 +74,17 @@ def of_tracks(data, count):
 
 
 def flipped(data, seed):
-    """An MP4 with a byte of one box's length changed."""
+    """An MP4 with a byte of the length or name of one box changed: of the header, or of its first fragments."""
     dice = random.Random(seed)
-    at, _, _ = dice.choice(list(boxes(data)))
-    at += dice.randrange(4)
+    at, _, _ = dice.choice(list(boxes(data))[:48])
+    at += dice.randrange(8)
     return data[:at] + bytes([data[at] ^ dice.randrange(1, 256)]) + data[at + 1 :]
+
+
+def without_id(data):
+    """A fragmented MP4 whose last track has lost the box that says its id."""
+    at = data.rindex(b"tkhd")
+    return data[:at] + b"free" + data[at + 4 :]
 
 
 class Bits:
