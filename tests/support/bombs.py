@@ -147,21 +147,6 @@ def resized(unit, width, height):
     return bytes(escaped)
 
 
-def of_size_in_mp4(data, width, height):
-    """An MP4 of baseline H.264 whose parameter sets alone (ISO/IEC 14496-15, 5.3.3.1) say that pictures are large."""
-    at = data.index(b"avcC")
-    length = struct.unpack_from(">H", data, at + 10)[0]
-    old = data[at + 12 : at + 12 + length]
-    new = resized(old, width, height)
-    grown = bytearray(data)
-    around = [place for place, size, kind in boxes(data) if kind in CONTAINERS and place < at < place + size]
-    inner = [data.rindex(kind, 0, at + 4) - 4 for kind in (b"stsd", b"avc1", b"avcC")]
-    for place in [*around, *inner]:
-        struct.pack_into(">I", grown, place, struct.unpack_from(">I", data, place)[0] + len(new) - length)
-    struct.pack_into(">H", grown, at + 10, len(new))
-    return bytes(grown[: at + 12] + new + grown[at + 12 + length :])
-
-
 def chunk(kind, body):
     """A chunk of a PNG (ISO/IEC 15948, 5.3)."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
