@@ -17,8 +17,8 @@ from .test_serve import until
 CODE = grpc.StatusCode
 # Over what the file itself needs.
 ROOM_MIB = 64
-# H.264's tables for 256 megapixels, which libavformat's probe makes before it looks at max_pixels: 90 MiB seen.
-PROBED_MIB = 128
+# H.264's tables for 256 megapixels, which libavcodec makes before it looks at max_pixels: 90 MiB seen, of each decoder.
+TABLES_MIB = 128
 # What a read that finds its frame in memory may take beside a bomb, on a busy machine.
 READ_SECS = 3
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -114,8 +114,10 @@ def made(target, *options, **picture):
 
 
 def fragmented(folder):
-    options = ["-bf", "0", "-movflags", "frag_keyframe+empty_moov+default_base_moof"]
-    return made(folder / "fragmented.mp4", *options, size="64x64", seconds=1)
+    sound = ["-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac"]
+    options = ["-g", "1", "-movflags", "frag_keyframe+empty_moov+default_base_moof"]
+    make.ffmpeg(*make.pattern(size="64x64", seconds=1), *sound, *make.X264, *options, folder / "fragmented.mp4")
+    return (folder / "fragmented.mp4").read_bytes()
 
 
 def whole(folder):
@@ -143,6 +145,7 @@ BOMBS = {
         "LIMIT_EXCEEDED",
         "=3900000 ",
     ),
+    "a track without an id": (lambda f: bombs.without_id(fragmented(f)), "MEDIA_CORRUPT", "no id"),
     "1,000 tracks": (lambda f: bombs.of_tracks(whole(f), 1000), "LIMIT_EXCEEDED", "limit=256"),
     "200,000 edits": (lambda f: bombs.edited(whole(f), 200_000), "LIMIT_EXCEEDED", "edits=200000 "),
 }
@@ -173,11 +176,7 @@ def baseline(folder):
 
 
 def of_16000(folder, name):
-    """Such a stream by itself, in a transport stream, and in an MP4, whose sample entry says 64x64."""
-    if name.endswith(".mp4"):
-        baseline(folder)
-        make.ffmpeg("-framerate", "25", "-i", folder / "baseline.h264", "-c", "copy", folder / "small.mp4")
-        return bombs.of_size_in_mp4((folder / "small.mp4").read_bytes(), 16000, 16000)
+    """Such a stream by itself, or in a transport stream."""
     stream = bombs.of_size(baseline(folder), 16000, 16000)
     if name.endswith(".ts"):
         (folder / "large.h264").write_bytes(stream)
@@ -187,10 +186,10 @@ def of_16000(folder, name):
     return stream
 
 
-@pytest.mark.parametrize("name", ["bomb.h264", "bomb.ts", "bomb.mp4"])
+@pytest.mark.parametrize("name", ["bomb.h264", "bomb.ts"])
 def test_pictures_of_16000x16000_in_the_parameter_sets_are_refused_before_memory_is_taken(v1, bombed, tmp_path, name):
     (tmp_path / name).write_bytes(of_16000(tmp_path, name))
-    with Neighbour(v1, bombed).beside(PROBED_MIB), rpc.refused(CODE.FAILED_PRECONDITION, "LIMIT_EXCEEDED") as seen:
+    with Neighbour(v1, bombed).beside(TABLES_MIB), rpc.refused(CODE.FAILED_PRECONDITION, "LIMIT_EXCEEDED") as seen:
         extract(v1, bombed, name)
     assert "width=16000 height=16000" in seen[0].message and "max_pixels=67108864" in seen[0].message
 
@@ -198,8 +197,10 @@ def test_pictures_of_16000x16000_in_the_parameter_sets_are_refused_before_memory
 def test_pictures_that_become_too_large_in_mid_stream_fail_their_span_alone(v1, bombed, tmp_path):
     small, large = baseline(tmp_path), bombs.of_size(baseline(tmp_path), 16000, 16000)
     (tmp_path / "grows.h264").write_bytes(70 * small + large)
-    with Neighbour(v1, bombed).beside():
-        chunk = extract(v1, bombed, "grows.h264")
+    copy = ["-max_pixels", "65536", "-framerate", "25", "-i", tmp_path / "grows.h264", "-c", "copy"]
+    make.ffmpeg(*copy, tmp_path / "grows.ts")
+    with Neighbour(v1, bombed).beside(2 * TABLES_MIB):
+        chunk = extract(v1, bombed, "grows.ts")
     assert chunk.frames >= 1500, chunk
     assert "width=16000 height=16000" in chunk.error.message, chunk
 
@@ -239,20 +240,20 @@ def test_a_clock_that_jumps_by_a_day_under_fps_is_refused_with_the_jump_and_what
     assert "jumps" in seen[0].message and "limit=100000" in seen[0].message, seen[0].message
 
 
-SEEDS = 40
+# CPU seconds that each of them may take, on average.
+SEEDS, SEED_SECS = 400, 0.1
 
 
-@pytest.mark.parametrize("seeds", [SEEDS, pytest.param(400, marks=pytest.mark.slow)])
-def test_a_length_of_a_box_flipped_at_random_is_answered_in_time_and_room(v1, bombed, tmp_path, seeds):
+def test_a_head_of_a_box_changed_at_random_costs_little_time_and_room(v1, bombed, tmp_path):
     sound = [fragmented(tmp_path), whole(tmp_path)]
-    deadline = 5
+    begun = cpu_secs(bombed.process.pid)
     with Neighbour(v1, bombed).beside():
-        for seed in range(seeds):
+        for seed in range(SEEDS):
             (tmp_path / f"{seed}.mp4").write_bytes(bombs.flipped(sound[seed % 2], seed))
-            before = cpu_secs(bombed.process.pid)
             with contextlib.suppress(grpc.RpcError):
-                probe(v1, bombed, f"{seed}.mp4", timeout=deadline)
-            assert cpu_secs(bombed.process.pid) - before < deadline, seed
+                probe(v1, bombed, f"{seed}.mp4", timeout=5)
+    # What goes on after its deadline counts, too.
+    assert until_quiet(bombed.process.pid) - begun < SEEDS * SEED_SECS
 
 
 def copies(folder, count):

@@ -91,7 +91,6 @@ impl Decoder {
                 ));
             }
             (*context).max_pixels = MAX_PIXELS as i64;
-            (*context).get_format = Some(raw::get_format(format_if_small));
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
             if purpose == Purpose::Frames {
                 (*context).flags |= ffi::AV_CODEC_FLAG_UNALIGNED as c_int;
@@ -157,26 +156,6 @@ impl Decoder {
             code if code == ffi::AVERROR_EOF => Delivered::Ended,
             _ => Delivered::Refused,
         }
-    }
-}
-
-/// Refuses pictures over the limits before tables of their size are made: libavcodec's own look at
-/// `max_pixels` comes after those of H.264.
-unsafe extern "C" fn format_if_small(
-    context: *mut ffi::AVCodecContext,
-    formats: *const c_int,
-) -> c_int {
-    // SAFETY: called by libavcodec with its context, whose `opaque` is what `open` set.
-    unsafe {
-        let side = |side: c_int| u32::try_from(side).unwrap_or(0);
-        let size = (side((*context).coded_width), side((*context).coded_height));
-        if u64::from(size.0) * u64::from(size.1) <= MAX_PIXELS {
-            return raw::avcodec_default_get_format(context, formats);
-        }
-        if let Some(logged) = (*context).opaque.cast::<Logged>().as_ref() {
-            logged.refuse_size(size);
-        }
-        -1
     }
 }
 

@@ -28,11 +28,6 @@ impl Logged {
         self.errors.swap(0, Ordering::Relaxed) > 0
     }
 
-    pub fn refuse_size(&self, (width, height): (u32, u32)) {
-        let packed = u64::from(width) << 32 | u64::from(height);
-        self.refused_size.store(packed, Ordering::Relaxed);
-    }
-
     /// Width and height of a picture that was refused for them since this was last asked.
     pub fn take_refused_size(&self) -> Option<(u32, u32)> {
         size_of(self.refused_size.swap(0, Ordering::Relaxed))

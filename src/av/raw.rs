@@ -3,14 +3,11 @@
 
 use std::ffi::{c_char, c_int};
 
-use ffmpeg_next::ffi::{
-    AVCodec, AVCodecContext, AVCodecParameters, AVPixFmtDescriptor, AVPixelFormat,
-};
+use ffmpeg_next::ffi::{AVCodec, AVCodecParameters, AVPixFmtDescriptor};
 
 // C enums are passed as `int` by every ABI that FFmpeg is built for.
 unsafe extern "C" {
     pub fn avcodec_find_decoder(id: c_int) -> *const AVCodec;
-    pub fn avcodec_default_get_format(context: *mut AVCodecContext, of: *const c_int) -> c_int;
     pub fn avcodec_get_name(id: c_int) -> *const c_char;
     pub fn avcodec_profile_name(id: c_int, profile: c_int) -> *const c_char;
     pub fn av_pix_fmt_desc_get(format: c_int) -> *const AVPixFmtDescriptor;
@@ -31,17 +28,6 @@ unsafe extern "C" {
         height: c_int,
         align: c_int,
     ) -> c_int;
-}
-
-/// Chooses a pixel format for a picture; none refuses it.
-pub type GetFormat = unsafe extern "C" fn(*mut AVCodecContext, *const c_int) -> c_int;
-
-/// The same, as the bindings have it.
-pub fn get_format(
-    choose: GetFormat,
-) -> unsafe extern "C" fn(*mut AVCodecContext, *const AVPixelFormat) -> AVPixelFormat {
-    // SAFETY: the same function to C, which passes enums as `int`; only C calls it.
-    unsafe { std::mem::transmute(choose) }
 }
 
 /// The codec that these parameters are of.

@@ -74,11 +74,17 @@ def of_tracks(data, count):
 
 
 def flipped(data, seed):
-    """An MP4 with a byte of one box's length changed."""
+    """An MP4 with a byte of the length or name of one box changed: of the header, or of its first fragments."""
     dice = random.Random(seed)
-    at, _, _ = dice.choice(list(boxes(data)))
-    at += dice.randrange(4)
+    at, _, _ = dice.choice(list(boxes(data))[:48])
+    at += dice.randrange(8)
     return data[:at] + bytes([data[at] ^ dice.randrange(1, 256)]) + data[at + 1 :]
+
+
+def without_id(data):
+    """A fragmented MP4 whose last track has lost the box that says its id."""
+    at = data.rindex(b"tkhd")
+    return data[:at] + b"free" + data[at + 4 :]
 
 
 class Bits:
@@ -139,21 +145,6 @@ def resized(unit, width, height):
             escaped.append(3)
         escaped.append(byte)
     return bytes(escaped)
-
-
-def of_size_in_mp4(data, width, height):
-    """An MP4 of baseline H.264 whose parameter sets alone (ISO/IEC 14496-15, 5.3.3.1) say that pictures are large."""
-    at = data.index(b"avcC")
-    length = struct.unpack_from(">H", data, at + 10)[0]
-    old = data[at + 12 : at + 12 + length]
-    new = resized(old, width, height)
-    grown = bytearray(data)
-    around = [place for place, size, kind in boxes(data) if kind in CONTAINERS and place < at < place + size]
-    inner = [data.rindex(kind, 0, at + 4) - 4 for kind in (b"stsd", b"avc1", b"avcC")]
-    for place in [*around, *inner]:
-        struct.pack_into(">I", grown, place, struct.unpack_from(">I", data, place)[0] + len(new) - length)
-    struct.pack_into(">H", grown, at + 10, len(new))
-    return bytes(grown[: at + 12] + new + grown[at + 12 + length :])
 
 
 def chunk(kind, body):
