@@ -28,7 +28,6 @@ pub use hold::Hold;
 pub use intake::Intake;
 pub use peer::{Hosts, Peer};
 
-use peer::Holder;
 use pool::{Asked, Pool};
 
 /// Of what there is too little.
@@ -200,7 +199,8 @@ impl Accountant {
 pub struct Account {
     accountant: Arc<Accountant>,
     peer: Peer,
-    call: Arc<Holder>,
+    /// Told apart by its address.
+    call: Arc<()>,
 }
 
 impl Account {
@@ -209,7 +209,7 @@ impl Account {
         Account {
             accountant: accountant.clone(),
             peer: peer.clone(),
-            call: Arc::default(),
+            call: Arc::new(()),
         }
     }
 
@@ -245,8 +245,8 @@ impl Account {
         taken.ok_or_else(|| full(kind, amount, self.accountant.limit(kind)))
     }
 
-    /// Room for the answer of something that is in memory anyway: a call that holds no other answer
-    /// waits for nobody.
+    /// Room for the answer of something that is in memory anyway: a connection that holds no other
+    /// answer waits for nobody.
     ///
     /// # Errors
     /// As [`Account::take`].

@@ -90,7 +90,7 @@ fn what_is_larger_than_any_share_counts_as_a_whole_one() {
 }
 
 #[tokio::test]
-async fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_call() {
+async fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_connection() {
     let of = accountant(4);
     let (greedy_peer, other) = (Peer::local(), Peer::local());
     let own = Account::own(&of);
