@@ -100,8 +100,7 @@ impl Pool {
     }
 
     pub fn most(&self) -> u64 {
-        let most = |times| self.capacity / (times + 1) * times;
-        self.kind.times().map_or(self.capacity, most).max(1)
+        self.kind.most(self.capacity)
     }
 
     pub fn take_now(self: &Arc<Self>, account: &Account, asked: Asked) -> Option<Hold> {
@@ -147,9 +146,11 @@ impl Pool {
             return false;
         };
         match self.kind.times() {
-            Some(times) if !account.peer.is_own() => {
-                self.fits(account, asked.amount, left.saturating_mul(times))
-            }
+            Some(times) if !account.peer.is_own() => self.fits(
+                account,
+                asked.amount,
+                left.saturating_mul(times).min(self.most()),
+            ),
             _ => true,
         }
     }
