@@ -3,10 +3,10 @@
 //! Who wants some of it asks with an [`Account`]: that of its call, of one peer. A peer is a
 //! connection; those of one address that is not this machine's own count together as well.
 //!
-//! The rule: *a connection may hold at most so many times what it leaves free (once of slots,
-//! three times of memory), and an address three times as much as a connection.* So one that takes
-//! all it can has half of the slots or three quarters of a memory room, two have a third or three
-//! sevenths each, and a newcomer always finds some. What is given back goes to the connection
+//! The rule: *a connection may hold at most so many times what it leaves free (three times of
+//! memory, eight of slots and no more than half of them), and an address three times as much.* So
+//! one that takes all it can has three quarters of a memory room, two have three sevenths each, and
+//! a newcomer always finds some. What is given back goes to the connection
 //! that holds least; hands, which never hold anything for long, know no other rule than that.
 //!
 //! Nothing waits in a circle: a call asks for answers, then batches, then pictures, then a hand,
@@ -28,7 +28,6 @@ pub use hold::Hold;
 pub use intake::Intake;
 pub use peer::{Hosts, Peer};
 
-use peer::Holder;
 use pool::{Asked, Pool};
 
 /// Of what there is too little.
@@ -85,9 +84,19 @@ impl Kind {
     fn times(self) -> Option<u64> {
         match self {
             Kind::Hands => None,
-            Kind::Calls | Kind::Connections => Some(1),
+            Kind::Calls | Kind::Connections => Some(8),
             Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads => Some(3),
         }
+    }
+
+    /// The most that a connection may ever hold of so much.
+    fn most(self, of: u64) -> u64 {
+        let most = match (self.times(), self.is_memory()) {
+            (None, _) => of,
+            (Some(_), false) => of / 2,
+            (Some(times), true) => of / (times + 1) * times,
+        };
+        most.max(1)
     }
 
     /// Of the memory, in sixteenths. The other seven are for what is kept.
@@ -200,7 +209,8 @@ impl Accountant {
 pub struct Account {
     accountant: Arc<Accountant>,
     peer: Peer,
-    call: Arc<Holder>,
+    /// Told apart by its address.
+    call: Arc<()>,
 }
 
 impl Account {
@@ -209,7 +219,7 @@ impl Account {
         Account {
             accountant: accountant.clone(),
             peer: peer.clone(),
-            call: Arc::default(),
+            call: Arc::new(()),
         }
     }
 
@@ -245,8 +255,8 @@ impl Account {
         taken.ok_or_else(|| full(kind, amount, self.accountant.limit(kind)))
     }
 
-    /// Room for the answer of something that is in memory anyway: a call that holds no other answer
-    /// waits for nobody.
+    /// Room for the answer of something that is in memory anyway: a connection that holds no other
+    /// answer waits for nobody.
     ///
     /// # Errors
     /// As [`Account::take`].

@@ -23,7 +23,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// By everybody; more than there is while a call has its one known answer beyond it.
+    /// By everybody; more than there is while a connection has its one known answer beyond it.
     held: u64,
     /// Of each call that waits, in the order in which they were served last.
     lines: VecDeque<Line>,
@@ -100,8 +100,7 @@ impl Pool {
     }
 
     pub fn most(&self) -> u64 {
-        let most = |times| self.capacity / (times + 1) * times;
-        self.kind.times().map_or(self.capacity, most).max(1)
+        self.kind.most(self.capacity)
     }
 
     pub fn take_now(self: &Arc<Self>, account: &Account, asked: Asked) -> Option<Hold> {
@@ -139,7 +138,7 @@ impl Pool {
 
     fn may(&self, state: &State, account: &Account, asked: Asked) -> bool {
         let nothing = asked.amount == 0;
-        if nothing || asked.known && account.call.held(self.kind) == 0 {
+        if nothing || asked.known && account.peer.held(self.kind) == 0 {
             return true;
         }
         let free = self.capacity.saturating_sub(state.held);
@@ -147,9 +146,11 @@ impl Pool {
             return false;
         };
         match self.kind.times() {
-            Some(times) if !account.peer.is_own() => {
-                self.fits(account, asked.amount, left.saturating_mul(times))
-            }
+            Some(times) if !account.peer.is_own() => self.fits(
+                account,
+                asked.amount,
+                left.saturating_mul(times).min(self.most()),
+            ),
             _ => true,
         }
     }
@@ -167,7 +168,6 @@ impl Pool {
 
     fn give(self: &Arc<Self>, state: &mut State, account: &Account, asked: Asked) -> Hold {
         state.held += asked.amount;
-        account.call.add(self.kind, asked.amount);
         let holders = account.peer.holders();
         holders.for_each(|holder| holder.add(self.kind, asked.amount));
         Hold::new(self, account, asked.amount)
@@ -176,7 +176,6 @@ impl Pool {
     pub fn give_back(self: &Arc<Self>, account: &Account, amount: u64) {
         let mut state = self.lock();
         state.held -= amount;
-        account.call.sub(self.kind, amount);
         let holders = account.peer.holders();
         holders.for_each(|holder| holder.sub(self.kind, amount));
         let granted = self.grant(&mut state);

@@ -80,6 +80,11 @@ impl Memory {
         self.kept.weighted_size()
     }
 
+    /// Whether [`Memory::known_frame`] would find it now.
+    pub(super) fn knows_frame(&self, facts: &FrameFacts) -> bool {
+        sha256_of(facts).is_some_and(|sha256| self.kept.contains_key(&Key::Frame(sha256)))
+    }
+
     pub(super) async fn known_frame(&self, facts: &FrameFacts) -> Option<Bytes> {
         match self.kept.get(&Key::Frame(sha256_of(facts)?)).await {
             Some(Kept::Frame(jpeg)) => Some(jpeg),

@@ -32,7 +32,7 @@ impl Reader {
         {
             return Ok(Ok(Frame {
                 facts,
-                hold: self.hold_known(&jpeg).await?,
+                hold: self.hold_known(jpeg.len() as u64).await?,
                 jpeg,
                 tier: Tier::Memory,
             }));

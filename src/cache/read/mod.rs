@@ -303,18 +303,18 @@ impl Reader {
         seq: u64,
         candidates: &[&FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
+        let hold = self.hold(candidates).await?;
         // An older record's bytes may be known while the latest one's are in the store.
         if let Some(facts) = candidates.first()
             && let Some(jpeg) = self.memory().known_frame(facts).await
         {
             return Ok(Ok(Frame {
-                hold: self.hold_known(&jpeg).await?,
                 facts: FrameFacts::clone(facts),
                 jpeg,
                 tier: Tier::Memory,
+                hold,
             }));
         }
-        let hold = self.hold(candidates).await?;
         let [facts] = candidates else {
             return self.read_among(seq, candidates, hold).await;
         };
@@ -368,7 +368,13 @@ impl Reader {
 
     async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {
         let bytes = candidates.iter().filter_map(|facts| facts.bytes).max();
-        self.hold_bytes(bytes.unwrap_or(UNKNOWN_BYTES)).await
+        let bytes = bytes.unwrap_or(UNKNOWN_BYTES);
+        let first = candidates.first();
+        // Only asked for: what waits must not keep it, as it may be forgotten meanwhile.
+        match first.is_some_and(|facts| self.memory().knows_frame(facts)) {
+            true => self.hold_known(bytes).await,
+            false => self.hold_bytes(bytes).await,
+        }
     }
 
     async fn hold_bytes(&self, bytes: u64) -> Result<Arc<Hold>> {
@@ -377,9 +383,9 @@ impl Reader {
     }
 
     /// For what is in memory anyway.
-    async fn hold_known(&self, jpeg: &Bytes) -> Result<Arc<Hold>> {
+    async fn hold_known(&self, bytes: u64) -> Result<Arc<Hold>> {
         let account = &self.profile.account;
-        Ok(Arc::new(account.take_known(jpeg.len() as u64).await?))
+        Ok(Arc::new(account.take_known(bytes).await?))
     }
 
     fn undelivered(&self, seq: u64) -> Error {
