@@ -259,8 +259,8 @@ async fn a_put_that_dies_beside_another_takes_no_frame_from_it() {
             let visited = VisitedStore::new(dying.clone(), calls, async move {
                 writer.put_frames(frames(&[0, 1], 20)).await.unwrap();
             });
-            let put = through(visited.clone()).put_frames(frames(&[1, 2], 30));
-            let put = put.await;
+            let worker = through(visited.clone());
+            let put = worker.put_frames(frames(&[1, 2], 30)).await;
             if visited.is_waiting() && !dying.died() {
                 break;
             }
