@@ -178,11 +178,6 @@ impl Accountant {
         self.pool(kind).held()
     }
 
-    /// Ends once nobody holds any.
-    pub async fn none_held(&self, kind: Kind) {
-        self.pool(kind).none_held().await;
-    }
-
     /// Bytes on their way now.
     pub fn held_bytes(&self) -> u64 {
         let memory = KINDS.into_iter().filter(|kind| kind.is_memory());

@@ -89,16 +89,6 @@ impl Pool {
         self.lock().held
     }
 
-    pub async fn none_held(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            if self.held() == 0 {
-                return;
-            }
-            emptied.await;
-        }
-    }
-
     pub fn most(&self) -> u64 {
         self.kind.most(self.capacity)
     }

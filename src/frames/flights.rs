@@ -383,7 +383,11 @@ mod tests {
                 },
             )
         });
-        let join = |asked: Asked| flights.join(asking(0, asked), |_| std::future::pending());
+        let join = |asked: Asked| {
+            flights.join(asking(0, asked), Turn::default(), |_| {
+                std::future::pending()
+            })
+        };
         let callers: Vec<_> = asked.clone().map(join).collect();
         let neighbours: Vec<_> = asked.map(join).collect();
         for (one, other) in callers.iter().zip(&neighbours) {
