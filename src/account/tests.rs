@@ -131,6 +131,33 @@ async fn what_is_given_back_goes_to_the_connection_that_holds_least() {
     assert!(waiting[0].as_mut().now_or_never().is_some());
 }
 
+#[tokio::test]
+async fn of_one_connections_calls_the_first_has_all_that_it_waits_for_before_the_next() {
+    let of = accountant(2);
+    let peer = Peer::local();
+    let most = Account::new(&of, &peer)
+        .take_now(Kind::Answers, 2 * MIB)
+        .unwrap();
+    let calls = [(); 3].map(|()| Account::new(&of, &peer));
+    // Each asks for ten parts, in turn.
+    let turns = (0..10).flat_map(|_| &calls);
+    let mut waiting: Vec<_> = turns
+        .map(|call| Box::pin(call.take(Kind::Answers, MIB / 18)))
+        .collect();
+    for each in &mut waiting {
+        assert!(each.as_mut().now_or_never().is_none());
+    }
+    drop(most);
+    // There is room for thirty of them less the last one or two.
+    let granted: Vec<_> = waiting
+        .into_iter()
+        .map(|each| each.now_or_never())
+        .collect();
+    let of_call = |n: usize| granted.iter().skip(n).step_by(3).flatten().count();
+    assert_eq!([of_call(0), of_call(1)], [10, 10]);
+    assert!((1..10).contains(&of_call(2)));
+}
+
 impl Account {
     async fn known_mib(self) -> Result<Hold> {
         self.take_known(MIB).await
