@@ -119,6 +119,11 @@ impl Intake {
             *held -= hold.amount();
             over.push(hold);
         }
+        let more = held.saturating_sub(*left);
+        if let Some(last) = holds.last_mut().filter(|_| more > STEP_BYTES) {
+            last.shrink_to(last.amount().saturating_sub(more));
+            *held -= more;
+        }
         drop(state);
     }
 

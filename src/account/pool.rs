@@ -25,7 +25,8 @@ pub(super) struct Pool {
 struct State {
     /// By everybody; more than there is while a connection has its one known answer beyond it.
     held: u64,
-    /// Of each call that waits, in the order in which they were served last.
+    /// Of each call that waits, the one that began first in front: it has all of what it waits for before
+    /// the next one begins, so that calls end one after the other, and few are half done.
     lines: VecDeque<Line>,
 }
 
@@ -201,11 +202,12 @@ impl Pool {
         let (at, _) = lines
             .filter_map(|(at, line)| Some((at, served(line)?)))
             .min_by_key(|(_, held)| *held)?;
-        let mut line = state.lines.remove(at)?;
+        let line = state.lines.get_mut(at)?;
         let waiter = line.waiting.pop_front()?;
         let account = line.account.clone();
-        if !line.waiting.is_empty() {
-            state.lines.push_back(line);
+        if line.waiting.is_empty() {
+            // Dropped with an account alone, which holds nothing.
+            state.lines.remove(at);
         }
         Some((account, waiter))
     }

@@ -96,16 +96,16 @@ async fn what_is_in_memory_anyway_waits_for_nobody_but_its_own_connection() {
     let (greedy_peer, other) = (Peer::local(), Peer::local());
     let own = Account::own(&of);
     let all = own.take_now(Kind::Answers, 2 * MIB).unwrap();
-    let rest: Vec<_> = greedy(&of, &greedy_peer, Kind::Answers, 1);
-    for peer in [&other, &greedy_peer] {
-        let call = Account::new(&of, peer);
-        let first = call.take_known(MIB).now_or_never();
-        assert!(first.as_ref().is_some_and(|taken| taken.is_ok()));
-        let mut second = Box::pin(call.take_known(MIB));
-        assert!(second.as_mut().now_or_never().is_none());
-        drop(first);
-        assert!(second.now_or_never().is_some_and(|taken| taken.is_ok()));
-    }
+    let rest: Vec<_> = greedy(&of, &greedy_peer, Kind::Answers, 1 << 10);
+    let mut refused = Box::pin(Account::new(&of, &greedy_peer).known_mib());
+    assert!(!rest.is_empty() && refused.as_mut().now_or_never().is_none());
+    let first = Account::new(&of, &other).take_known(MIB).now_or_never();
+    assert!(first.as_ref().is_some_and(|taken| taken.is_ok()));
+    let mut second = Box::pin(Account::new(&of, &other).known_mib());
+    assert!(second.as_mut().now_or_never().is_none());
+    drop(first);
+    assert!(second.now_or_never().is_some_and(|taken| taken.is_ok()));
+    drop(refused);
     drop((all, rest));
     assert_eq!(of.held_bytes(), 0);
 }
@@ -131,7 +131,38 @@ async fn what_is_given_back_goes_to_the_connection_that_holds_least() {
     assert!(waiting[0].as_mut().now_or_never().is_some());
 }
 
+#[tokio::test]
+async fn of_one_connections_calls_the_first_has_all_that_it_waits_for_before_the_next() {
+    let of = accountant(2);
+    let peer = Peer::local();
+    let most = Account::new(&of, &peer)
+        .take_now(Kind::Answers, 2 * MIB)
+        .unwrap();
+    let calls = [(); 3].map(|()| Account::new(&of, &peer));
+    // Each asks for ten parts, in turn.
+    let turns = (0..10).flat_map(|_| &calls);
+    let mut waiting: Vec<_> = turns
+        .map(|call| Box::pin(call.take(Kind::Answers, MIB / 18)))
+        .collect();
+    for each in &mut waiting {
+        assert!(each.as_mut().now_or_never().is_none());
+    }
+    drop(most);
+    // There is room for thirty of them less the last one or two.
+    let granted: Vec<_> = waiting
+        .into_iter()
+        .map(|each| each.now_or_never())
+        .collect();
+    let of_call = |n: usize| granted.iter().skip(n).step_by(3).flatten().count();
+    assert_eq!([of_call(0), of_call(1)], [10, 10]);
+    assert!((1..10).contains(&of_call(2)));
+}
+
 impl Account {
+    async fn known_mib(self) -> Result<Hold> {
+        self.take_known(MIB).await
+    }
+
     async fn wait_for_a_hand(self) -> Result<Hold> {
         self.take(Kind::Hands, 1).await
     }
