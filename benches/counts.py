@@ -32,15 +32,9 @@ COUNTED = "loops::run::counted"
 SKIPPED = "directory "
 
 
-# Our crate as it is released, on the dependencies of the tests' profile, which are compiled already.
-AS_RELEASED = {"opt-level": "3", "debug": "1", "overflow-checks": "false", "debug-assertions": "false", "codegen-units": "16"}
-
-
 def bench():
     """The loops' executable, built."""
-    command = ["cargo", "bench", "--profile=dev", "--locked", "--quiet", "--bench", "loops", "--no-run", "--message-format=json"]
-    for setting, value in AS_RELEASED.items():
-        command += ["--config", f"profile.dev.package.framecache.{setting}={value}"]
+    command = ["cargo", "bench", "--locked", "--quiet", "--bench", "loops", "--no-run", "--message-format=json"]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     messages = [json.loads(line) for line in built.splitlines() if line.startswith("{")]
     return next(m["executable"] for m in messages if m.get("target", {}).get("name") == "loops" and m.get("executable"))

@@ -10,9 +10,9 @@ done
 echo "==> cargo fmt --check"
 cargo fmt --check
 echo "==> cargo clippy"
-cargo clippy --locked --quiet --all-targets -- -D warnings
+cargo clippy --release --locked --quiet --all-targets -- -D warnings
 echo "==> cargo doc"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --quiet --no-deps
 echo "==> mypy and ruff over the Python client"
 scripts/venv.sh
 (cd clients/python && ../../.venv/bin/mypy && ../../.venv/bin/ruff check --quiet .)

@@ -15,10 +15,9 @@ scripts/install.sh test
 scripts/venv.sh
 [ -n "$slow" ] || scripts/lint.sh
 
-# Tests and binary in one build, of the profile that is soon compiled.
-echo "==> cargo test --no-run"
-cargo test --locked --quiet --no-run
-export FRAMECACHE_BIN=$PWD/target/debug/framecache
+# Tests and binary in one build: without the tests' crates some features are off, and all of it is built twice.
+echo "==> cargo test --release --no-run"
+cargo test --release --locked --quiet --no-run
 
 # One server that speaks S3, for the Rust and the Python tests.
 s3_file=$(mktemp)
@@ -41,13 +40,13 @@ FRAMECACHE_TEST_S3=$(head -n1 "$s3_file")
 export FRAMECACHE_TEST_S3
 
 if [ -n "$slow" ]; then
-  echo "==> cargo test, ignored ones"
-  cargo test --locked --quiet -- --ignored --nocapture
+  echo "==> cargo test --release, ignored ones"
+  cargo test --release --locked --quiet -- --ignored --nocapture
   echo "==> pytest, slow ones"
   exec_pytest=(-m slow -s -v)
 else
-  echo "==> cargo test"
-  cargo test --locked --quiet
+  echo "==> cargo test --release"
+  cargo test --release --locked --quiet
   echo "==> instructions of the inner loops"
   python3 benches/counts.py
   echo "==> pytest"

@@ -37,7 +37,7 @@ def pytest_report_header():
 
 def pytest_configure():
     if not runner.BINARY.exists():
-        pytest.exit(f"{runner.BINARY} is not there: run `cargo build` or set FRAMECACHE_BIN", returncode=2)
+        pytest.exit(f"{runner.BINARY} is not there: run `cargo build --release` or set FRAMECACHE_BIN", returncode=2)
 
 
 def pytest_generate_tests(metafunc):

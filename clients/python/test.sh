@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the wheel and runs the tests against it, installed: with the newest packages on this machine's newest Python,
-# and with the oldest ones on its oldest. FRAMECACHE_BIN names the server (default: the repository's build of `cargo build`).
+# and with the oldest ones on its oldest. FRAMECACHE_BIN names the server (default: the repository's release build).
 # Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,7 +16,7 @@ first() {
   done
 }
 
-export FRAMECACHE_BIN=${FRAMECACHE_BIN:-$PWD/../../target/debug/framecache}
+export FRAMECACHE_BIN=${FRAMECACHE_BIN:-$PWD/../../target/release/framecache}
 dist=$(mktemp -d)
 trap 'rm -rf "$dist"' EXIT
 python3 -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$dist" .

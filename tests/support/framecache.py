@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "debug" / "framecache"))
+BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "framecache"))
 S3_KEYS = {
     "AWS_ACCESS_KEY_ID": "AKTESTTESTTEST",
     "AWS_SECRET_ACCESS_KEY": "test-secret",

@@ -12,7 +12,7 @@ import framecache
 from .fake import FakeServer
 
 ROOT = Path(__file__).resolve().parents[3]
-BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target/debug/framecache"))
+BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target/release/framecache"))
 
 
 def pytest_report_header():
@@ -25,7 +25,7 @@ def pytest_report_header():
 
 def pytest_configure():
     if not BINARY.exists():
-        pytest.exit(f"{BINARY} is not there: run `cargo build` or set FRAMECACHE_BIN", returncode=2)
+        pytest.exit(f"{BINARY} is not there: run `cargo build --release` or set FRAMECACHE_BIN", returncode=2)
 
 
 @pytest.fixture(autouse=True)
