@@ -87,7 +87,7 @@ def bombed(v1, serve, tmp_path, clip):
     (tmp_path / "neighbour.mp4").write_bytes(clip("h264_bframes.mp4").read_bytes())
     with server.channel() as channel:
         request = v1.ExtractFramesRequest(
-            timeline="neighbour", chunks=[v1.Chunk(uri="neighbour.mp4")], sampling=v1.Sampling(every=10)
+            timeline="neighbour", chunks=[v1.Chunk(uri=str(tmp_path / "neighbour.mp4"))], sampling=v1.Sampling(every=10)
         )
         for _ in v1.FrameServiceStub(channel).ExtractFrames(request, timeout=60):
             pass
@@ -96,13 +96,13 @@ def bombed(v1, serve, tmp_path, clip):
 
 def probe(v1, server, uri, timeout=20):
     with server.channel() as channel:
-        return v1.MediaServiceStub(channel).ProbeMedia(v1.ProbeMediaRequest(uri=uri), timeout=timeout)
+        return v1.MediaServiceStub(channel).ProbeMedia(v1.ProbeMediaRequest(uri=str(uri)), timeout=timeout)
 
 
 def extract(v1, server, uri, timeout=60, timeline="bomb", **more):
     """The chunk's result; the call's error is the caller's."""
     more = more or {"sampling": v1.Sampling(all=True)}
-    request = v1.ExtractFramesRequest(timeline=timeline, chunks=[v1.Chunk(uri=uri)], **more)
+    request = v1.ExtractFramesRequest(timeline=timeline, chunks=[v1.Chunk(uri=str(uri))], **more)
     with server.channel() as channel:
         events = list(v1.FrameServiceStub(channel).ExtractFrames(request, timeout=timeout))
     return next(event.chunk for event in events if event.HasField("chunk"))
@@ -158,16 +158,16 @@ def test_a_header_that_claims_more_than_its_file_is_refused_by_the_number(v1, bo
     code = CODE.DATA_LOSS if reason == "MEDIA_CORRUPT" else CODE.FAILED_PRECONDITION
     with Neighbour(v1, bombed).beside():
         with rpc.refused(code, reason) as seen:
-            probe(v1, bombed, "bomb.mp4")
+            probe(v1, bombed, tmp_path / "bomb.mp4")
         with rpc.refused(code, reason):
-            extract(v1, bombed, "bomb.mp4")
+            extract(v1, bombed, tmp_path / "bomb.mp4")
     assert number in seen[0].message, seen[0].message
 
 
 def test_an_edit_list_that_claims_a_thousand_million_edits_and_has_one_counts_as_one(v1, bombed, tmp_path):
     (tmp_path / "bomb.mp4").write_bytes(bombs.claimed_edits(whole(tmp_path), 10**9))
     with Neighbour(v1, bombed).beside():
-        assert probe(v1, bombed, "bomb.mp4").video.frames == 25
+        assert probe(v1, bombed, tmp_path / "bomb.mp4").video.frames == 25
 
 
 def baseline(folder):
@@ -190,7 +190,7 @@ def of_16000(folder, name):
 def test_pictures_of_16000x16000_in_the_parameter_sets_are_refused_before_memory_is_taken(v1, bombed, tmp_path, name):
     (tmp_path / name).write_bytes(of_16000(tmp_path, name))
     with Neighbour(v1, bombed).beside(TABLES_MIB), rpc.refused(CODE.FAILED_PRECONDITION, "LIMIT_EXCEEDED") as seen:
-        extract(v1, bombed, name)
+        extract(v1, bombed, tmp_path / name)
     assert "width=16000 height=16000" in seen[0].message and "max_pixels=67108864" in seen[0].message
 
 
@@ -200,7 +200,7 @@ def test_pictures_that_become_too_large_in_mid_stream_fail_their_span_alone(v1, 
     copy = ["-max_pixels", "65536", "-framerate", "25", "-i", tmp_path / "grows.h264", "-c", "copy"]
     make.ffmpeg(*copy, tmp_path / "grows.ts")
     with Neighbour(v1, bombed).beside(2 * TABLES_MIB):
-        chunk = extract(v1, bombed, "grows.ts")
+        chunk = extract(v1, bombed, tmp_path / "grows.ts")
     assert chunk.frames >= 1500, chunk
     assert "width=16000 height=16000" in chunk.error.message, chunk
 
@@ -235,8 +235,8 @@ def test_a_clock_that_jumps_by_a_day_under_fps_is_refused_with_the_jump_and_what
     (tmp_path / "jump.ts").write_bytes(jump(made(tmp_path / "clip.ts", "-bf", "0"), day * 90_000))
     with Neighbour(v1, bombed).beside():
         with rpc.refused(CODE.FAILED_PRECONDITION, "LIMIT_EXCEEDED") as seen:
-            extract(v1, bombed, "jump.ts", sampling=v1.Sampling(fps="20"))
-        assert extract(v1, bombed, "jump.ts").frames == 50
+            extract(v1, bombed, tmp_path / "jump.ts", sampling=v1.Sampling(fps="20"))
+        assert extract(v1, bombed, tmp_path / "jump.ts").frames == 50
     assert "jumps" in seen[0].message and "limit=100000" in seen[0].message, seen[0].message
 
 
@@ -251,7 +251,7 @@ def test_a_head_of_a_box_changed_at_random_costs_little_time_and_room(v1, bombed
         for seed in range(SEEDS):
             (tmp_path / f"{seed}.mp4").write_bytes(bombs.flipped(sound[seed % 2], seed))
             with contextlib.suppress(grpc.RpcError):
-                probe(v1, bombed, f"{seed}.mp4", timeout=5)
+                probe(v1, bombed, tmp_path / f"{seed}.mp4", timeout=5)
     # What goes on after its deadline counts, too.
     assert until_quiet(bombed.process.pid) - begun < SEEDS * SEED_SECS
 
@@ -282,11 +282,11 @@ def test_a_deadline_ends_the_reading_and_not_only_the_wait_for_it(v1, serve, tmp
     server = serve("--workers", "2")
     pid = server.process.pid
     begun = cpu_secs(pid)
-    probe(v1, server, "long.ts", timeout=300)
+    probe(v1, server, tmp_path / "long.ts", timeout=300)
     whole_secs = until_quiet(pid) - begun
     begun = cpu_secs(pid)
     with pytest.raises(grpc.RpcError) as late:
-        probe(v1, server, "again.ts", timeout=0.1)
+        probe(v1, server, tmp_path / "again.ts", timeout=0.1)
     assert late.value.code() == CODE.DEADLINE_EXCEEDED
     spent = until_quiet(pid) - begun
     assert spent < whole_secs / 2, (spent, whole_secs)

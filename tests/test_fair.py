@@ -29,7 +29,7 @@ def long_clip(tmp_path):
 
 def extraction(v1, channel, timeline, uri, **more):
     request = v1.ExtractFramesRequest(
-        timeline=timeline, chunks=[v1.Chunk(uri=uri)], sampling=v1.Sampling(all=True), **more
+        timeline=timeline, chunks=[v1.Chunk(uri=str(uri))], sampling=v1.Sampling(all=True), **more
     )
     return v1.FrameServiceStub(channel).ExtractFrames(request, timeout=300)
 
@@ -72,9 +72,9 @@ def test_a_read_of_a_missing_frame_waits_for_a_task_and_not_for_six_extractions(
     server = serve("--workers", str(WORKERS))
     store = tmp_path / "store"
     with server.channel() as channel:
-        for _ in extraction(v1, channel, "small", "small.mp4", plan_only=True):
+        for _ in extraction(v1, channel, "small", small, plan_only=True):
             pass
-        with extracting(v1, server, long_clip.name):
+        with extracting(v1, server, long_clip):
             # All six are at it: more frames than one of them could have queued alone.
             until(lambda: made(store) > 2 * TASK_FRAMES * WORKERS, "six extractions make frames", 120)
             before = made(store)
@@ -90,10 +90,10 @@ def test_a_reader_who_joins_a_span_that_waits_gets_it_before_the_others(v1, serv
     small.write_bytes(clip("h264_bframes.mp4").read_bytes())
     server = serve("--workers", str(WORKERS))
     store = tmp_path / "store"
-    with server.channel() as channel, extracting(v1, server, long_clip.name):
+    with server.channel() as channel, extracting(v1, server, long_clip):
         until(lambda: made(store) > 2 * TASK_FRAMES * WORKERS, "six extractions make frames", 120)
         # Behind the others, since nobody waits for its frames yet.
-        late = extraction(v1, channel, "small", "small.mp4")
+        late = extraction(v1, channel, "small", small)
         assert any(event.HasField("plan") for event in late)
         before = made(store)
         read_one(v1, channel, "small", 3)
