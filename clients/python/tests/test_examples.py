@@ -65,8 +65,8 @@ sys.modules.update({"torch": torch, "torch.utils": utils, "torch.utils.data": da
 
 def run(path, *arguments, cwd):
     command = [sys.executable, str(path), *map(str, arguments)]
-    # Now and then grpcio leaves a child waiting that was forked beside its threads: 2 of 20 runs on Python 3.10, with the
-    # server of this release and of the one before. Only that is tried again.
+    # Now and then grpcio leaves a child waiting that was forked beside its threads: 2 of 20 runs on
+    # Python 3.10, with the server of this release and of the one before. Only that is tried again.
     for _ in range(3):
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
         if "_queue.Empty" not in done.stderr:
