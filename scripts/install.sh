@@ -8,7 +8,7 @@ build=(build-essential pkg-config cmake nasm libavcodec-dev libavformat-dev liba
 case $for_what in
   build) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" ffmpeg) ;;
-  test) wanted=("${build[@]}" ffmpeg python3 python3-venv valgrind libffmpeg-nvenc-dev) ;;
+  test) wanted=("${build[@]}" ffmpeg python3 python3-venv strace valgrind libffmpeg-nvenc-dev) ;;
   *) echo "usage: $0 build | demo | test" >&2; exit 2 ;;
 esac
 
