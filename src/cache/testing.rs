@@ -43,6 +43,7 @@ pub fn row(chunk_id: &str, span: u32, first: u64, count: u64) -> SpanRow {
         stream: 0,
         source: identity(chunk_id),
         init: None,
+        revision: 0,
     }
 }
 

@@ -179,6 +179,7 @@ impl Pass {
                 unshown,
                 source,
                 init,
+                revision: 0,
             },
             cuts: self.cuts(),
             units: self.units,

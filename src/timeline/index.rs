@@ -45,6 +45,9 @@ pub struct SourceIndex {
     pub unshown: Unshown,
     pub source: Identity,
     pub init: Option<Identity>,
+    /// Under which release's rules its frames are made: 0 where they are those of the first release,
+    /// 1 where times, pictures or colours came out otherwise before. A row's digest tells it.
+    pub revision: u32,
 }
 
 /// What tells whether a source is still the same.

@@ -21,6 +21,7 @@ pub(crate) struct Source {
     pub stream: u32,
     pub source: Identity,
     pub init: Option<Identity>,
+    pub revision: u32,
 }
 
 /// Lays a chunk's source on the timeline from `begin` on.
@@ -37,6 +38,7 @@ pub(crate) fn open(spec: ChunkSpec, begin: Exact, index: &SourceIndex) -> Result
         stream: index.stream,
         source: index.source.clone(),
         init: index.init.clone(),
+        revision: index.revision,
     };
     Ok(Open {
         chunk: PlannedChunk {

@@ -159,6 +159,13 @@ pub struct SpanRow {
     pub source: Identity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Identity>,
+    /// [`SourceIndex::revision`](crate::timeline::index::SourceIndex::revision), where it is not 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u32,
+}
+
+fn is_zero(revision: &u32) -> bool {
+    *revision == 0
 }
 
 /// How a profile came to be.

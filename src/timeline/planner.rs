@@ -213,6 +213,7 @@ impl Bounds {
                 stream: source.stream,
                 source: source.source.clone(),
                 init: source.init.clone(),
+                revision: source.revision,
             },
             shown_from,
             shown_to,

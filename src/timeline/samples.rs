@@ -47,7 +47,7 @@ pub fn of_span(parameters: &Parameters, row: &SpanRow, index: &SourceIndex) -> R
 /// Refuses a source that is not the one the row was planned from (SOURCE_CHANGED).
 pub fn check_source(row: &SpanRow, index: &SourceIndex) -> Result<()> {
     if row.source == index.source && row.init == index.init && row.stream == index.stream {
-        return Ok(());
+        return check_revision(row, index);
     }
     Err(Error::new(
         Reason::SourceChanged,
@@ -57,6 +57,22 @@ pub fn check_source(row: &SpanRow, index: &SourceIndex) -> Result<()> {
         ),
     )
     .hint("bring the old source back, or extract with replace"))
+}
+
+/// Refuses a row whose frames were planned by other rules than the index's (PLAN_DIFFERS).
+fn check_revision(row: &SpanRow, index: &SourceIndex) -> Result<()> {
+    if row.revision == index.revision {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::PlanDiffers,
+        format!(
+            "another release planned this chunk, and reads its video otherwise: chunk_id={} \
+             planned_revision={} revision={}",
+            row.chunk_id, row.revision, index.revision
+        ),
+    )
+    .hint("extract with replace, so that the frames are made anew"))
 }
 
 fn shown_at_times(

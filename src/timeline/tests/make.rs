@@ -31,6 +31,7 @@ pub fn source(time_base: (i32, i32), pts: &[i64], cuts: &[usize], last: i64) -> 
         unshown: Unshown::default(),
         source: identity(pts.len() as u64),
         init: None,
+        revision: 0,
     }
 }
 
