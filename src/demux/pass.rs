@@ -6,10 +6,12 @@ mod tests;
 
 use super::heads;
 use super::index::{
-    CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LEADING, NUMBERED, OPEN, SECOND_FIELD, Track,
-    Unit,
+    COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NUMBERED, OPEN,
+    REFRAMED, SECOND_FIELD, Track, Unit,
 };
+use super::sets::Change;
 use super::unit::{Classifier, UnitKind};
+use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
@@ -23,13 +25,16 @@ use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
 pub(super) struct Pass {
     /// Of the source.
     bytes: u64,
-    units: Vec<Unit>,
+    pub(super) units: Vec<Unit>,
     temporal: Vec<u8>,
-    dts: Vec<i64>,
+    pub(super) dts: Vec<i64>,
     shown: Vec<bool>,
-    every_pts: bool,
+    pub(super) every_pts: bool,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
+    /// Of parameter sets, by unit.
+    pub(super) changes: Vec<(u32, Change)>,
+    pub(super) packed: bool,
 }
 
 /// Reads all packets of the chosen stream, or their heads where those suffice, and makes its index.
@@ -72,11 +77,22 @@ impl Pass {
         let mut classifier = Classifier::of(info);
         let mut pass = Pass::of(&input);
         let mut packet = Packet::new()?;
+        let mut unpacker = Unpacker::by_header(info)?;
         while input.read(&mut packet)? {
-            if packet.stream() == info.index && packet.size() > 0 {
-                pass.take(&packet, classifier.classify(&packet))?;
+            if packet.stream() != info.index || packet.size() == 0 {
+                continue;
             }
+            if pass.units.is_empty() {
+                unpacker = unpacker.or(Unpacker::by_first(info, &packet)?);
+            }
+            if let Some(unpacker) = &mut unpacker {
+                unpacker.unpack(&mut packet)?;
+            }
+            let kind = classifier.classify(&packet)?;
+            pass.take(&packet, kind)?;
         }
+        pass.packed = unpacker.is_some();
+        pass.end(classifier);
         Ok(pass)
     }
 
@@ -99,6 +115,9 @@ impl Pass {
             (kind.skipped_leading, LEADING),
             (kind.open, OPEN),
             (kind.second_field, SECOND_FIELD),
+            (kind.layered, LAYERED),
+            (kind.complete, COMPLETE),
+            (kind.reframed, REFRAMED),
         ];
         let flags = marks
             .iter()
@@ -127,9 +146,18 @@ impl Pass {
         Ok(())
     }
 
+    /// All packets were taken, classified by this.
+    pub(super) fn end(&mut self, classifier: Classifier) {
+        self.changes = classifier.into_changes();
+    }
+
     /// Adds the pass over the packets that follow.
     pub(super) fn append(&mut self, mut next: Pass) -> Result<()> {
         self.check_count(next.units.len())?;
+        let before = self.units.len() as u32;
+        let changes = next.changes.drain(..);
+        self.changes
+            .extend(changes.map(|(unit, change)| (unit + before, change)));
         self.units.append(&mut next.units);
         self.temporal.append(&mut next.temporal);
         self.dts.append(&mut next.dts);
@@ -151,7 +179,11 @@ impl Pass {
         container: String,
         (source, init): (Identity, Option<Identity>),
     ) -> Result<Track> {
+        let mended = self.settle_keys(&info);
         let gradual = self.settle_flags();
+        let configurations = self.configurations(&info)?;
+        self.count_packed();
+        let revision = u32::from(mended || self.is_untidy(&configurations));
         let unshown = self.number();
         let mut shown = if self.every_pts {
             self.by_pts()
@@ -179,9 +211,11 @@ impl Pass {
                 unshown,
                 source,
                 init,
-                revision: 0,
+                revision,
             },
             cuts: self.cuts(),
+            configurations,
+            packed: self.packed,
             units: self.units,
             info,
         })

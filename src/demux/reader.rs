@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::av::{Input, Packet};
 use crate::cancel::Stop;
+use crate::demux::h26x::Framing;
 use crate::demux::index::{Track, Unit};
+use crate::demux::unit::framing_of;
+use crate::demux::unpacking::Unpacker;
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 
@@ -28,6 +31,11 @@ pub struct UnitReader {
     next: u32,
     /// A packet that a resync has read already.
     held: bool,
+    /// Whoever reads starts with the unit that comes next.
+    starts: bool,
+    /// How NAL units are to stand in packets, where they have NAL units.
+    framing: Option<Framing>,
+    unpacker: Option<Unpacker>,
 }
 
 impl UnitReader {
@@ -36,6 +44,9 @@ impl UnitReader {
     pub fn open(track: Arc<Track>, opener: Opener, stop: Stop) -> Result<Self> {
         let input = open_input(&track, &opener, &stop)?;
         Ok(UnitReader {
+            framing: framing_of(&track.info),
+            unpacker: Unpacker::open_if(&track.info, track.packed)?,
+            starts: true,
             track,
             opener,
             stop,
@@ -76,7 +87,24 @@ impl UnitReader {
             return Err(changed());
         }
         self.next += 1;
+        self.prepare(ordinal)?;
         Ok(Some(ordinal))
+    }
+
+    /// Has the packet say what a decoder needs that it does not have from the stream's header, or from
+    /// the unit before. The demuxer's own word depends on what was read before.
+    fn prepare(&mut self, unit: u32) -> Result<()> {
+        self.packet.drop_header();
+        let given = self.track.configurations.given(unit, self.starts);
+        self.starts = false;
+        if let Some(own) = self.framing {
+            let stated = self.track.configurations.framing(unit).unwrap_or(own);
+            if let Some(data) = own.reframed(self.packet.data(), stated) {
+                self.packet.replace(&data)?;
+            }
+        }
+        self.packet.give(given);
+        Ok(())
     }
 
     /// Goes to a cut point: rolls on, seeks, or starts again, whichever is the cheapest that works.
@@ -92,6 +120,7 @@ impl UnitReader {
                 return Err(changed());
             }
         }
+        self.starts = true;
         Ok(())
     }
 
@@ -110,6 +139,9 @@ impl UnitReader {
             return Ok(false);
         };
         self.held = false;
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
         if self.input.seek(self.track.index.stream, pts) && self.resync(unit)? {
             return Ok(true);
         }
@@ -139,6 +171,9 @@ impl UnitReader {
 
     fn restart(&mut self) -> Result<()> {
         self.input = open_input(&self.track, &self.opener, &self.stop)?;
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
         self.next = 0;
         self.held = false;
         Ok(())
@@ -148,6 +183,9 @@ impl UnitReader {
     fn read_own(&mut self) -> Result<bool> {
         while self.input.read(&mut self.packet)? {
             if self.packet.stream() == self.track.index.stream && !self.packet.data().is_empty() {
+                if let Some(unpacker) = &mut self.unpacker {
+                    unpacker.unpack(&mut self.packet)?;
+                }
                 return Ok(true);
             }
         }
