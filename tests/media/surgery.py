@@ -126,3 +126,51 @@ def with_start_codes(data):
         data[at : at + 4] = b"\0\0\0\1"
         at += 4 + size
     return bytes(data)
+
+
+def with_dropped_frames(data):
+    """AVI with empty chunks before every seventh picture, as capture tools write for frames that they dropped."""
+    out, at, k = bytearray(), data.index(b"movi") + 4, 0
+    out += data[:at]
+    while at + 8 <= len(data) and data[at : at + 4] in (b"00dc", b"00db"):
+        size = struct.unpack_from("<I", data, at + 4)[0]
+        if k % 7 == 6:
+            out += b"00dc" + bytes(4)
+        out += data[at : at + 8 + size + size % 2]
+        at += 8 + size + size % 2
+        k += 1
+    return bytes(out)
+
+
+def without_huffman_tables(data):
+    """JPEG pictures in chunks of AVI without their DHT segments (ITU-T T.81, B.2.4.2), of the same size: fill bytes stand there."""
+    data, at = bytearray(data), 0
+    while (at := data.find(b"\xff\xc4", at)) >= 0:
+        size = struct.unpack_from(">H", data, at + 2)[0]
+        data[at : at + 2 + size] = b"\xff" * (2 + size)
+        at += 2 + size
+    return bytes(data)
+
+
+def with_repeated_fields(data):
+    """MPEG-2 whose every second picture says repeat_first_field (ISO/IEC 13818-2, 6.2.3.1), in progressive frames."""
+    data, at, k = bytearray(data), 0, 0
+    while (at := data.find(b"\0\0\1\xb5\x8f", at)) >= 0:
+        # 4 bits of id, 16 of f_codes, 2 of precision, 2 of structure, then flags: repeat_first_field is the seventh.
+        if k % 2:
+            data[at + 7] |= 0x02
+        at, k = at + 5, k + 1
+    return bytes(data)
+
+
+def with_headers_once(data):
+    """H.264 with start codes whose parameter sets stand only where they differ from the last ones of their kind."""
+    kept, last = [], {}
+    for nal in data.split(b"\0\0\1")[1:]:
+        nal = nal.rstrip(b"\0")
+        kind = nal[0] & 31
+        if kind in (7, 8) and last.get(kind) == nal:
+            continue
+        last[kind] = nal
+        kept.append(b"\0\0\0\1" + nal)
+    return b"".join(kept)

@@ -50,11 +50,16 @@ CODECS = {
     "snow": ["-c:v", "snow", "-strict", "-2", "-q:v", "3", "-g", "10"],
     "cinepak": ["-c:v", "cinepak", "-g", "10"],
     "zmbv": ["-c:v", "zmbv", "-g", "10"],
+    "gif": ["-c:v", "gif"],
+    "apng": ["-c:v", "apng"],
+    "dv": ["-vf", "pad=720:576", "-c:v", "dvvideo"],
+    "y4m": ["-c:v", "wrapped_avframe"],
+    "aom": ["-c:v", "libaom-av1", "-cpu-used", "8", "-g", "20", "-lag-in-frames", "16", "-b:v", "400k"],
 }
 CONTAINERS = {
     "mp4": [], "mov": [], "mkv": [], "webm": [], "avi": [], "flv": [], "ts": [], "nut": [], "ogg": [], "asf": [],
     "wtv": [], "mxf": [], "ivf": [], "h264": [], "m4v": [], "m2v": [], "mjpeg": ["-f", "mjpeg"], "mpg": ["-f", "vob"],
-    "hevc": ["-f", "hevc"],
+    "hevc": ["-f", "hevc"], "m2ts": [], "gif": [], "apng": [], "y4m": ["-f", "yuv4mpegpipe"],
     "frag.mp4": ["-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"],
 }
 
@@ -81,8 +86,9 @@ def encode(codec, container, part, target):
         raise CannotMake(lines[-1])
 
 
-def remux(source, target, *options):
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source), "-c", "copy", *options, str(target)]
+def remux(source, target, *options, before=(), more=()):
+    inputs = [word for path in more for word in ("-i", str(path))]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *before, "-i", str(source), *inputs, "-c", "copy", *options, str(target)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise CannotMake((done.stderr.strip().splitlines() or ["no message"])[-1])
@@ -240,23 +246,23 @@ def coded(name):
 
 def clip(name):
     """The clip's path, made now if it is not there; raises CannotMake."""
-    folder = FOLDER / "untidy"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / name
-    if target.exists():
-        return target
-    with (folder / f".making-{name}").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            make_into(target, name)
-    return target
-
-
-def make_into(target, name):
     fault, rest = name.split("-", 1)
     codec, container = rest.split(".", 1)
-    with tempfile.TemporaryDirectory() as folder:
-        data = FAULTS[fault](codec, container, folder)
-    part = target.with_name(f".part-{name}")
-    part.write_bytes(data)
-    part.rename(target)
+    return made(name, lambda folder: FAULTS[fault](codec, container, folder))
+
+
+def made(name, recipe):
+    """The path of a file with the bytes that the recipe gives, made now if it is not there."""
+    target = FOLDER / "untidy" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return target
+    with target.with_name(f".making-{name}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            with tempfile.TemporaryDirectory() as folder:
+                data = recipe(folder)
+            part = target.with_name(f".part-{name}")
+            part.write_bytes(data)
+            part.rename(target)
+    return target
