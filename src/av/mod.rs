@@ -12,6 +12,7 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod parser;
 mod raw;
 mod stream;
 
@@ -24,6 +25,7 @@ pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;
 pub use packet::{Given, Needs, Packet};
+pub use parser::{Parser, PictureHeader};
 pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};

@@ -224,3 +224,88 @@ fn in_front(sets: &InForce, framing: Option<Framing>) -> Vec<u8> {
         None => sets.collect::<Vec<_>>().concat(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sets::{Key, PICTURE};
+    use super::*;
+
+    fn set(rank: u8, id: u32, byte: u8) -> Change {
+        Change::Set(Key::new(rank, id), vec![byte].into())
+    }
+
+    /// Of a stream without a header whose changes are these; every third unit is a closed cut point.
+    fn resolved(changes: &[(u32, Change)]) -> Result<Configurations> {
+        let headers = Headers::unknown();
+        resolve(&headers, changes, &|unit| unit % 3 == 0, &|| 2)
+    }
+
+    fn told(found: &Configurations, unit: u32, starts: bool) -> Option<(Vec<u8>, bool)> {
+        let given = found.given(unit, starts)?;
+        Some((given.needs.sets.clone(), given.restarts))
+    }
+
+    #[test]
+    fn who_starts_at_a_unit_is_given_all_that_is_in_force_there() {
+        let changes = [
+            (0, set(1, 0, 1)),
+            (0, set(PICTURE, 0, 2)),
+            (4, set(PICTURE, 1, 3)),
+            (6, set(1, 0, 4)),
+        ];
+        let found = resolved(&changes).unwrap();
+        let starts = [0, 3, 4, 5, 6, 9].map(|unit| told(&found, unit, true).unwrap());
+        let sets = [
+            vec![1, 2],
+            vec![1, 2],
+            vec![1, 2, 3],
+            vec![1, 2, 3],
+            vec![4, 2, 3],
+        ];
+        assert_eq!(
+            starts[..5]
+                .iter()
+                .map(|(s, _)| s.clone())
+                .collect::<Vec<_>>(),
+            sets
+        );
+        assert_eq!(starts[5].0, [4, 2, 3]);
+        assert!(starts.iter().all(|(_, restarts)| *restarts));
+    }
+
+    #[test]
+    fn who_rolls_on_is_told_of_changes_alone_and_begins_anew_at_those_that_nothing_refers_across() {
+        let changes = [
+            (0, set(1, 0, 1)),
+            (3, set(PICTURE, 0, 2)),
+            (4, set(1, 0, 3)),
+            (6, set(1, 0, 4)),
+        ];
+        let found = resolved(&changes).unwrap();
+        let rolls = [1, 2, 3, 4, 5, 6, 7].map(|unit| told(&found, unit, false).map(|(_, r)| r));
+        assert_eq!(
+            rolls,
+            [None, None, Some(false), Some(false), None, Some(true), None]
+        );
+    }
+
+    #[test]
+    fn what_comes_again_is_the_same_configuration_and_what_never_changes_is_none() {
+        assert_eq!(resolved(&[]).unwrap(), Configurations::default());
+        let (a, b) = (set(1, 0, 1), set(1, 0, 2));
+        let changes = [(0, a.clone()), (3, b.clone()), (6, a), (9, b)];
+        let found = resolved(&changes).unwrap();
+        let ids = [0, 3, 6, 9].map(|unit| found.needs(unit).unwrap().id);
+        assert!(ids[0] == ids[2] && ids[1] == ids[3] && ids[0] != ids[1]);
+        assert!(found.change_after(0) && !found.change_after(9));
+    }
+
+    #[test]
+    fn more_configurations_than_any_stream_needs_are_refused() {
+        let set = |n: u32| Change::Set(Key::new(1, 0), n.to_be_bytes().to_vec().into());
+        let changes: Vec<_> = (0..5000).map(|n| (n, set(n))).collect();
+        let refused = resolved(&changes).unwrap_err();
+        assert_eq!(refused.reason(), crate::error::Reason::MediaLimit);
+        assert!(resolved(&changes[..4000]).is_ok());
+    }
+}

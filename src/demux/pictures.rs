@@ -25,6 +25,7 @@ impl Typed {
     pub fn of(stream: &StreamInfo) -> Option<Self> {
         let codecs = [
             (AV_CODEC_ID_H263, Typed::H263),
+            (AV_CODEC_ID_H263P, Typed::H263),
             (AV_CODEC_ID_FLV1, Typed::Flv1),
             (AV_CODEC_ID_MSMPEG4V2, Typed::Msmpeg4),
             (AV_CODEC_ID_MSMPEG4V3, Typed::Msmpeg4),

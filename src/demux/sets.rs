@@ -246,7 +246,7 @@ pub fn mpeg4(sets: &mut Sets, element: &[u8]) {
         0xb2 if MAKERS.iter().any(|maker| payload.starts_with(maker)) => 4,
         _ => return,
     };
-    sets.take(Key::new(rank, 0), element);
+    sets.take(Key::new(rank, 0), trimmed(element));
 }
 
 /// A VC-1 bitstream data unit, from its start code on.

@@ -44,16 +44,6 @@ impl Pass {
         Ok(found)
     }
 
-    /// In packets that held B pictures times stand in decode order: they belong to the pictures as
-    /// they are shown.
-    pub(super) fn count_packed(&mut self) {
-        let rises = |pair: &[Unit]| pair[0].pts < pair[1].pts;
-        if self.packed && self.every_pts && self.units.windows(2).all(rises) {
-            self.every_pts = false;
-            self.dts = self.units.iter().filter_map(|unit| unit.pts).collect();
-        }
-    }
-
     /// Whether frames came out otherwise before the index knew all this.
     pub(super) fn is_untidy(&self, configurations: &Configurations) -> bool {
         let cuts = || (0..).zip(&self.units).filter(|(_, unit)| unit.cut());
@@ -71,9 +61,9 @@ fn reorder_depth(units: &[Unit]) -> u32 {
     /// No codec reorders over more.
     const MOST: usize = 16;
     let depth = |place: usize| {
-        let own = units[place].pts;
+        let own = units[place].pts();
         let before = &units[place.saturating_sub(MOST)..place];
-        before.iter().filter(|unit| unit.pts > own).count()
+        before.iter().filter(|unit| unit.pts() > own).count()
     };
     (0..units.len()).map(depth).max().unwrap_or(0) as u32
 }

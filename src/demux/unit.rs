@@ -143,6 +143,7 @@ pub fn framing_of(stream: &StreamInfo) -> Option<Framing> {
 }
 
 /// What a header of the container's says.
+#[derive(Default)]
 pub struct Header {
     pub framing: Option<Framing>,
     pub sets: InForce,
@@ -296,7 +297,7 @@ impl Classifier {
 
 /// The stream's own header, as `Header::of` reads it, and how to read others.
 pub struct Headers<'s> {
-    stream: &'s StreamInfo,
+    stream: Option<&'s StreamInfo>,
     pub own: Header,
     pub bytes: Arc<[u8]>,
 }
@@ -304,13 +305,24 @@ pub struct Headers<'s> {
 impl<'s> Headers<'s> {
     pub fn of(stream: &'s StreamInfo) -> Self {
         Headers {
-            stream,
+            stream: Some(stream),
             own: Header::of(stream, stream.extradata()),
             bytes: stream.extradata().into(),
         }
     }
 
+    /// Of a stream of which nothing is known.
+    #[cfg(test)]
+    pub fn unknown() -> Self {
+        Headers {
+            stream: None,
+            own: Header::default(),
+            bytes: [].into(),
+        }
+    }
+
     pub fn anew(&self, header: &[u8]) -> Header {
-        Header::of(self.stream, header)
+        let read = |stream| Header::of(stream, header);
+        self.stream.map(read).unwrap_or_default()
     }
 }
