@@ -2,6 +2,7 @@
 
 use super::configuration::Configurations;
 use crate::av::{Packet, StreamInfo};
+use crate::error::Result;
 use crate::media::picture::Orientation;
 use crate::timeline::index::SourceIndex;
 
@@ -116,6 +117,16 @@ impl Track {
         let clock = &self.index.clock;
         let whole = clock.clock_breaks.is_empty() && clock.untimed == 0 && !clock.times_counted;
         self.has_pts && whole
+    }
+
+    /// Whether frames are made of such pictures, as far as the header tells.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED for pixel formats that are not read, and for display matrices that are no
+    /// quarter turn or mirror.
+    pub fn check_pictures(&self) -> Result<()> {
+        self.info.check_pixels()?;
+        super::orientation(self.info.display_matrix).map(|_| ())
     }
 
     /// The place in `index.shown` of the picture that this unit begins.

@@ -255,7 +255,8 @@ impl Pass {
         fill_durations(&mut shown, last);
         clock.list((&shown, info.time_base), self.breaks(&outcome))?;
         Ok(Track {
-            orientation: super::orientation(info.display_matrix)?,
+            // An odd one is refused where frames are asked for.
+            orientation: super::orientation(info.display_matrix).unwrap_or_default(),
             container,
             has_pts: self.range.is_some(),
             gradual,
@@ -267,7 +268,7 @@ impl Pass {
                 clock,
                 source,
                 init,
-                revision: outcome.revision().max(u32::from(mended)),
+                revision: u32::from(mended || info.colour_is_revised()).max(outcome.revision()),
             },
             cuts: self.cuts(),
             configurations,
