@@ -13,6 +13,7 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod palette;
 mod raw;
 mod stream;
 mod unopened;
