@@ -13,6 +13,7 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod palette;
 mod parser;
 mod raw;
 mod stream;

@@ -100,7 +100,8 @@ impl Pass {
             if let Some(unpacker) = &mut unpacker {
                 unpacker.unpack(&mut packet)?;
             }
-            let kind = classifier.classify(&packet)?;
+            let mut kind = classifier.classify(&packet)?;
+            kind.cut &= !input.palette_changed();
             pass.take(&packet, kind)?;
         }
         pass.packed = unpacker.is_some();
