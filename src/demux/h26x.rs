@@ -73,8 +73,18 @@ impl Framing {
     /// The unit in this framing, where its own is another.
     pub fn reframed(self, unit: &[u8], stated: Framing) -> Option<Vec<u8>> {
         let own = stated.of_unit(unit, unit.len()).unwrap_or(stated);
-        (own != self).then(|| self.join(Nals::new(unit, &own).filter(|nal| !nal.is_empty())))
+        let nals = Nals::new(unit, &own).map(|nal| match own {
+            Framing::StartCodes => without_zeros(nal),
+            Framing::Lengths(_) => nal,
+        });
+        (own != self).then(|| self.join(nals.filter(|nal| !nal.is_empty())))
     }
+}
+
+/// Without trailing_zero_8bits (Annex B), which belong to no NAL unit.
+pub fn without_zeros(nal: &[u8]) -> &[u8] {
+    let last = nal.iter().rposition(|byte| *byte != 0);
+    &nal[..last.map_or(0, |at| at + 1)]
 }
 
 fn number(bytes: &[u8]) -> usize {

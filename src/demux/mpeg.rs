@@ -5,10 +5,18 @@ use super::bits::Bits;
 use super::sets::{self, Sets};
 use super::unit::UnitKind;
 
+pub fn is_slice(code: u8) -> bool {
+    (1..=0xaf).contains(&code)
+}
+
+pub fn is_vop(code: u8) -> bool {
+    code == 0xb6
+}
+
 pub fn mpeg12(data: &[u8], sets: &mut Sets, plain: UnitKind) -> UnitKind {
     let mut kind = plain;
     let mut closed_gop = false;
-    for element in sets::elements(data) {
+    for element in sets::elements(data, is_slice) {
         match element {
             // Slices: extensions of the picture came before them.
             [_, _, _, 1..=0xaf, ..] => break,
@@ -37,7 +45,7 @@ pub struct TimeIncrement(Option<u32>);
 impl TimeIncrement {
     pub fn of(header: &[u8]) -> Self {
         let mut increment = TimeIncrement::default();
-        sets::elements(header).for_each(|element| increment.take(element));
+        sets::elements(header, is_vop).for_each(|element| increment.take(element));
         increment
     }
 
@@ -83,7 +91,7 @@ pub fn mpeg4(
     (increment, sets): (&mut TimeIncrement, &mut Sets),
     plain: UnitKind,
 ) -> UnitKind {
-    for element in sets::elements(data) {
+    for element in sets::elements(data, is_vop) {
         increment.take(element);
         match element {
             [_, _, _, 0xb6, vop @ ..] => {
@@ -120,7 +128,7 @@ fn vop_header(vop: &[u8], increment: &TimeIncrement) -> (u32, bool) {
 /// Whether a header says that B pictures stand in the packet of the picture before which they are shown, as
 /// DivX writes them: libavcodec's own sign, a `p` behind the build.
 pub fn packs_b_pictures(header: &[u8]) -> bool {
-    sets::elements(header).any(|element| {
+    sets::elements(header, is_vop).any(|element| {
         let [_, _, _, 0xb2, b'D', b'i', b'v', b'X', rest @ ..] = element else {
             return false;
         };
@@ -164,7 +172,7 @@ mod tests {
     }
 
     /// 25 ticks a second: five bits of vop_time_increment.
-    const LAYER: [u8; 11] = [0, 0, 1, 0x20, 0, 0x84, 0x40, 0x01, 0x9d, 0x80, 0];
+    const LAYER: [u8; 9] = [0, 0, 1, 0x20, 0, 0x84, 0x40, 0x06, 0x60];
 
     fn vop(kind: u32, coded: u32) -> Vec<u8> {
         let bits = kind << 14 | 0b0_1_00111_1 << 6 | coded << 5;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::bits::Bits;
+use super::h26x::without_zeros;
 use crate::error::{Error, Reason, Result};
 
 /// Bytes of different sets of a stream, and places where they change: far more than any stream
@@ -154,7 +155,7 @@ pub fn h264(sets: &mut Sets, nal: &[u8]) {
         _ => None,
     };
     if let Some(key) = key {
-        sets.take(key, trimmed(nal));
+        sets.take(key, without_zeros(nal));
     }
 }
 
@@ -172,7 +173,7 @@ pub fn hevc(sets: &mut Sets, nal: &[u8]) {
     };
     if let Some(id) = id {
         let layer = (first & 1) << 5 | second >> 3;
-        sets.take(Key { rank, layer, id }, trimmed(nal));
+        sets.take(Key { rank, layer, id }, without_zeros(nal));
     }
 }
 
@@ -203,28 +204,19 @@ fn skip(bits: &mut Bits, mut count: u32) -> Option<()> {
     Some(())
 }
 
-/// Without trailing_zero_8bits (H.264 Annex B), which belong to no NAL unit.
-fn trimmed(nal: &[u8]) -> &[u8] {
-    let end = nal
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at + 1);
-    &nal[..end]
-}
-
 const MATRICES: Key = Key::new(PICTURE, 3);
 
 /// A header of MPEG-1 or -2, from its start code on.
 pub fn mpeg12(sets: &mut Sets, element: &[u8]) {
     match element {
         [_, _, _, 0xb3, ..] => {
-            sets.take(Key::new(0, 0), trimmed(element));
+            sets.take(Key::new(0, 0), without_zeros(element));
             // A sequence header sets them anew (6.3.11).
             sets.drop_set(MATRICES);
         }
         [_, _, _, 0xb5, first, ..] => match first >> 4 {
-            id @ (1 | 2 | 5) => sets.take(Key::new(1, u32::from(id)), trimmed(element)),
-            3 => sets.take(MATRICES, trimmed(element)),
+            id @ (1 | 2 | 5) => sets.take(Key::new(1, u32::from(id)), without_zeros(element)),
+            3 => sets.take(MATRICES, without_zeros(element)),
             _ => {}
         },
         _ => {}
@@ -238,21 +230,25 @@ pub fn mpeg4(sets: &mut Sets, element: &[u8]) {
     let [_, _, _, code, payload @ ..] = element else {
         return;
     };
-    let rank = match code {
-        0xb0 => 0,
-        0xb5 => 1,
-        0x00..=0x1f => 2,
-        0x20..=0x2f => 3,
-        0xb2 if MAKERS.iter().any(|maker| payload.starts_with(maker)) => 4,
+    let key = match code {
+        0xb0 => Key::new(0, 0),
+        0xb5 => Key::new(1, 0),
+        0x00..=0x1f => Key::new(2, 0),
+        0x20..=0x2f => Key::new(3, 0),
+        // A picture may follow that refers to one before it.
+        0xb2 => match MAKERS.iter().position(|maker| payload.starts_with(maker)) {
+            Some(maker) => Key::new(PICTURE, maker as u32),
+            None => return,
+        },
         _ => return,
     };
-    sets.take(Key::new(rank, 0), trimmed(element));
+    sets.take(key, without_zeros(element));
 }
 
 /// A VC-1 bitstream data unit, from its start code on.
 pub fn vc1(sets: &mut Sets, element: &[u8]) {
     if let [_, _, _, 0x0f, ..] = element {
-        sets.take(Key::new(0, 0), trimmed(element));
+        sets.take(Key::new(0, 0), without_zeros(element));
     }
 }
 
@@ -269,13 +265,18 @@ pub fn av1(sets: &mut Sets, payload: &[u8]) {
     sets.take(Key::new(0, 0), &obu);
 }
 
-/// The elements of a stream of start codes, each from its start code to the next.
-pub fn elements(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The elements of a stream of start codes, each from its start code to the next. One whose code
+/// says that it `is_data` is the last, and goes to the end: nothing is looked for in it.
+pub fn elements(data: &[u8], is_data: fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
     let mut next = start_code(data);
     std::iter::from_fn(move || {
         let at = next?;
         let rest = &data[at..];
-        next = start_code(rest.get(3..)?).map(|more| at + 3 + more);
+        let code = rest.get(3).copied();
+        next = match code.is_some_and(is_data) {
+            true => None,
+            false => start_code(rest.get(3..)?).map(|more| at + 3 + more),
+        };
         Some(&data[at..next.unwrap_or(data.len())])
     })
 }
@@ -350,6 +351,20 @@ mod tests {
         }
         let units: Vec<u32> = sets.into_changes().iter().map(|(unit, _)| *unit).collect();
         assert_eq!(units, [0, 1, 2]);
+    }
+
+    #[test]
+    fn who_made_an_mpeg4_stream_is_told_by_each_maker_and_begins_no_sequence() {
+        let says = |text: &[u8]| [&[0, 0, 1, 0xb2], text].concat();
+        let (lavc, divx, other) = (says(b"Lavc59"), says(b"DivX503b1393p"), says(b"camera 7"));
+        let mut sets = Sets::default();
+        for unit in [&[&lavc, &divx][..], &[&lavc, &other], &[&lavc]] {
+            sets.begin();
+            unit.iter().for_each(|element| mpeg4(&mut sets, element));
+            sets.end();
+        }
+        assert!(sets.latest.keys().all(|key| !key.is_sequence()));
+        assert_eq!(sets.into_changes().len(), 2);
     }
 
     #[test]

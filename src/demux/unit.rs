@@ -126,8 +126,12 @@ impl Syntax {
                 let nals = h26x::hevc_header(header);
                 nals.iter().for_each(|nal| sets::hevc(sets, nal));
             }
-            Syntax::Mpeg12 => sets::elements(header).for_each(|e| sets::mpeg12(sets, e)),
-            Syntax::Mpeg4(_) => sets::elements(header).for_each(|e| sets::mpeg4(sets, e)),
+            Syntax::Mpeg12 => {
+                sets::elements(header, mpeg::is_slice).for_each(|e| sets::mpeg12(sets, e))
+            }
+            Syntax::Mpeg4(_) => {
+                sets::elements(header, mpeg::is_vop).for_each(|e| sets::mpeg4(sets, e))
+            }
             Syntax::Av1(_) => {
                 av1::sequence_headers(header, &mut |payload| sets::av1(sets, payload))
             }
@@ -273,7 +277,8 @@ impl Classifier {
             Syntax::Mpeg12 => mpeg::mpeg12(data, sets, plain),
             Syntax::Mpeg4(increment) => mpeg::mpeg4(data, (increment, sets), plain),
             Syntax::Vc1 => {
-                sets::elements(data).for_each(|element| sets::vc1(sets, element));
+                sets::elements(data, |code| code == 0x0d)
+                    .for_each(|element| sets::vc1(sets, element));
                 plain
             }
             Syntax::Typed(typed) => UnitKind {

@@ -38,7 +38,7 @@ fn libavcodec_keeps_what_decode_promises() {
 fn changing_pictures() -> Clip {
     Clip::open(&conformance::changing(
         "pps.h264",
-        &["-qp", "34", "-coder", "0"],
+        &["-qp", "34", "-chromaoffset", "4"],
     ))
 }
 
