@@ -71,7 +71,8 @@ def pings(connection, _):
 
 @pytest.mark.parametrize("attack", [resets, pings])
 def test_a_flood_of_frames_ends_its_connection_and_spoils_nobody(started, v1, attack):
-    server, neighbour = started()
+    # Who takes no answer is read from no more, and loses its connection after this time.
+    server, neighbour = started("--stall-timeout", "2s")
     stop = threading.Event()
     floods = threading.Thread(target=flood, args=(server, v1, attack, stop))
     floods.start()
