@@ -7,6 +7,7 @@
 
 mod bitstream;
 mod decoder;
+mod format;
 mod frame;
 mod input;
 mod io;
@@ -14,6 +15,7 @@ mod log;
 mod packet;
 mod raw;
 mod stream;
+mod unopened;
 
 use std::ffi::c_int;
 

@@ -1,6 +1,7 @@
 //! What is known of a source's video stream: its units, in decode order, and what is shown when.
 
 use crate::av::{Packet, StreamInfo};
+use crate::error::Result;
 use crate::media::picture::Orientation;
 use crate::timeline::index::SourceIndex;
 
@@ -89,6 +90,16 @@ pub struct Cut {
 }
 
 impl Track {
+    /// Whether frames are made of such pictures, as far as the header tells.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED for pixel formats that are not read, and for display matrices that are no
+    /// quarter turn or mirror.
+    pub fn check_pictures(&self) -> Result<()> {
+        self.info.check_pixels()?;
+        super::orientation(self.info.display_matrix).map(|_| ())
+    }
+
     /// The place in `index.shown` of the picture that this unit begins.
     pub fn shown_of(&self, unit: u32) -> Option<usize> {
         let shown = &self.index.shown;

@@ -168,7 +168,8 @@ impl Pass {
         let last = self.last_duration(&container, &info, &shown);
         fill_durations(&mut shown, last);
         Ok(Track {
-            orientation: super::orientation(info.display_matrix)?,
+            // An odd one is refused where frames are asked for.
+            orientation: super::orientation(info.display_matrix).unwrap_or_default(),
             container,
             has_pts: self.every_pts,
             gradual,
@@ -179,7 +180,7 @@ impl Pass {
                 unshown,
                 source,
                 init,
-                revision: 0,
+                revision: u32::from(info.colour_is_revised()),
             },
             cuts: self.cuts(),
             units: self.units,

@@ -70,8 +70,8 @@ def by_fps(chunks, fps, window=None):
 
 
 def by_every(chunks, n, window=None):
-    # Each n-th frame of what the window holds, numbered one after the other.
-    return dict(enumerate(in_window(chunks, all_frames(chunks), window)[::n]))
+    # Each n-th frame of the timeline; those that the window holds are numbered one after the other.
+    return dict(enumerate(in_window(chunks, all_frames(chunks)[::n], window)))
 
 
 def by_keyframes(chunks):

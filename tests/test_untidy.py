@@ -1,0 +1,133 @@
+"""Untidy media of every codec and container: the pictures of a plain decode in order, by every sampling, window and worker count.
+
+Pictures show their numbers, so that what is compared is which picture stands under which number and time, and then bytes.
+"""
+
+import io
+import itertools
+import subprocess
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .media import kinds, numbered, untidy
+from .media.make import CannotMake
+from .support import timelines
+
+WIDTH, HEIGHT = numbered.SIZE
+
+
+def plain(path):
+    """The numbers of the pictures that ffmpeg decodes, in its order."""
+    command = ["ffmpeg", "-nostdin", "-v", "quiet", "-threads", "1", "-noautorotate", "-i", str(path), "-map", "0:V:0", "-fps_mode",
+               "passthrough", "-vf", f"crop={WIDTH}:{HEIGHT}:0:0,format=gray", "-f", "rawvideo", "-"]
+    luma = np.frombuffer(subprocess.run(command, capture_output=True, timeout=120).stdout, np.uint8)
+    return [numbered.read(picture) for picture in luma.reshape(-1, HEIGHT, WIDTH)]
+
+
+def number_of(jpeg):
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        return numbered.read(np.asarray(picture.convert("L")))
+
+
+def chunk_of(told, facts):
+    """What the model needs, from the frames of a run with --all."""
+    times = [Fraction(f["timestamp"]).limit_denominator(10**7) for f in facts]
+    end = Fraction(told["media_seconds"]).limit_denominator(10**7)
+    num, den = facts[0]["time_base"].split("/")
+    return timelines.Chunk(Fraction(0), times, end, Fraction(int(num), int(den)), [f["keyframe"] for f in facts])
+
+
+def samplings(chunk):
+    """{options: the model's frames}. Times lie between frames, since a fact's are rounded to f64."""
+    chunks, length = [chunk], chunk.end
+    low, high = (between(chunk, share) for share in (Fraction(3, 10), Fraction(7, 10)))
+    window = ["--from", str(low), "--to", str(high)]
+    times = [between(chunk, Fraction(k, 10)) for k in (1, 4, 5, 8)]
+    found = {
+        ("--every", "5"): timelines.by_every(chunks, 5),
+        ("--keyframes",): timelines.by_keyframes(chunks),
+        ("--at", ",".join(map(str, times))): timelines.by_times(chunks, times),
+        ("--all", *window): timelines.by_every(chunks, 1, (low, high)),
+        ("--every", "3", *window): timelines.by_every(chunks, 3, (low, high)),
+        ("--at", str(between(chunk, Fraction(1)))): timelines.by_times(chunks, [between(chunk, Fraction(1))]),
+    }
+    if length < 20:
+        # Rates and counts whose times are no frame's.
+        found["--fps", "7.3"] = {k: f for k, f in timelines.by_fps(chunks, Fraction("7.3")).items()}
+    return found
+
+
+def between(chunk, share):
+    """A time in the middle of a frame, so far into them."""
+    k = min(int(share * len(chunk.times)), len(chunk.times) - 1)
+    after = chunk.times[k + 1] if k + 1 < len(chunk.times) else max(chunk.end, chunk.times[k] + Fraction(1, 500))
+    return ((chunk.times[k] + after) / 2).limit_denominator(10**6)
+
+
+def expected_times(fault, frames):
+    """Seconds of each frame after the first, where the recipe says them."""
+    gap = 20 if fault.startswith("pause") else 0
+    return [Fraction(k, untidy.RATE) + (gap if k >= 20 else 0) for k in range(frames)]
+
+
+# With every change: of each fault one codec that reorders, one that does not, and one whose bitstream is not read.
+OFTEN = {"h264", "hevc_open", "mpeg2", "mpeg4_b", "vp8", "msmpeg4"}
+
+
+def combinations():
+    return [name if name.split("-")[1].split(".")[0] in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in untidy.names()]
+
+
+@pytest.mark.parametrize("name", combinations())
+def test_untidy_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name):
+    facts = assert_plain_by_every_way(fc, made(untidy.clip, name))
+    # A picture that the decoder does not deliver here, ffmpeg's does not either.
+    assert len(facts) <= untidy.coded(name)
+    want = expected_times(name.split("-")[0], len(facts))
+    assert [f["timestamp"] for f in facts] == pytest.approx([float(t) for t in want], abs=0.002)
+
+
+@pytest.mark.parametrize("name", kinds.KINDS)
+def test_a_further_kind_of_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name):
+    assert_plain_by_every_way(fc, made(kinds.clip, name))
+
+
+def made(make, name):
+    try:
+        return make(name)
+    except CannotMake as why:
+        pytest.skip(f"this ffmpeg cannot make it: {why}")
+
+
+def assert_plain_by_every_way(fc, source):
+    """The facts of all frames."""
+    # A plain decode that begins between cut points shows what cannot be decoded.
+    want = list(itertools.dropwhile(lambda number: number is None, plain(source)))
+    assert want and None not in want
+    told = extract(fc, "all", "--all", "--workers", "1", source)
+    facts, jpegs = fc.frames("all"), fc.jpegs("all")
+    assert [f["seq"] for f in facts if f.get("damaged")] == []
+    assert [number_of(jpegs[f["seq"]]) for f in facts if not f.get("missing")] == want
+    times = [f["timestamp"] for f in facts]
+    assert all(a < b for a, b in zip(times, times[1:])), "times do not rise"
+    assert_same_by_every_way(fc, source, chunk_of(told, facts), jpegs)
+    return facts
+
+
+def extract(fc, timeline, *options):
+    done = fc.extract(timeline, "--hash", "none", *options, code=None)
+    assert done.code in (0, 3), done.describe()
+    return done.json
+
+
+def assert_same_by_every_way(fc, source, chunk, jpegs):
+    for workers in (2, 4):
+        extract(fc, f"workers{workers}", "--all", "--workers", workers, source)
+        assert fc.jpegs(f"workers{workers}") == jpegs, f"other bytes with {workers} workers"
+    for k, (options, want) in enumerate(samplings(chunk).items()):
+        extract(fc, f"t{k}", *options, source)
+        there = {seq: jpegs[frame] for seq, (_, frame) in want.items() if frame in jpegs}
+        assert fc.jpegs(f"t{k}") == there, " ".join(options)
