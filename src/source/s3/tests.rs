@@ -256,7 +256,7 @@ fn a_range_other_than_the_one_asked_for_is_refused() {
     }
     for total in ["3000000", "*"] {
         let served = data.clone();
-        let server = object(move |request| {
+        let server = patient(move |request| {
             let range = request
                 .header("range")
                 .unwrap_or_default()
