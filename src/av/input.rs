@@ -251,6 +251,16 @@ impl Input {
             ) >= 0
         }
     }
+
+    /// Goes to a byte of the source, whatever is there; false where the container's packets cannot be
+    /// found from anywhere.
+    pub fn seek_to_byte(&mut self, position: i64) -> bool {
+        // SAFETY: the context is open, its format static.
+        unsafe {
+            (*(*self.context).iformat).flags & ffi::AVFMT_NO_BYTE_SEEK == 0
+                && ffi::av_seek_frame(self.context, -1, position, ffi::AVSEEK_FLAG_BYTE) >= 0
+        }
+    }
 }
 
 impl Drop for Input {

@@ -13,6 +13,7 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod parser;
 mod raw;
 mod stream;
 mod unopened;
@@ -26,6 +27,7 @@ pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;
 pub use packet::Packet;
+pub use parser::{Parser, PictureHeader};
 pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};

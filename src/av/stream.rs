@@ -29,6 +29,8 @@ pub struct StreamInfo {
     pub duration: Option<i64>,
     /// How many packets the container says it holds.
     pub frames: Option<u64>,
+    /// Its timestamps begin again at 0 after so many bits; 64 where they do not.
+    pub wrap_bits: u32,
 }
 
 // SAFETY: the parameters are owned, and never written after creation.
@@ -65,6 +67,7 @@ impl StreamInfo {
                 is_video: kind == ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int,
                 duration: Some((*stream).duration).filter(|ticks| *ticks > 0),
                 frames: u64::try_from((*stream).nb_frames).ok().filter(|n| *n > 0),
+                wrap_bits: u32::try_from((*stream).pts_wrap_bits).unwrap_or(64),
             })
         }
     }
@@ -142,6 +145,19 @@ impl StreamInfo {
         // SAFETY: owned and non-null.
         let (width, height) = unsafe { ((*self.parameters).width, (*self.parameters).height) };
         (width.max(0) as u32, height.max(0) as u32)
+    }
+
+    /// How many pictures may be decoded before one that is shown earlier, as far as the probe saw; none
+    /// for codecs whose pictures are shown in the order of decoding.
+    pub fn reorder_depth(&self) -> Option<usize> {
+        // SAFETY: a look-up in static tables; the parameters are owned and non-null.
+        unsafe {
+            let descriptor = raw::avcodec_descriptor_get(self.codec());
+            let reorders = !descriptor.is_null()
+                && (*descriptor).props & ffi::AV_CODEC_PROP_REORDER as c_int != 0;
+            let depth = usize::try_from((*self.parameters).video_delay).unwrap_or(0);
+            reorders.then_some(depth)
+        }
     }
 
     pub fn sample_aspect_ratio(&self) -> Option<(i32, i32)> {

@@ -4,13 +4,16 @@
 mod av1;
 mod bits;
 mod boxes;
+mod clock;
 mod fields;
 mod h26x;
 mod heads;
 mod index;
 mod mpeg;
+mod order;
 mod pass;
 mod reader;
+mod times;
 mod unit;
 mod vpx;
 

@@ -90,8 +90,6 @@ pub(super) struct Decoding<'a, D> {
     fed: bool,
     /// Within the pictures up to the first cut point after an open start.
     open_start: bool,
-    /// Pictures delivered so far: how a track without timestamps numbers them.
-    count: u32,
     /// Places in `shown` that damage reaches.
     damaged: Range<usize>,
     last_picture: Instant,
@@ -117,7 +115,6 @@ impl<'a, D: Decode> Decoding<'a, D> {
                 .ok_or_else(|| Error::internal("a task decodes nothing"))?,
             open_start: false,
             fed: false,
-            count: 0,
             damaged: 0..0,
             last_picture: Instant::now(),
         })
@@ -214,12 +211,12 @@ impl<'a, D: Decode> Decoding<'a, D> {
 
     /// Leading pictures of the cut point where decoding began, unless they are wanted from there.
     fn left_out(&self, unit: u32) -> bool {
-        let pts = |unit| self.unit(unit).and_then(|known| known.pts);
-        let leads = pts(unit)
-            .zip(pts(self.segment.from))
+        let time = |unit| self.unit(unit).map(|known| known.time);
+        let leads = time(unit)
+            .zip(time(self.segment.from))
             .is_some_and(|(own, from)| own < from);
         let wanted = self.segment.wants(unit) && self.span.by_unit.contains_key(&unit);
-        self.span.media.track.has_pts && leads && !wanted
+        leads && !wanted
     }
 
     fn picture(
@@ -229,20 +226,14 @@ impl<'a, D: Decode> Decoding<'a, D> {
         deliver: Deliver<D::Picture>,
     ) -> Result<()> {
         self.last_picture = Instant::now();
-        let key = if self.span.media.track.has_pts {
-            unit
-        } else {
-            self.count
-        };
-        self.count += 1;
         if self.left_out(unit) {
             return Ok(());
         }
         if flagged {
             self.report_damage();
-            self.mark_damage(key);
+            self.mark_damage(unit);
         }
-        let Some(&place) = self.span.by_unit.get(&key) else {
+        let Some(&place) = self.span.by_unit.get(&unit) else {
             return Ok(());
         };
         if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
@@ -264,17 +255,13 @@ impl<'a, D: Decode> Decoding<'a, D> {
     }
 
     /// A flagged picture and all later ones up to the next cut point are damaged.
-    fn mark_damage(&mut self, key: u32) {
+    fn mark_damage(&mut self, unit: u32) {
         let track = &self.span.media.track;
         let shown = &track.index.shown;
-        let own = if track.has_pts {
-            track.shown_of(key)
-        } else {
-            Some(key as usize)
-        };
+        let own = track.shown_of(unit);
         // A picture that is not shown damages those after it all the same.
-        let pts = self.unit(key).and_then(|unit| unit.pts);
-        let after = pts.map(|pts| shown.partition_point(|s| s.pts <= pts));
+        let time = self.unit(unit).map(|unit| unit.time);
+        let after = time.map(|time| shown.partition_point(|s| s.pts <= time));
         let Some(from) = own.map(|own| own + 1).or(after) else {
             return;
         };
