@@ -14,6 +14,7 @@ mod io;
 mod log;
 mod packet;
 mod parser;
+mod palette;
 mod raw;
 mod stream;
 mod unopened;

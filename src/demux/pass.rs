@@ -86,7 +86,9 @@ impl Pass {
         let mut packet = Packet::new()?;
         while input.read(&mut packet)? {
             if packet.stream() == info.index && packet.size() > 0 {
-                pass.take(&packet, classifier.classify(&packet))?;
+                let mut kind = classifier.classify(&packet);
+                kind.cut &= !input.palette_changed();
+                pass.take(&packet, kind)?;
             }
         }
         Ok(pass)
