@@ -12,7 +12,7 @@ mkdir -p "$work"/{lists/partial,source,objects}
 
 decoders=h264,hevc,vp8,vp9,av1,libdav1d,mpeg1video,mpeg2video,mpeg4,mjpeg,prores,png,rawvideo
 parsers=h264,hevc,vp8,vp9,av1,mpegvideo,mpeg4video,mjpeg,png
-demuxers=mov,matroska,mpegts,mpegps,avi,flv,ivf,h264,hevc,obu,m4v,mpegvideo,mjpeg,image2
+demuxers=mov,matroska,mpegts,mpegps,avi,flv,ivf,h264,hevc,obu,m4v,mpegvideo,mjpeg,image2,dhav
 # The two that end in _split: a decoder of one picture at a time; the others: what demuxers and NVDEC need.
 filters=h264_mp4toannexb,hevc_mp4toannexb,vp9_superframe_split,av1_frame_split,extract_extradata,mpeg4_unpack_bframes,null
 options=(--prefix="$folder" --enable-shared --disable-static --enable-pic --disable-debug --disable-doc

@@ -10,7 +10,7 @@ use crate::demux::{self, Track};
 use crate::error::Result;
 use crate::extract::{Caller, Turn, check_cards};
 use crate::frames::{Library, stoppable};
-use crate::media::colour::{primaries_name, transfer_name};
+use crate::media::colour::{CodePoints, primaries_name, transfer_name};
 use crate::media::time::Exact;
 use crate::timeline::index::{ClockFacts, Shown, Unshown};
 use crate::timeline::plan::ChunkSpec;
@@ -96,7 +96,7 @@ pub struct Video {
     pub backend_reason: String,
 }
 
-/// Colour as tagged (ITU-T H.273); what is untagged is absent.
+/// Colour as tagged (ITU-T H.273), by the bitstream or else by the container; what is untagged is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ColourTags {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,7 +164,7 @@ fn video(track: &Track) -> Result<Video> {
         sample_aspect_ratio: info.sample_aspect_ratio().map(|(n, d)| format!("{n}:{d}")),
         mirrored: track.orientation.mirrored,
         rotation: track.orientation.rotation,
-        colour: colour_tags(info.colour_code_points()),
+        colour: colour_tags(info.colour()),
         frame_rate: (duration > 0.0).then(|| index.shown.len() as f64 / duration),
         stated_frame_rate: info
             .average_rate
@@ -215,7 +215,8 @@ fn varies(shown: &[Shown]) -> bool {
 }
 
 fn backend(track: &Track) -> (Option<&'static str>, String) {
-    if let Err(error) = Software::open(&track.info, 1, Purpose::Comparison) {
+    let opened = Software::open(&track.info, 1, Purpose::Comparison);
+    if let Err(error) = opened.and_then(|_| track.check_pictures()) {
         return (None, error.message().to_owned());
     }
     match check_cards(track) {
@@ -227,8 +228,8 @@ fn backend(track: &Track) -> (Option<&'static str>, String) {
     }
 }
 
-fn colour_tags([matrix, range, primaries, transfer]: [i32; 4]) -> ColourTags {
-    let matrix = match matrix {
+fn colour_tags(tagged: CodePoints) -> ColourTags {
+    let matrix = match tagged.matrix {
         0 => Some("rgb".to_owned()),
         1 => Some("bt709".to_owned()),
         2 | 3 => None,
@@ -240,7 +241,7 @@ fn colour_tags([matrix, range, primaries, transfer]: [i32; 4]) -> ColourTags {
         10 => Some("bt2020c".to_owned()),
         other => Some(format!("{other} (H.273)")),
     };
-    let range = match range {
+    let range = match tagged.range {
         1 => Some("limited"),
         2 => Some("full"),
         _ => None,
@@ -248,8 +249,8 @@ fn colour_tags([matrix, range, primaries, transfer]: [i32; 4]) -> ColourTags {
     ColourTags {
         matrix,
         range,
-        primaries: primaries_name(primaries).map(str::to_owned),
-        transfer: transfer_name(transfer).map(str::to_owned),
+        primaries: primaries_name(tagged.primaries).map(str::to_owned),
+        transfer: transfer_name(tagged.transfer).map(str::to_owned),
     }
 }
 
@@ -277,8 +278,14 @@ mod tests {
 
     #[test]
     fn untagged_colour_is_absent() {
-        assert_eq!(colour_tags([2, 0, 2, 2]), ColourTags::default());
-        let tags = colour_tags([1, 1, 1, 13]);
+        let untagged = colour_tags(CodePoints::UNSPECIFIED);
+        assert_eq!(untagged, ColourTags::default());
+        let tags = colour_tags(CodePoints {
+            matrix: 1,
+            range: 1,
+            primaries: 1,
+            transfer: 13,
+        });
         assert_eq!(
             (tags.matrix.as_deref(), tags.range),
             (Some("bt709"), Some("limited"))

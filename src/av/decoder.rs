@@ -8,11 +8,13 @@ use ffmpeg_next::ffi;
 use super::log::Logged;
 use super::{Frame, Packet, StreamInfo, failure, raw};
 use crate::error::{Error, Reason, Result};
+use crate::media::colour::HeaderColour;
 use crate::media::limits::{MAX_PIXELS, check_size};
 
 /// libavcodec's decoder for one stream, always bit exact.
 pub struct Decoder {
     context: *mut ffi::AVCodecContext,
+    header: HeaderColour,
     /// Boxed, since the context points to it.
     logged: Box<Logged>,
 }
@@ -79,6 +81,7 @@ impl Decoder {
             }
             let decoder = Decoder {
                 context,
+                header: stream.header_colour(),
                 logged: Box::default(),
             };
             (*context).opaque = ptr::from_ref(decoder.logged.as_ref()).cast_mut().cast();
@@ -150,7 +153,7 @@ impl Decoder {
 
     pub fn receive(&mut self, frame: &mut Frame) -> Delivered {
         // SAFETY: both are valid; the frame is unreferenced before it is filled.
-        match unsafe { ffi::avcodec_receive_frame(self.context, frame.as_mut_ptr()) } {
+        match unsafe { ffi::avcodec_receive_frame(self.context, frame.as_mut_ptr(self.header)) } {
             0 => Delivered::Frame,
             code if code == ffi::AVERROR(ffi::EAGAIN) => Delivered::Starved,
             code if code == ffi::AVERROR_EOF => Delivered::Ended,

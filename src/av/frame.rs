@@ -1,27 +1,31 @@
 //! A decoded frame: its planes as a borrowed picture, and what it says of itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::c_int;
 use std::ptr::addr_of;
+use std::sync::OnceLock;
 
 use ffmpeg_next::ffi;
 use ffmpeg_next::frame::Video;
 
+use super::format::{Direct, Format};
 use super::raw;
 use crate::error::{Error, Reason, Result};
-use crate::media::colour::{self, Colour, ColourRule, Matrix, Range};
-use crate::media::picture::{Layout, Picture, Plane};
+use crate::media::colour::{
+    self, CodePoints, Colour, ColourRule, HeaderColour, Matrix, Range, Signal,
+};
+use crate::media::picture::{Picture, Plane};
+use crate::pixel::unpack::{Packed, Rows, Unpacked};
 
 /// A decoded frame, or an empty one waiting to be filled.
-pub struct Frame(Video);
-
-/// How libavutil lays a pixel format out, as far as it concerns us.
-struct Samples {
-    layout: Layout,
-    depth: u8,
-    planes: usize,
-    /// log2 of chroma subsampling.
-    chroma_shift: (u32, u32),
-    full_range_by_name: bool,
+pub struct Frame {
+    video: Video,
+    /// What the stream's header says of its colour.
+    header: HeaderColour,
+    /// Its planes in a layout of ours, once asked for, where they are not read as they lie.
+    unpacked: OnceLock<Unpacked>,
 }
 
 // SAFETY: frame data is reference counted by libavutil and never written after
@@ -30,31 +34,38 @@ unsafe impl Sync for Frame {}
 
 impl Frame {
     pub fn empty() -> Self {
-        Frame(Video::empty())
+        Frame {
+            video: Video::empty(),
+            header: HeaderColour::UNKNOWN,
+            unpacked: OnceLock::new(),
+        }
     }
 
-    pub(super) fn as_mut_ptr(&mut self) -> *mut ffi::AVFrame {
+    /// To be filled by a decoder of the stream that this is the header of.
+    pub(super) fn as_mut_ptr(&mut self, header: HeaderColour) -> *mut ffi::AVFrame {
+        self.header = header;
+        self.unpacked.take();
         // SAFETY: only hands the pointer out within the fence.
-        unsafe { self.0.as_mut_ptr() }
+        unsafe { self.video.as_mut_ptr() }
     }
 
     fn raw(&self) -> *const ffi::AVFrame {
         // SAFETY: as above; the frame lives as long as self.
-        unsafe { self.0.as_ptr() }
+        unsafe { self.video.as_ptr() }
     }
 
     /// The packet's timestamp that the decoder carried to this frame: the unit's ordinal.
     pub fn tag(&self) -> Option<i64> {
-        self.0.pts()
+        self.video.pts()
     }
 
     /// Shown size in pixels.
     pub fn size(&self) -> (u32, u32) {
-        (self.0.width(), self.0.height())
+        (self.video.width(), self.video.height())
     }
 
     pub fn interlaced(&self) -> bool {
-        self.0.is_interlaced()
+        self.video.is_interlaced()
     }
 
     /// Sample aspect ratio, where the stream states one.
@@ -66,7 +77,7 @@ impl Frame {
 
     /// Damage that libavcodec reported for this frame.
     pub fn damaged(&self) -> bool {
-        self.0.is_corrupt() || self.0.has_decode_errors()
+        self.video.is_corrupt() || self.video.has_decode_errors()
     }
 
     /// The frame's bytes as the rawvideo encoder writes them: every plane,
@@ -100,107 +111,187 @@ impl Frame {
         Ok(())
     }
 
-    /// Colour as the stream tags it, gaps filled by `rule`.
+    /// Colour as the bitstream tags it, or else the container, gaps filled by `rule`.
     ///
     /// # Errors
     /// MEDIA_UNSUPPORTED for a matrix no formula exists for (YCgCo, ICtCp, …).
     pub fn colour(&self, rule: ColourRule) -> Result<Colour> {
-        let samples = self.samples()?;
-        let frame = self.raw();
-        // SAFETY: these are C enums whose values the file decides: read as integers,
-        // since an unknown value in a Rust enum would be undefined behaviour.
-        let (space, range, primaries, transfer) = unsafe {
-            (
-                addr_of!((*frame).colorspace).cast::<c_int>().read(),
-                addr_of!((*frame).color_range).cast::<c_int>().read(),
-                addr_of!((*frame).color_primaries).cast::<c_int>().read(),
-                addr_of!((*frame).color_trc).cast::<c_int>().read(),
-            )
-        };
+        let format = self.format()?;
+        let tagged = self.header.complete(self.code_points());
         let mut assumed = Vec::new();
-        let rgb = matches!(samples.layout, Layout::Gbr | Layout::Packed { .. });
-        let matrix = if rgb {
-            Matrix::Rgb
-        } else {
-            match space {
-                1 => Matrix::Bt709,
-                5 | 6 => Matrix::Bt601,
-                9 => Matrix::Bt2020,
-                other => {
-                    assumed.push("matrix".to_owned());
-                    nearest_matrix(other, rule, self.0.height())?
-                }
+        let matrix = match tagged.matrix {
+            _ if format.is_rgb() => Matrix::Rgb,
+            1 => Matrix::Bt709,
+            5 | 6 => Matrix::Bt601,
+            9 => Matrix::Bt2020,
+            other => {
+                assumed.push("matrix".to_owned());
+                nearest_matrix(other, rule, self.video.height())?
             }
         };
-        let range = match range {
+        let range = match tagged.range {
             1 => Range::Limited,
             2 => Range::Full,
-            _ if samples.full_range_by_name || rgb => Range::Full,
+            _ if format.full_range_by_name || format.is_rgb() => Range::Full,
             _ => {
                 assumed.push("range".to_owned());
-                Range::Limited
+                // Cameras and laboratories count gray from 0; a codec that could say so would have.
+                match self.header.signal {
+                    Signal::None if format.is_gray() => Range::Full,
+                    _ => Range::Limited,
+                }
             }
         };
         Ok(Colour {
             matrix,
             range,
-            primaries: colour::primaries_name(primaries).map(str::to_owned),
-            transfer: colour::transfer_name(transfer).map(str::to_owned),
+            primaries: colour::primaries_name(tagged.primaries).map(str::to_owned),
+            transfer: colour::transfer_name(tagged.transfer).map(str::to_owned),
             assumed,
         })
     }
 
-    /// The planes, cropped to the shown size.
-    pub fn picture(&self, matrix: Matrix, range: Range) -> Result<Picture<'_>> {
-        let samples = self.samples()?;
-        let (width, height) = (self.0.width() as usize, self.0.height() as usize);
-        let mut planes = [Plane {
-            data: &[],
-            stride: 0,
-        }; 3];
-        for (index, plane) in planes.iter_mut().enumerate().take(samples.planes) {
-            *plane = self.plane(index, samples.rows(index, height))?;
+    /// What the bitstream says of its colour.
+    fn code_points(&self) -> CodePoints {
+        let frame = self.raw();
+        // SAFETY: these are C enums whose values the file decides: read as integers,
+        // since an unknown value in a Rust enum would be undefined behaviour.
+        unsafe {
+            CodePoints {
+                matrix: addr_of!((*frame).colorspace).cast::<c_int>().read(),
+                range: addr_of!((*frame).color_range).cast::<c_int>().read(),
+                primaries: addr_of!((*frame).color_primaries).cast::<c_int>().read(),
+                transfer: addr_of!((*frame).color_trc).cast::<c_int>().read(),
+            }
         }
+    }
+
+    /// The planes, cropped to the shown size.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED for pixel formats that are not read.
+    pub fn picture(&self, matrix: Matrix, range: Range) -> Result<Picture<'_>> {
+        let format = self.format()?;
+        let (layout, depth, planes) = match &format.direct {
+            Some(direct) if self.is_downwards(direct) => {
+                (direct.layout, direct.depth, self.planes(&format, direct)?)
+            }
+            _ => {
+                let unpacked = self.unpacked(&format)?;
+                (unpacked.layout, unpacked.depth, unpacked.planes())
+            }
+        };
         Ok(Picture {
-            layout: samples.layout,
-            depth: samples.depth,
-            width,
-            height,
+            layout,
+            depth,
+            width: self.video.width() as usize,
+            height: self.video.height() as usize,
             planes,
             matrix,
             range,
         })
     }
 
-    fn plane(&self, index: usize, rows: usize) -> Result<Plane<'_>> {
-        let frame = self.raw();
-        // SAFETY: index < 3 <= AV_NUM_DATA_POINTERS.
-        let (data, stride) = unsafe { ((*frame).data[index], (*frame).linesize[index]) };
-        let Ok(stride) = usize::try_from(stride) else {
-            return Err(Error::new(
-                Reason::MediaUnsupported,
-                "the decoder delivers pictures upside down",
-            ));
-        };
-        // SAFETY: the frame is valid; a plane's buffer reference is null or as long as it says, and
-        // `data` lies in it. It is held as long as self.
-        let data = unsafe {
-            let plane = c_int::try_from(index).unwrap_or(c_int::MAX);
-            let buffer = ffi::av_frame_get_plane_buffer(frame.cast_mut(), plane);
-            let Some(buffer) = buffer.as_ref() else {
-                return Err(Error::internal("a decoded plane has no buffer"));
+    fn planes(&self, format: &Format, direct: &Direct) -> Result<[Plane<'_>; 3]> {
+        let mut planes = [Plane {
+            data: &[],
+            stride: 0,
+        }; 3];
+        let height = self.video.height() as usize;
+        for (index, plane) in planes.iter_mut().enumerate().take(direct.planes) {
+            let rows = self.rows(index, format.rows(index, height))?;
+            *plane = Plane {
+                data: rows.data,
+                stride: rows.stride.unsigned_abs(),
             };
-            // Cropped at the left, the last row's padding can end beyond the buffer.
-            let end = buffer.data as usize + buffer.size;
-            let length = end.saturating_sub(data as usize);
-            std::slice::from_raw_parts(data, length.min(stride * rows))
-        };
-        Ok(Plane { data, stride })
+        }
+        Ok(planes)
     }
 
-    fn samples(&self) -> Result<Samples> {
+    /// Rows lie from the top down, as nearly always.
+    fn is_downwards(&self, direct: &Direct) -> bool {
         // SAFETY: a plain field read.
-        Samples::of(unsafe { (*self.raw()).format })
+        let strides = unsafe { (*self.raw()).linesize };
+        strides.iter().take(direct.planes).all(|s| *s >= 0)
+    }
+
+    fn unpacked(&self, format: &Format) -> Result<&Unpacked> {
+        if let Some(unpacked) = self.unpacked.get() {
+            return Ok(unpacked);
+        }
+        let height = self.video.height() as usize;
+        let nothing = Rows {
+            data: &[],
+            first: 0,
+            stride: 0,
+        };
+        let mut planes = [nothing; 4];
+        for index in format.packing.components.map(|component| component.plane) {
+            if let Some(plane) = planes.get_mut(index) {
+                *plane = self.rows(index, format.rows(index, height))?;
+            }
+        }
+        let palette = format.has_palette().then(|| self.palette()).transpose()?;
+        let unpacked = format.packing.unpack(&Packed {
+            width: self.video.width() as usize,
+            height,
+            planes,
+            palette: palette.as_ref(),
+        })?;
+        Ok(self.unpacked.get_or_init(|| unpacked))
+    }
+
+    /// R, G, B of each place; the plane behind the pixels holds ARGB in native 32-bit words.
+    fn palette(&self) -> Result<[[u8; 3]; 256]> {
+        let words = self.rows(1, 256)?.data;
+        let mut palette = [[0; 3]; 256];
+        for (colour, word) in palette.iter_mut().zip(words.as_chunks::<4>().0) {
+            let [_, rgb @ ..] = u32::from_ne_bytes(*word).to_be_bytes();
+            *colour = rgb;
+        }
+        Ok(palette)
+    }
+
+    /// A plane, as far as its buffer goes.
+    fn rows(&self, index: usize, rows: usize) -> Result<Rows<'_>> {
+        let frame = self.raw();
+        // SAFETY: index < 4 <= AV_NUM_DATA_POINTERS.
+        let (top, stride) = unsafe { ((*frame).data[index], (*frame).linesize[index] as isize) };
+        // SAFETY: the frame is valid; a plane's buffer reference is null or as long as it says.
+        let buffer = unsafe {
+            let plane = c_int::try_from(index).unwrap_or(c_int::MAX);
+            ffi::av_frame_get_plane_buffer(frame.cast_mut(), plane).as_ref()
+        };
+        let Some(buffer) = buffer else {
+            return Err(Error::internal("a decoded plane has no buffer"));
+        };
+        // From the bottom up, the plane begins with its last row.
+        let above = rows.saturating_sub(1).saturating_mul(stride.unsigned_abs());
+        let first = if stride < 0 { above } else { 0 };
+        let start = (top as usize).checked_sub(first);
+        let Some(start) = start.filter(|start| *start >= buffer.data as usize) else {
+            return Err(Error::internal("a decoded plane begins before its buffer"));
+        };
+        // Cropped at the left, the last row's padding can end beyond the buffer.
+        let end = buffer.data as usize + buffer.size;
+        let length = end.saturating_sub(start);
+        let length = match stride {
+            0 => length,
+            stride => length.min(stride.unsigned_abs().saturating_mul(rows)),
+        };
+        // SAFETY: `start` and the bytes from there on lie in the buffer, as was just seen; it is held
+        // as long as self.
+        let data = unsafe { std::slice::from_raw_parts(top.sub(first), length) };
+        Ok(Rows {
+            data,
+            first,
+            stride,
+        })
+    }
+
+    fn format(&self) -> Result<Format> {
+        // SAFETY: a plain field read.
+        Format::of(unsafe { (*self.raw()).format })
     }
 }
 
@@ -232,139 +323,4 @@ fn unknown_matrix(code_point: c_int) -> Error {
         format!("no formula for the colour matrix of this video, matrix_coefficients={code_point} (H.273)"),
     )
     .hint("convert it to BT.601, BT.709 or BT.2020 first")
-}
-
-impl Samples {
-    fn of(format: c_int) -> Result<Self> {
-        // SAFETY: returns null or static data, for any number.
-        let descriptor = unsafe { raw::av_pix_fmt_desc_get(format).as_ref() };
-        descriptor
-            .and_then(Self::from_descriptor)
-            .ok_or_else(|| unsupported(descriptor))
-    }
-
-    fn from_descriptor(d: &ffi::AVPixFmtDescriptor) -> Option<Self> {
-        let flag = |f: u32| d.flags & u64::from(f) != 0;
-        let forbidden = [
-            ffi::AV_PIX_FMT_FLAG_PAL,
-            ffi::AV_PIX_FMT_FLAG_BITSTREAM,
-            ffi::AV_PIX_FMT_FLAG_HWACCEL,
-            ffi::AV_PIX_FMT_FLAG_BAYER,
-            ffi::AV_PIX_FMT_FLAG_FLOAT,
-        ];
-        let depth = u8::try_from(d.comp[0].depth).ok()?;
-        let big_endian = flag(ffi::AV_PIX_FMT_FLAG_BE as u32) && depth > 8;
-        if big_endian || forbidden.iter().any(|f| flag(*f as u32)) || !(8..=16).contains(&depth) {
-            return None;
-        }
-        let colours = d.nb_components - u8::from(flag(ffi::AV_PIX_FMT_FLAG_ALPHA as u32));
-        let planar = flag(ffi::AV_PIX_FMT_FLAG_PLANAR as u32);
-        let shift = (u32::from(d.log2_chroma_w), u32::from(d.log2_chroma_h));
-        let layout = match (colours, flag(ffi::AV_PIX_FMT_FLAG_RGB as u32), planar) {
-            (1, false, _) if d.nb_components == 1 => Layout::Gray,
-            (3, true, true) => Layout::Gbr,
-            (3, true, false) if depth == 8 => packed(d)?,
-            (3, false, true) => planar_yuv(d, shift)?,
-            _ => return None,
-        };
-        let word = depth > 8;
-        let tight = layout == Layout::Nv12
-            || matches!(layout, Layout::Packed { .. })
-            || d.comp[0].step == 1 + i32::from(word);
-        if !tight || d.comp[0].shift != 0 {
-            return None;
-        }
-        // SAFETY: descriptor names are static C strings.
-        let name = unsafe { std::ffi::CStr::from_ptr(d.name) };
-        Some(Samples {
-            planes: match layout {
-                Layout::Gray | Layout::Packed { .. } => 1,
-                Layout::Nv12 => 2,
-                _ => 3,
-            },
-            layout,
-            depth,
-            chroma_shift: shift,
-            full_range_by_name: name.to_bytes().starts_with(b"yuvj"),
-        })
-    }
-
-    fn rows(&self, plane: usize, height: usize) -> usize {
-        match self.layout {
-            Layout::Gbr => height,
-            _ if plane == 0 => height,
-            _ => height.div_ceil(1 << self.chroma_shift.1),
-        }
-    }
-}
-
-fn packed(d: &ffi::AVPixFmtDescriptor) -> Option<Layout> {
-    let offset = |c: usize| u8::try_from(d.comp[c].offset).ok();
-    Some(Layout::Packed {
-        r: offset(0)?,
-        g: offset(1)?,
-        b: offset(2)?,
-        step: u8::try_from(d.comp[0].step).ok()?,
-    })
-}
-
-fn planar_yuv(d: &ffi::AVPixFmtDescriptor, shift: (u32, u32)) -> Option<Layout> {
-    if d.comp[1].plane == d.comp[2].plane {
-        let nv12 = shift == (1, 1) && d.comp[0].depth == 8 && d.comp[1].offset == 0;
-        return nv12.then_some(Layout::Nv12);
-    }
-    Some(match shift {
-        (0, 0) => Layout::Yuv444,
-        (1, 0) => Layout::Yuv422,
-        (1, 1) => Layout::Yuv420,
-        (0, 1) => Layout::Yuv440,
-        (2, 0) => Layout::Yuv411,
-        (2, 2) => Layout::Yuv410,
-        _ => return None,
-    })
-}
-
-fn unsupported(descriptor: Option<&ffi::AVPixFmtDescriptor>) -> Error {
-    // SAFETY: descriptor names are static C strings.
-    let name = descriptor.map_or("unknown".into(), |d| unsafe {
-        std::ffi::CStr::from_ptr(d.name).to_string_lossy()
-    });
-    Error::new(
-        Reason::MediaUnsupported,
-        format!("no conversion for this video's pixel format, pix_fmt={name}"),
-    )
-    .hint("convert it to a planar YUV, gray or RGB format of 8 to 16 bit first")
-}
-
-/// Bits a sample and chroma sampling of a pixel format.
-pub(super) fn format_samples(format: c_int) -> Option<(u8, &'static str)> {
-    // SAFETY: returns null or static data, for any number.
-    let descriptor = unsafe { raw::av_pix_fmt_desc_get(format).as_ref() }?;
-    let depth = u8::try_from(descriptor.comp[0].depth).ok()?;
-    let rgb = descriptor.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0;
-    let chroma = match (descriptor.log2_chroma_w, descriptor.log2_chroma_h) {
-        _ if rgb => "rgb",
-        _ if descriptor.nb_components < 3 => "gray",
-        (0, 0) => "4:4:4",
-        (1, 0) => "4:2:2",
-        (1, 1) => "4:2:0",
-        (0, 1) => "4:4:0",
-        (2, 0) => "4:1:1",
-        (2, 2) => "4:1:0",
-        _ => return None,
-    };
-    Some((depth, chroma))
-}
-
-/// FFmpeg's name of a pixel format.
-pub(super) fn format_name(format: c_int) -> Option<String> {
-    // SAFETY: returns null or a static name, for any number.
-    unsafe {
-        let name = raw::av_get_pix_fmt_name(format);
-        (!name.is_null()).then(|| {
-            std::ffi::CStr::from_ptr(name)
-                .to_string_lossy()
-                .into_owned()
-        })
-    }
 }

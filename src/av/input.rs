@@ -7,17 +7,19 @@ use ffmpeg_next::ffi;
 
 use super::io::{Enough, SourceIo};
 use super::packet::Packet;
-use super::stream::StreamInfo;
+use super::stream::{self, StreamInfo};
+use super::unopened::{HEAD_BYTES, not_opened};
 use super::{failure, log};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
+use crate::media::colour::CodePoints;
 use crate::media::limits::{MAX_PIXELS, MAX_STREAMS};
 use crate::source::ByteSource;
 
 /// Containers that are opened; playlists and anything that names other files is not among them.
 /// The last line's hold no video: they are opened to say so.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ivf,obu,h264,hevc,\
-mpegvideo,m4v,mjpeg,mxf,asf,ogg,nut,dv,yuv4mpegpipe,vc1,h263,gxf,rm,wtv,swf,vvc,av1,gif,apng,\
+mpegvideo,m4v,mjpeg,mxf,asf,ogg,nut,dv,dhav,yuv4mpegpipe,vc1,h263,gxf,rm,wtv,swf,vvc,av1,gif,apng,\
 wav,w64,flac,aiff,caf,au";
 
 /// A container being read.
@@ -26,6 +28,8 @@ pub struct Input {
     io: SourceIo,
     /// Of a picture that was not probed, since it is over the limits.
     refused_size: Option<(u32, u32)>,
+    /// What the container says of its streams' colour, of those that its header names.
+    colours: Vec<CodePoints>,
 }
 
 // SAFETY: used by one thread at a time, through `&mut self`; the source is Send.
@@ -36,10 +40,11 @@ impl Input {
     /// also finds the reorder depth that decoding from the first packet needs).
     ///
     /// # Errors
-    /// The source's own failure; MEDIA_UNSUPPORTED for a playlist; MEDIA_CORRUPT for
+    /// The source's own failure; MEDIA_UNSUPPORTED for a format that is not read; MEDIA_CORRUPT for
     /// anything in which no container is found; CANCELLED once `stop` is set.
     pub fn open(source: Box<dyn ByteSource>, stop: Stop) -> Result<Self> {
         let mut input = Self::open_header(source, stop)?;
+        input.take_colours();
         log::take_probed_size();
         let code = input.find_stream_info();
         input.refused_size = log::take_probed_size();
@@ -52,6 +57,22 @@ impl Input {
             return Err(input.io.failed().unwrap_or(error));
         }
         Ok(input)
+    }
+
+    /// Keeps what the container says of colour, and has probing tell what the bitstream says: in one
+    /// field, either would hide the other.
+    fn take_colours(&mut self) {
+        // SAFETY: nb_streams pointers, and their parameters, are valid while the context is.
+        unsafe {
+            for i in 0..(*self.context).nb_streams as usize {
+                let parameters = (*(*(*self.context).streams.add(i))).codecpar;
+                self.colours.push(stream::code_points(parameters));
+                (*parameters).color_space = ffi::AVColorSpace::AVCOL_SPC_UNSPECIFIED;
+                (*parameters).color_range = ffi::AVColorRange::AVCOL_RANGE_UNSPECIFIED;
+                (*parameters).color_primaries = ffi::AVColorPrimaries::AVCOL_PRI_UNSPECIFIED;
+                (*parameters).color_trc = ffi::AVColorTransferCharacteristic::AVCOL_TRC_UNSPECIFIED;
+            }
+        }
     }
 
     /// Probes with decoders that take no larger pictures than ours. Streams that the header does not
@@ -97,12 +118,16 @@ impl Input {
             let code =
                 ffi::avformat_open_input(&mut context, ptr::null(), ptr::null(), ptr::null_mut());
             if code < 0 {
-                return Err(io.failed().unwrap_or_else(|| not_opened(code)));
+                let head = io.head(HEAD_BYTES);
+                return Err(io
+                    .failed()
+                    .unwrap_or_else(|| not_opened(code, head, &formats)));
             }
             Ok(Input {
                 context,
                 io,
                 refused_size: None,
+                colours: Vec::new(),
             })
         }
     }
@@ -119,7 +144,11 @@ impl Input {
         // SAFETY: nb_streams pointers are valid while the context is.
         unsafe {
             (0..(*self.context).nb_streams as usize)
-                .filter_map(|i| StreamInfo::copy(*(*self.context).streams.add(i)))
+                .filter_map(|i| {
+                    let container = self.colours.get(i).copied();
+                    let stream = *(*self.context).streams.add(i);
+                    StreamInfo::copy(stream, container.unwrap_or(CodePoints::UNSPECIFIED))
+                })
                 .collect()
         }
     }
@@ -249,13 +278,4 @@ unsafe extern "C" fn refuse_open(
     _: *mut *mut ffi::AVDictionary,
 ) -> c_int {
     ffi::AVERROR(ffi::EPERM)
-}
-
-fn not_opened(code: c_int) -> Error {
-    failure(
-        Reason::MediaCorrupt,
-        "this is no media file, or its header is damaged or cut off",
-        code,
-    )
-    .hint("check that the file is complete (an MP4 needs its moov box) and plays elsewhere")
 }

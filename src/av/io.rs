@@ -132,6 +132,14 @@ impl SourceIo {
         cut.map(std::mem::take).unwrap_or_default()
     }
 
+    /// The source's first bytes, as far as they can be read.
+    pub fn head(&mut self, bytes: usize) -> Vec<u8> {
+        let mut head = vec![0; bytes];
+        let filled = read_full(self.reader.source.as_mut(), 0, &mut head);
+        head.truncate(filled.unwrap_or(0));
+        head
+    }
+
     /// Size of the source in bytes.
     pub fn bytes(&self) -> u64 {
         self.reader.source.bytes()

@@ -7,6 +7,7 @@
 
 mod bitstream;
 mod decoder;
+mod format;
 mod frame;
 mod input;
 mod io;
@@ -15,6 +16,7 @@ mod packet;
 mod parser;
 mod raw;
 mod stream;
+mod unopened;
 
 use std::ffi::c_int;
 

@@ -7,11 +7,15 @@ use ffmpeg_next::ffi;
 
 use super::raw;
 use crate::error::{Error, Reason, Result};
+use crate::media::colour::{CodePoints, HeaderColour, Signal};
 use crate::media::time::TimeBase;
 
 /// What a stream's header says: enough to open a decoder without the container.
 pub struct StreamInfo {
+    /// Colour in them is the bitstream's, as far as it was probed.
     parameters: *mut ffi::AVCodecParameters,
+    /// What the container says of colour.
+    container: CodePoints,
     pub index: u32,
     pub time_base: TimeBase,
     /// Frames a second, where the container knows.
@@ -37,7 +41,7 @@ unsafe impl Sync for StreamInfo {}
 impl StreamInfo {
     /// # Safety
     /// `stream` must belong to an open format context.
-    pub(super) unsafe fn copy(stream: *const ffi::AVStream) -> Option<Self> {
+    pub(super) unsafe fn copy(stream: *const ffi::AVStream, container: CodePoints) -> Option<Self> {
         // SAFETY: by the caller; everything is copied out, the parameters deeply.
         unsafe {
             let parameters = ffi::avcodec_parameters_alloc();
@@ -49,6 +53,7 @@ impl StreamInfo {
             let kind = addr_of!((*parameters).codec_type).cast::<c_int>().read();
             Some(StreamInfo {
                 parameters,
+                container,
                 index: (*stream).index as u32,
                 time_base: TimeBase {
                     num: (*stream).time_base.num,
@@ -173,12 +178,12 @@ impl StreamInfo {
 
     /// FFmpeg's name of the pixel format, where the header or the probe told it.
     pub fn pixel_format(&self) -> Option<String> {
-        super::frame::format_name(self.format())
+        super::format::name(self.format())
     }
 
     /// Bits a sample, and chroma sampling (`4:2:0`, `gray`, `rgb`), where the pixel format is known.
     pub fn samples(&self) -> Option<(u8, &'static str)> {
-        super::frame::format_samples(self.format())
+        super::format::samples(self.format())
     }
 
     /// The codec's profile, by FFmpeg's name.
@@ -190,17 +195,87 @@ impl StreamInfo {
         }
     }
 
-    /// Matrix, range, primaries and transfer as H.273 code points.
-    pub fn colour_code_points(&self) -> [i32; 4] {
-        // SAFETY: read as integers, the file decides the values.
-        unsafe {
-            let p = self.parameters;
-            [
-                addr_of!((*p).color_space).cast::<c_int>().read(),
-                addr_of!((*p).color_range).cast::<c_int>().read(),
-                addr_of!((*p).color_primaries).cast::<c_int>().read(),
-                addr_of!((*p).color_trc).cast::<c_int>().read(),
-            ]
+    /// What counts as tagged, as far as the header and the probed pictures tell.
+    pub fn colour(&self) -> CodePoints {
+        self.header_colour().complete(self.bitstream_colour())
+    }
+
+    /// What stands in where the pictures are silent on their colour.
+    pub fn header_colour(&self) -> HeaderColour {
+        HeaderColour {
+            container: self.container,
+            signal: self.signal(),
+        }
+    }
+
+    fn bitstream_colour(&self) -> CodePoints {
+        // SAFETY: owned and non-null.
+        unsafe { code_points(self.parameters) }
+    }
+
+    fn signal(&self) -> Signal {
+        use ffi::AVCodecID::*;
+        let is = |codecs: &[ffi::AVCodecID]| codecs.iter().any(|codec| self.is_codec(*codec));
+        if is(&[AV_CODEC_ID_HEVC, AV_CODEC_ID_VVC]) {
+            Signal::LimitedByDefault
+        } else if is(&[AV_CODEC_ID_VP8]) {
+            Signal::Vp8
+        } else if is(&[
+            AV_CODEC_ID_H264,
+            AV_CODEC_ID_VP9,
+            AV_CODEC_ID_AV1,
+            AV_CODEC_ID_MPEG1VIDEO,
+            AV_CODEC_ID_MPEG2VIDEO,
+            AV_CODEC_ID_MPEG4,
+            AV_CODEC_ID_VC1,
+            AV_CODEC_ID_DIRAC,
+            AV_CODEC_ID_PRORES,
+            AV_CODEC_ID_DNXHD,
+            AV_CODEC_ID_CAVS,
+            AV_CODEC_ID_AVS2,
+            AV_CODEC_ID_AVS3,
+        ]) {
+            Signal::Own
+        } else {
+            Signal::None
+        }
+    }
+
+    /// Whether colours come out otherwise than by the first release, for which gray was limited
+    /// wherever nothing else was said, and the container silent wherever a decoder set colours itself.
+    ///
+    /// Note: that libavcodec's H.264 decoder lets the container's stand where its VUI says nothing at
+    /// all cannot be told here from a VUI that says "unspecified". So such files count as changed,
+    /// too: to extract them once more costs less than wrong colours for good.
+    pub fn colour_is_revised(&self) -> bool {
+        let (bitstream, tagged) = (self.bitstream_colour(), self.colour());
+        match self.signal() {
+            Signal::None => tagged.range == 0 && super::format::is_gray(self.format()),
+            Signal::Vp8 => false,
+            _ if self.keeps_container_colour() => false,
+            _ => tagged != bitstream,
+        }
+    }
+
+    /// libavcodec's decoders of these set what they read, and nothing else.
+    fn keeps_container_colour(&self) -> bool {
+        use ffi::AVCodecID::*;
+        [
+            AV_CODEC_ID_MPEG1VIDEO,
+            AV_CODEC_ID_MPEG2VIDEO,
+            AV_CODEC_ID_MPEG4,
+        ]
+        .iter()
+        .any(|codec| self.is_codec(*codec))
+    }
+
+    /// # Errors
+    /// MEDIA_UNSUPPORTED where pictures of the header's pixel format are not read. What it leaves
+    /// unknown passes.
+    pub fn check_pixels(&self) -> Result<()> {
+        match self.format() {
+            0.. => super::format::Format::of(self.format()).map(|_| ()),
+            _ => Ok(()),
         }
     }
 
@@ -228,6 +303,24 @@ impl Drop for StreamInfo {
 
 fn positive(ratio: ffi::AVRational) -> Option<(i32, i32)> {
     (ratio.num > 0 && ratio.den > 0).then_some((ratio.num, ratio.den))
+}
+
+/// Colour as these parameters state it.
+///
+/// # Safety
+/// They must be allocated.
+pub(super) unsafe fn code_points(parameters: *const ffi::AVCodecParameters) -> CodePoints {
+    // SAFETY: by the caller; read as integers, the file decides the values.
+    unsafe {
+        CodePoints {
+            matrix: addr_of!((*parameters).color_space).cast::<c_int>().read(),
+            range: addr_of!((*parameters).color_range).cast::<c_int>().read(),
+            primaries: addr_of!((*parameters).color_primaries)
+                .cast::<c_int>()
+                .read(),
+            transfer: addr_of!((*parameters).color_trc).cast::<c_int>().read(),
+        }
+    }
 }
 
 /// # Safety

@@ -1,6 +1,7 @@
 //! What is known of a source's video stream: its units, in decode order, and what is shown when.
 
 use crate::av::{Packet, StreamInfo};
+use crate::error::Result;
 use crate::media::picture::Orientation;
 use crate::timeline::index::SourceIndex;
 
@@ -103,6 +104,16 @@ impl Track {
         let clock = &self.index.clock;
         let whole = clock.clock_breaks.is_empty() && clock.untimed == 0 && !clock.times_counted;
         self.has_pts && whole
+    }
+
+    /// Whether frames are made of such pictures, as far as the header tells.
+    ///
+    /// # Errors
+    /// MEDIA_UNSUPPORTED for pixel formats that are not read, and for display matrices that are no
+    /// quarter turn or mirror.
+    pub fn check_pictures(&self) -> Result<()> {
+        self.info.check_pixels()?;
+        super::orientation(self.info.display_matrix).map(|_| ())
     }
 
     /// The place in `index.shown` of the picture that this unit begins.

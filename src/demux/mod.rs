@@ -56,7 +56,12 @@ pub fn open(mut source: Box<dyn ByteSource>, stop: &Stop) -> Result<Input> {
     };
     match Input::open(source, stop.clone()) {
         // Formats that begin with nothing but a sync word are told from noise only here.
-        Err(error) if error.reason() == Reason::MediaCorrupt && is_audio(&head[..filled]) => {
+        Err(error)
+            if matches!(
+                error.reason(),
+                Reason::MediaCorrupt | Reason::MediaUnsupported
+            ) && is_audio(&head[..filled]) =>
+        {
             Err(no_video())
         }
         opened => opened,
@@ -127,7 +132,8 @@ pub fn choose_stream(streams: Vec<StreamInfo>, wanted: Option<u32>) -> Result<St
     })
 }
 
-/// Mirror and rotation that a display matrix (ISO/IEC 14496-12, 6.2.2) asks for.
+/// Mirror and rotation that a display matrix (ISO/IEC 14496-12, 6.2.2) asks for. Entries under 1 % of
+/// the largest are what rounding left of 0.
 ///
 /// # Errors
 /// MEDIA_UNSUPPORTED for anything but quarter turns and mirrors.
@@ -135,7 +141,13 @@ pub fn orientation(matrix: Option<[i32; 9]>) -> Result<Orientation> {
     let Some([a, b, _, c, d, ..]) = matrix else {
         return Ok(Orientation::default());
     };
-    let (mirrored, rotation) = match (a.signum(), b.signum(), c.signum(), d.signum()) {
+    let sizes = [a, b, c, d].map(|entry| u64::from(entry.unsigned_abs()));
+    let largest = sizes.into_iter().max().unwrap_or(0);
+    let sign = |entry: i32| match u64::from(entry.unsigned_abs()) * 100 < largest {
+        true => 0,
+        false => entry.signum(),
+    };
+    let (mirrored, rotation) = match (sign(a), sign(b), sign(c), sign(d)) {
         (1, 0, 0, 1) | (0, 0, 0, 0) => (false, 0),
         (0, 1, -1, 0) => (false, 90),
         (-1, 0, 0, -1) => (false, 180),
@@ -153,4 +165,36 @@ pub fn orientation(matrix: Option<[i32; 9]>) -> Result<Orientation> {
         }
     };
     Ok(Orientation { mirrored, rotation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(a: i32, b: i32, c: i32, d: i32) -> Option<(bool, u16)> {
+        let orientation = orientation(Some([a, b, 0, c, d, 0, 0, 0, 1 << 30])).ok()?;
+        Some((orientation.mirrored, orientation.rotation))
+    }
+
+    #[test]
+    fn a_display_matrix_counts_as_the_quarter_turn_or_mirror_that_it_nearly_is() {
+        let one = 1 << 16;
+        assert_eq!(turn(one, 0, 0, one), Some((false, 0)));
+        assert_eq!(turn(one, 1, -1, one), Some((false, 0)));
+        assert_eq!(turn(-3, one, 1 - one, 655), Some((false, 90)));
+        assert_eq!(turn(-one, 600, -600, -one), Some((false, 180)));
+        assert_eq!(turn(2, -one, one, -1), Some((false, 270)));
+        assert_eq!(turn(-one, 1, 1, one), Some((true, 0)));
+        assert_eq!(turn(one, -1, 1, -one), Some((true, 180)));
+        assert_eq!(turn(i32::MIN, 1, -1, i32::MIN), Some((false, 180)));
+        assert_eq!(turn(0, 0, 0, 0), Some((false, 0)));
+    }
+
+    #[test]
+    fn a_display_matrix_that_turns_by_other_angles_is_refused() {
+        let one = 1 << 16;
+        assert_eq!(turn(one, 656, -656, one), None);
+        assert_eq!(turn(46341, 46341, -46341, 46341), None);
+        assert_eq!(turn(one, one, 0, one), None);
+    }
 }

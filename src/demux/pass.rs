@@ -234,7 +234,8 @@ impl Pass {
         fill_durations(&mut shown, last);
         clock.list((&shown, info.time_base), self.breaks(&outcome))?;
         Ok(Track {
-            orientation: super::orientation(info.display_matrix)?,
+            // An odd one is refused where frames are asked for.
+            orientation: super::orientation(info.display_matrix).unwrap_or_default(),
             container,
             has_pts: self.range.is_some(),
             gradual,
@@ -246,7 +247,7 @@ impl Pass {
                 clock,
                 source,
                 init,
-                revision: outcome.revision(),
+                revision: outcome.revision().max(info.colour_is_revised().into()),
             },
             cuts: self.cuts(),
             units: self.units,

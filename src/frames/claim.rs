@@ -116,7 +116,8 @@ impl Frames {
                 total,
                 media_seconds: 0.0,
             }));
-            match self.library.track(&spec, &Turn::of(caller)).await {
+            let media = self.library.track(&spec, &Turn::of(caller)).await;
+            match media.and_then(|media| media.track.check_pictures().map(|()| media)) {
                 Ok(media) => planner.push(spec, Ok(&media.track.index))?,
                 Err(error) if skip_bad && error.reason().is_recorded() => {
                     planner.push(spec, Err(chunk_error(&error)))?;

@@ -4,6 +4,7 @@
 //! - [`jfif`]: a decoded picture as the 8-bit BT.601 planes a JPEG stores
 //! - [`rgb`], [`luma`]: the same picture as RGB, and as Pillow's `L` of that RGB
 //! - [`resample`]: Pillow's resampler for 8-bit samples
+//! - [`unpack`]: every other way that samples may lie, to planes that the rest reads
 //! - [`orient`]: mirroring and rotation
 //! - [`cuda`]: the same on a GPU
 //!
@@ -23,6 +24,7 @@ mod planes;
 pub mod resample;
 pub mod rgb;
 pub mod simd;
+pub mod unpack;
 
 /// Full-range 8-bit RGB, `height x width x 3`, rows not padded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -19,7 +19,7 @@ class Colour:
     range: str
     primaries: Optional[str] = None
     transfer: Optional[str] = None
-    #: Which of matrix and range the stream did not say.
+    #: Which of matrix and range neither the bitstream nor the container said.
     assumed: Tuple[str, ...] = ()
 
 
