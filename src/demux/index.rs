@@ -99,6 +99,13 @@ pub struct Cut {
 }
 
 impl Track {
+    /// The container's clock tells where a unit is: nowhere does it start again, wrap, or miss.
+    pub fn has_plain_clock(&self) -> bool {
+        let clock = &self.index.clock;
+        let whole = clock.clock_breaks.is_empty() && clock.untimed == 0 && !clock.times_counted;
+        self.has_pts && whole
+    }
+
     /// Whether frames are made of such pictures, as far as the header tells.
     ///
     /// # Errors
@@ -107,13 +114,6 @@ impl Track {
     pub fn check_pictures(&self) -> Result<()> {
         self.info.check_pixels()?;
         super::orientation(self.info.display_matrix).map(|_| ())
-    }
-
-    /// The container's clock tells where a unit is: nowhere does it start again, wrap, or miss.
-    pub fn has_plain_clock(&self) -> bool {
-        let clock = &self.index.clock;
-        let whole = clock.clock_breaks.is_empty() && clock.untimed == 0 && !clock.times_counted;
-        self.has_pts && whole
     }
 
     /// The place in `index.shown` of the picture that this unit begins.

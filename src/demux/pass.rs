@@ -5,13 +5,14 @@
 mod tests;
 
 use super::clock::Rules;
+use super::heads;
 use super::index::{
     CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LEADING, NO_PTS, NUMBERED, OPEN, SECOND_FIELD,
     Track, Unit,
 };
+use super::order::Headers;
 use super::times::{self, Outcome, UNKNOWN};
 use super::unit::{Classifier, UnitKind};
-use super::{heads, order};
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
@@ -36,6 +37,8 @@ pub(super) struct Pass {
     untimed: u64,
     /// One of them is to be shown before another that is decoded before it.
     goes_back: bool,
+    /// Of all units, where they were read.
+    headers: Option<Headers>,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
 }
@@ -60,7 +63,7 @@ pub fn read_track(
     check_size(width, height)?;
     input.keep_only(info.index);
     let container = input.format_name();
-    let pass = if heads::are_worth_it(&input, &info) {
+    let mut pass = if heads::are_worth_it(&input, &info) {
         match heads::pass((input, heads::stretches(&info)), &info, (&open, stop))? {
             Some(pass) => pass,
             None => {
@@ -72,10 +75,12 @@ pub fn read_track(
     } else {
         Pass::of_packets(input, &info)?
     };
-    let ranks = match pass.tells_order(&info) {
-        true => None,
-        false => pass.read_order(super::open(open()?, stop)?, &info)?,
+    let headers = match pass.headers.take() {
+        _ if pass.tells_order(&info) => None,
+        None => Headers::of_packets(super::open(open()?, stop)?, &info)?,
+        read => read,
     };
+    let ranks = headers.and_then(|headers| pass.ranks(headers));
     pass.finish((info, container), (identity, init), ranks)
 }
 
@@ -86,6 +91,13 @@ impl Pass {
         let mut packet = Packet::new()?;
         while input.read(&mut packet)? {
             if packet.stream() == info.index && packet.size() > 0 {
+                // Where the first has no pts, most have none: headers read later cost another pass.
+                if pass.units.is_empty() && packet.pts().is_none() {
+                    pass.headers = Headers::of(info)?;
+                }
+                if let Some(headers) = &mut pass.headers {
+                    headers.take(&packet);
+                }
                 let mut kind = classifier.classify(&packet);
                 kind.cut &= !input.palette_changed();
                 pass.take(&packet, kind)?;
@@ -169,11 +181,11 @@ impl Pass {
         alike && shown.count() > 1
     }
 
-    /// The order of showing by the pictures' headers, of the packets read once more.
-    fn read_order(&self, input: Input, info: &StreamInfo) -> Result<Option<Vec<u32>>> {
+    /// The order of showing by the pictures' headers.
+    fn ranks(&self, headers: Headers) -> Option<Vec<u32>> {
         let is = |flag| move |unit: usize| self.units.get(unit).is_some_and(|unit| unit.is(flag));
-        let ranks = order::read(input, info, (is(SECOND_FIELD), is(CUT)))?;
-        Ok(ranks.filter(|ranks| ranks.len() == self.units.len()))
+        let ranks = headers.ranks(is(SECOND_FIELD), is(CUT));
+        (ranks.len() == self.units.len()).then_some(ranks)
     }
 
     /// Adds the pass over the packets that follow.
@@ -237,7 +249,7 @@ impl Pass {
                 clock,
                 source,
                 init,
-                revision: outcome.revision().max(u32::from(info.colour_is_revised())),
+                revision: outcome.revision().max(info.colour_is_revised().into()),
             },
             cuts: self.cuts(),
             units: self.units,

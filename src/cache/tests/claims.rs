@@ -71,16 +71,23 @@ async fn a_plan_that_was_read_by_older_rules_stays_where_its_rows_are_the_same()
 }
 
 #[tokio::test]
-async fn a_plan_that_was_read_by_older_rules_is_refused_where_its_rows_differ_and_may_be_replaced() {
+async fn a_plan_that_was_read_by_older_rules_is_refused_where_its_rows_differ_and_may_be_replaced()
+{
     let (_, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
-    profile.claim_plan(&read_before(one_chunk()), None).await.unwrap();
+    profile
+        .claim_plan(&read_before(one_chunk()), None)
+        .await
+        .unwrap();
     let mut now = one_chunk();
     now.spans[1].revision = 1;
     let error = profile.claim_plan(&now, None).await.unwrap_err();
     assert_eq!(error.reason(), Reason::PlanDiffers);
     assert!(error.message().contains("read by rules 1"), "{error}");
-    let claim = profile.claim_plan(&now, Some(Replace::default())).await.unwrap();
+    let claim = profile
+        .claim_plan(&now, Some(Replace::default()))
+        .await
+        .unwrap();
     assert_eq!(claim.claimed, Claimed::Replaced);
 }
 
