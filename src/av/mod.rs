@@ -27,7 +27,7 @@ pub use bitstream::{BitstreamFilter, Framing};
 pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;
-pub use packet::Packet;
+pub use packet::{Given, Needs, Packet};
 pub use parser::{Parser, PictureHeader};
 pub use stream::StreamInfo;
 

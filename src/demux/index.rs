@@ -1,5 +1,6 @@
 //! What is known of a source's video stream: its units, in decode order, and what is shown when.
 
+use super::configuration::Configurations;
 use crate::av::{Packet, StreamInfo};
 use crate::error::Result;
 use crate::media::picture::Orientation;
@@ -30,6 +31,9 @@ pub(super) const DISCARDED: u16 = 32;
 pub(super) const LEADING: u16 = 64;
 pub(super) const OPEN: u16 = 128;
 pub(super) const SECOND_FIELD: u16 = 256;
+pub(super) const LAYERED: u16 = 512;
+pub(super) const COMPLETE: u16 = 1024;
+pub(super) const REFRAMED: u16 = 2048;
 
 impl Unit {
     pub(super) fn is(&self, flag: u16) -> bool {
@@ -61,6 +65,11 @@ impl Unit {
         self.is(SECOND_FIELD)
     }
 
+    /// It shows several pictures, of which the last is the frame.
+    pub fn layered(&self) -> bool {
+        self.is(LAYERED)
+    }
+
     /// The demuxer reported damage.
     pub fn corrupt(&self) -> bool {
         self.is(CORRUPT)
@@ -89,6 +98,10 @@ pub struct Track {
     /// Where decoding can start, in decode order.
     pub cuts: Vec<Cut>,
     pub index: SourceIndex,
+    /// What a decoder needs at which unit.
+    pub configurations: Configurations,
+    /// B pictures are unpacked on reading.
+    pub packed: bool,
 }
 
 /// A cut point: its unit, and when it is shown, in source time.

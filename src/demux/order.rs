@@ -3,6 +3,7 @@
 
 use ffmpeg_next::ffi::AVCodecID;
 
+use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, Parser, PictureHeader, StreamInfo};
 use crate::error::Result;
 
@@ -35,7 +36,10 @@ impl Headers {
     ///
     /// # Errors
     /// As [`Headers::of`]; the source's own.
-    pub fn of_packets(mut input: Input, info: &StreamInfo) -> Result<Option<Self>> {
+    pub fn of_packets(
+        (mut input, mut unpacker): (Input, Option<Unpacker>),
+        info: &StreamInfo,
+    ) -> Result<Option<Self>> {
         let Some(mut headers) = Headers::of(info)? else {
             return Ok(None);
         };
@@ -43,6 +47,9 @@ impl Headers {
         let mut packet = Packet::new()?;
         while input.read(&mut packet)? {
             if packet.stream() == info.index && packet.size() > 0 {
+                if let Some(unpacker) = &mut unpacker {
+                    unpacker.unpack(&mut packet)?;
+                }
                 headers.take(&packet);
             }
         }

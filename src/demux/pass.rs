@@ -7,12 +7,14 @@ mod tests;
 use super::clock::Rules;
 use super::heads;
 use super::index::{
-    CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LEADING, NO_PTS, NUMBERED, OPEN, SECOND_FIELD,
-    Track, Unit,
+    COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
+    OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
 };
 use super::order::Headers;
+use super::sets::Change;
 use super::times::{self, Outcome, UNKNOWN};
 use super::unit::{Classifier, UnitKind};
+use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
@@ -26,7 +28,7 @@ use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 pub(super) struct Pass {
     /// Of the source.
     bytes: u64,
-    units: Vec<Unit>,
+    pub(super) units: Vec<Unit>,
     temporal: Vec<u8>,
     /// `UNKNOWN` where a unit has none.
     dts: Vec<i64>,
@@ -41,6 +43,9 @@ pub(super) struct Pass {
     headers: Option<Headers>,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
+    /// Of parameter sets, by unit.
+    pub(super) changes: Vec<(u32, Change)>,
+    pub(super) packed: bool,
 }
 
 /// Reads all packets of the chosen stream, or their heads where those suffice, and makes its index.
@@ -77,7 +82,10 @@ pub fn read_track(
     };
     let headers = match pass.headers.take() {
         _ if pass.tells_order(&info) => None,
-        None => Headers::of_packets(super::open(open()?, stop)?, &info)?,
+        None => {
+            let unpacker = Unpacker::open_if(&info, pass.packed)?;
+            Headers::of_packets((super::open(open()?, stop)?, unpacker), &info)?
+        }
         read => read,
     };
     let ranks = headers.and_then(|headers| pass.ranks(headers));
@@ -89,20 +97,30 @@ impl Pass {
         let mut classifier = Classifier::of(info);
         let mut pass = Pass::of(&input);
         let mut packet = Packet::new()?;
+        let mut unpacker = Unpacker::by_header(info)?;
         while input.read(&mut packet)? {
-            if packet.stream() == info.index && packet.size() > 0 {
-                // Where the first has no pts, most have none: headers read later cost another pass.
-                if pass.units.is_empty() && packet.pts().is_none() {
-                    pass.headers = Headers::of(info)?;
-                }
-                if let Some(headers) = &mut pass.headers {
-                    headers.take(&packet);
-                }
-                let mut kind = classifier.classify(&packet);
-                kind.cut &= !input.palette_changed();
-                pass.take(&packet, kind)?;
+            if packet.stream() != info.index || packet.size() == 0 {
+                continue;
             }
+            if pass.units.is_empty() {
+                unpacker = unpacker.or(Unpacker::by_first(info, &packet)?);
+            }
+            if let Some(unpacker) = &mut unpacker {
+                unpacker.unpack(&mut packet)?;
+            }
+            // Where the first has no pts, most have none: headers read later cost another pass.
+            if pass.units.is_empty() && packet.pts().is_none() {
+                pass.headers = Headers::of(info)?;
+            }
+            if let Some(headers) = &mut pass.headers {
+                headers.take(&packet);
+            }
+            let mut kind = classifier.classify(&packet)?;
+            kind.cut &= !input.palette_changed();
+            pass.take(&packet, kind)?;
         }
+        pass.packed = unpacker.is_some();
+        pass.end(classifier);
         Ok(pass)
     }
 
@@ -124,6 +142,9 @@ impl Pass {
             (kind.skipped_leading, LEADING),
             (kind.open, OPEN),
             (kind.second_field, SECOND_FIELD),
+            (kind.layered, LAYERED),
+            (kind.complete, COMPLETE),
+            (kind.reframed, REFRAMED),
         ];
         let flags = marks
             .iter()
@@ -146,6 +167,11 @@ impl Pass {
         Ok(())
     }
 
+    /// All packets were taken, classified by this.
+    pub(super) fn end(&mut self, classifier: Classifier) {
+        self.changes = classifier.into_changes();
+    }
+
     /// A packet that is to be shown is timed so.
     fn time(&mut self, pts: Option<i64>, duration: i64) {
         let Some(pts) = pts else {
@@ -163,7 +189,8 @@ impl Pass {
     /// Whether timestamps tell when each picture is shown, and not only in part, or all the same, or, as it
     /// may be, when it is decoded.
     fn tells_order(&self, info: &StreamInfo) -> bool {
-        self.untimed == 0 && !self.tells_nothing() && !self.may_be_dts(info)
+        let decoding_times = self.packed && !self.goes_back;
+        self.untimed == 0 && !self.tells_nothing() && !self.may_be_dts(info) && !decoding_times
     }
 
     /// Pictures that nothing depends on are there, and may be shown earlier than they are decoded; none has a pts that says so.
@@ -191,6 +218,10 @@ impl Pass {
     /// Adds the pass over the packets that follow.
     pub(super) fn append(&mut self, mut next: Pass) -> Result<()> {
         self.check_count(next.units.len())?;
+        let before = self.units.len() as u32;
+        let changes = next.changes.drain(..);
+        self.changes
+            .extend(changes.map(|(unit, change)| (unit + before, change)));
         self.units.append(&mut next.units);
         self.temporal.append(&mut next.temporal);
         self.dts.append(&mut next.dts);
@@ -221,7 +252,10 @@ impl Pass {
         (source, init): (Identity, Option<Identity>),
         ranks: Option<Vec<u32>>,
     ) -> Result<Track> {
+        let mended = self.settle_keys(&info);
         let gradual = self.settle_flags();
+        let configurations = self.configurations(&info)?;
+        let mended = mended || self.is_untidy(&configurations);
         let unshown = self.number(ranks.as_deref());
         let (outcome, mut clock) = self.set_times(&info, ranks.as_deref());
         let mut shown = self.shown(ranks.as_deref());
@@ -249,9 +283,11 @@ impl Pass {
                 clock,
                 source,
                 init,
-                revision: outcome.revision().max(info.colour_is_revised().into()),
+                revision: u32::from(mended || info.colour_is_revised()).max(outcome.revision()),
             },
             cuts: self.cuts(),
+            configurations,
+            packed: self.packed,
             units: self.units,
             info,
         })

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::av::{Input, Packet};
 use crate::cancel::Stop;
+use crate::demux::h26x::Framing;
 use crate::demux::index::{Track, Unit};
+use crate::demux::unit::framing_of;
+use crate::demux::unpacking::Unpacker;
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 
@@ -31,6 +34,11 @@ pub struct UnitReader {
     next: u32,
     /// A packet that a resync has read already.
     held: bool,
+    /// Whoever reads starts with the unit that comes next.
+    starts: bool,
+    /// How NAL units are to stand in packets, where they have NAL units.
+    framing: Option<Framing>,
+    unpacker: Option<Unpacker>,
     /// Seeks that failed since one succeeded.
     failed: u32,
 }
@@ -41,6 +49,9 @@ impl UnitReader {
     pub fn open(track: Arc<Track>, opener: Opener, stop: Stop) -> Result<Self> {
         let input = open_input(&track, &opener, &stop)?;
         Ok(UnitReader {
+            framing: framing_of(&track.info),
+            unpacker: Unpacker::open_if(&track.info, track.packed)?,
+            starts: true,
             track,
             opener,
             stop,
@@ -82,7 +93,24 @@ impl UnitReader {
             return Err(changed());
         }
         self.next += 1;
+        self.prepare(ordinal)?;
         Ok(Some(ordinal))
+    }
+
+    /// Has the packet say what a decoder needs that it does not have from the stream's header, or from
+    /// the unit before. The demuxer's own word depends on what was read before.
+    fn prepare(&mut self, unit: u32) -> Result<()> {
+        self.packet.drop_header();
+        let given = self.track.configurations.given(unit, self.starts);
+        self.starts = false;
+        if let Some(own) = self.framing {
+            let stated = self.track.configurations.framing(unit).unwrap_or(own);
+            if let Some(data) = own.reframed(self.packet.data(), stated) {
+                self.packet.replace(&data)?;
+            }
+        }
+        self.packet.give(given);
+        Ok(())
     }
 
     /// Goes to a cut point: rolls on, seeks, or starts again, whichever is the cheapest that works.
@@ -98,6 +126,7 @@ impl UnitReader {
                 return Err(changed());
             }
         }
+        self.starts = true;
         Ok(())
     }
 
@@ -113,6 +142,9 @@ impl UnitReader {
     /// True if the next unit is now at or before `unit`. False leaves the reader at the start of the media.
     fn seek(&mut self, unit: u32) -> Result<bool> {
         self.held = false;
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
         let cuts = Cuts::before(&self.track, unit);
         if self.jump(unit) && self.resync(&cuts)? {
             self.failed = 0;
@@ -155,6 +187,9 @@ impl UnitReader {
 
     fn restart(&mut self) -> Result<()> {
         self.input = open_input(&self.track, &self.opener, &self.stop)?;
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
         self.next = 0;
         self.held = false;
         Ok(())
@@ -164,6 +199,9 @@ impl UnitReader {
     fn read_own(&mut self) -> Result<bool> {
         while self.input.read(&mut self.packet)? {
             if self.packet.stream() == self.track.index.stream && !self.packet.data().is_empty() {
+                if let Some(unpacker) = &mut self.unpacker {
+                    unpacker.unpack(&mut self.packet)?;
+                }
                 return Ok(true);
             }
         }

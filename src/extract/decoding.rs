@@ -80,7 +80,7 @@ pub(super) struct Found<P> {
 }
 
 /// One task being decoded.
-pub(super) struct Decoding<'a, D> {
+pub(super) struct Decoding<'a, D: Decode> {
     span: &'a Arc<SpanRun>,
     task: &'a DecodeTask,
     reader: &'a mut UnitReader,
@@ -90,6 +90,8 @@ pub(super) struct Decoding<'a, D> {
     fed: bool,
     /// Within the pictures up to the first cut point after an open start.
     open_start: bool,
+    /// Of a unit that shows several pictures, the latest: the last one is the frame.
+    held: Option<(u32, D::Picture, bool)>,
     /// Places in `shown` that damage reaches.
     damaged: Range<usize>,
     last_picture: Instant,
@@ -115,6 +117,7 @@ impl<'a, D: Decode> Decoding<'a, D> {
                 .ok_or_else(|| Error::internal("a task decodes nothing"))?,
             open_start: false,
             fed: false,
+            held: None,
             damaged: 0..0,
             last_picture: Instant::now(),
         })
@@ -180,7 +183,8 @@ impl<'a, D: Decode> Decoding<'a, D> {
             ready.push(event);
             Ok(())
         })?;
-        self.take(ready, deliver)
+        self.take(ready, deliver)?;
+        self.release(deliver)
     }
 
     fn take(&mut self, events: Vec<Event<D::Picture>>, deliver: Deliver<D::Picture>) -> Result<()> {
@@ -197,12 +201,27 @@ impl<'a, D: Decode> Decoding<'a, D> {
                     unit,
                     picture,
                     damaged,
-                } => self.picture(unit, (picture, damaged), deliver)?,
+                } => {
+                    if self.held.as_ref().is_some_and(|held| held.0 != unit) {
+                        self.release(deliver)?;
+                    }
+                    match self.unit(unit).is_some_and(Unit::layered) {
+                        true => self.held = Some((unit, picture, damaged)),
+                        false => self.picture(unit, (picture, damaged), deliver)?,
+                    }
+                }
                 Event::Refused { unit } if self.left_out(unit) => {}
                 Event::Refused { .. } => self.report_damage(),
             }
         }
         Ok(())
+    }
+
+    fn release(&mut self, deliver: Deliver<D::Picture>) -> Result<()> {
+        match self.held.take() {
+            Some((unit, picture, damaged)) => self.picture(unit, (picture, damaged), deliver),
+            None => Ok(()),
+        }
     }
 
     fn unit(&self, unit: u32) -> Option<&'a Unit> {
