@@ -125,7 +125,6 @@ fn decode_all<D: Decode>(
 struct Lines<'t> {
     track: &'t Track,
     durations: std::collections::HashMap<u32, i64>,
-    count: usize,
     bytes: Vec<u8>,
     text: String,
 }
@@ -141,7 +140,6 @@ impl<'t> Lines<'t> {
         Lines {
             track,
             durations,
-            count: 0,
             bytes: Vec::new(),
             text: String::new(),
         }
@@ -149,18 +147,8 @@ impl<'t> Lines<'t> {
 
     /// The picture that `unit` began, whose bytes are in `bytes`.
     fn add(&mut self, unit: u32) {
-        let by_order = self
-            .track
-            .index
-            .shown
-            .get(self.count)
-            .map_or(self.count as i64, |s| s.pts);
-        let own = self.track.units.get(unit as usize).and_then(|u| u.pts);
-        let pts = if self.track.has_pts {
-            own.unwrap_or(by_order)
-        } else {
-            by_order
-        };
+        let known = self.track.units.get(unit as usize);
+        let pts = known.map_or(0, |unit| unit.pts().unwrap_or(unit.time));
         let duration = self.durations.get(&unit).copied().unwrap_or(0);
         let digest = hex(&Md5::digest(&self.bytes));
         let size = self.bytes.len();
@@ -168,7 +156,6 @@ impl<'t> Lines<'t> {
             self.text,
             "0, {pts:>10}, {pts:>10}, {duration:>8}, {size:>8}, {digest}"
         );
-        self.count += 1;
     }
 }
 

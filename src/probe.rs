@@ -12,7 +12,7 @@ use crate::extract::{Caller, Turn, check_cards};
 use crate::frames::{Library, stoppable};
 use crate::media::colour::{CodePoints, primaries_name, transfer_name};
 use crate::media::time::Exact;
-use crate::timeline::index::{Shown, Unshown};
+use crate::timeline::index::{ClockFacts, Shown, Unshown};
 use crate::timeline::plan::ChunkSpec;
 
 /// A source's facts. What is unknown is absent.
@@ -83,8 +83,11 @@ pub struct Video {
     pub frames_exact: bool,
     /// Shown frames at which decoding can start.
     pub keyframes: u64,
-    /// False: packets lack timestamps, frames are told apart by counting.
+    /// False: no packet has a timestamp.
     pub has_timestamps: bool,
+    /// What is out of the ordinary with the clock.
+    #[serde(flatten)]
+    pub clock: ClockFacts,
     /// Packets that are not shown, by reason.
     pub unshown: Unshown,
     /// What would decode it; absent where nothing can.
@@ -170,19 +173,26 @@ fn video(track: &Track) -> Result<Video> {
         variable_frame_rate: varies(&index.shown),
         interlaced: info.interlaced(),
         time_base: index.time_base.to_string(),
-        start: seconds(first)?,
+        start: seconds(stated(track).unwrap_or(first))?,
         duration,
         frames: index.shown.len() as u64,
         frames_exact: true,
         keyframes: index.shown.iter().filter(|shown| shown.cut).count() as u64,
         has_timestamps: track.has_pts,
+        clock: index.clock.clone(),
         unshown: index.unshown,
         backend,
         backend_reason,
     })
 }
 
-/// pts of the first frame, and where the last one ends.
+/// The container's pts of the first frame.
+fn stated(track: &Track) -> Option<i64> {
+    let first = track.index.shown.first()?;
+    track.units.get(first.unit as usize)?.pts()
+}
+
+/// Source time of the first frame, and where the last one ends.
 fn ends(shown: &[Shown]) -> (i64, i64) {
     let first = shown.first().map_or(0, |shown| shown.pts);
     let end = shown

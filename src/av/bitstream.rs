@@ -17,6 +17,8 @@ pub enum Framing {
     HevcAnnexB,
     /// VP9, each frame of a superframe by itself.
     Vp9Frames,
+    /// MPEG-4, each picture in a packet of its own.
+    Mpeg4Unpacked,
 }
 
 impl Framing {
@@ -25,6 +27,7 @@ impl Framing {
             Framing::H264AnnexB => c"h264_mp4toannexb",
             Framing::HevcAnnexB => c"hevc_mp4toannexb",
             Framing::Vp9Frames => c"vp9_superframe_split",
+            Framing::Mpeg4Unpacked => c"mpeg4_unpack_bframes",
         }
     }
 }
@@ -114,6 +117,28 @@ impl BitstreamFilter {
             }
             // SAFETY: the packet is valid.
             unsafe { ffi::av_packet_unref(self.taken.raw) };
+        }
+    }
+
+    /// Filters one packet in its place; of a filter that gives one packet for each.
+    ///
+    /// # Errors
+    /// MEDIA_CORRUPT where the packet is damaged.
+    pub fn exchange(&mut self, packet: &mut Packet) -> Result<()> {
+        // SAFETY: the packet is valid; the filter takes its content, and gives another in its place.
+        let code = unsafe {
+            match ffi::av_bsf_send_packet(self.context, packet.raw) {
+                code if code < 0 => code,
+                _ => ffi::av_bsf_receive_packet(self.context, packet.raw),
+            }
+        };
+        match code {
+            code if code >= 0 => Ok(()),
+            code => Err(failure(
+                Reason::MediaCorrupt,
+                "could not reframe a packet",
+                code,
+            )),
         }
     }
 

@@ -45,8 +45,7 @@ impl Format {
             ffi::AV_PIX_FMT_FLAG_BAYER,
             ffi::AV_PIX_FMT_FLAG_FLOAT,
         ];
-        // XYZ is neither RGB nor YUV, and no flag says so.
-        if forbidden.iter().any(|flag| has(d, *flag)) || name.starts_with("xyz") {
+        if forbidden.iter().any(|flag| has(d, *flag)) {
             return None;
         }
         Some(Format {
@@ -57,7 +56,10 @@ impl Format {
     }
 
     pub fn is_rgb(&self) -> bool {
-        matches!(self.packing.colours, Colours::Rgb | Colours::Palette)
+        matches!(
+            self.packing.colours,
+            Colours::Rgb | Colours::Xyz | Colours::Palette
+        )
     }
 
     pub fn has_palette(&self) -> bool {
@@ -167,6 +169,8 @@ fn packing(d: &Descriptor) -> Option<Packing> {
             (Colours::Gray { inverted }, 0)
         }
         (3, true) => (Colours::Rgb, 2),
+        // No flag says so.
+        (3, false) if name_of(d).starts_with("xyz") => (Colours::Xyz, 2),
         (3, false) => {
             let layout = planar_yuv(shift)?;
             (Colours::Yuv { layout, shift }, 2)
@@ -174,7 +178,13 @@ fn packing(d: &Descriptor) -> Option<Packing> {
         _ => return None,
     };
     let first = component(d, 0)?;
-    let components = [first, component(d, last.min(1))?, component(d, last)?];
+    let mut components = [first, component(d, last.min(1))?, component(d, last)?];
+    if name_of(d) == "rgb8" {
+        // FFmpeg 5.1 describes 2 bits of red and 3 of blue, and has always written it the other way.
+        for (component, (shift, depth)) in components.iter_mut().zip([(5, 3), (2, 3), (0, 2)]) {
+            (component.shift, component.depth) = (shift, depth);
+        }
+    }
     let even = components.iter().all(|c| c.depth == first.depth);
     let yuv = matches!(colours, Colours::Yuv { .. });
     (!yuv || (even && first.depth >= 8)).then_some(Packing {

@@ -7,6 +7,7 @@ use ffmpeg_next::ffi;
 
 use super::io::{Enough, SourceIo};
 use super::packet::Packet;
+use super::palette::Palette;
 use super::stream::{self, StreamInfo};
 use super::unopened::{HEAD_BYTES, not_opened};
 use super::{failure, log};
@@ -30,6 +31,9 @@ pub struct Input {
     refused_size: Option<(u32, u32)>,
     /// What the container says of its streams' colour, of those that its header names.
     colours: Vec<CodePoints>,
+    /// The one stream whose packets are let through, and its palette.
+    kept: Option<u32>,
+    palette: Palette,
 }
 
 // SAFETY: used by one thread at a time, through `&mut self`; the source is Send.
@@ -128,6 +132,8 @@ impl Input {
                 io,
                 refused_size: None,
                 colours: Vec::new(),
+                kept: None,
+                palette: Palette::default(),
             })
         }
     }
@@ -165,6 +171,7 @@ impl Input {
 
     /// Lets only one stream's packets through.
     pub fn keep_only(&mut self, stream: u32) {
+        self.kept = Some(stream);
         // SAFETY: as in `streams`.
         unsafe {
             for i in 0..(*self.context).nb_streams {
@@ -188,6 +195,9 @@ impl Input {
             ffi::av_packet_unref(packet.raw);
             ffi::av_read_frame(self.context, packet.raw)
         };
+        if code >= 0 && self.kept == Some(packet.stream()) {
+            self.palette.follow(packet);
+        }
         let error = match code {
             0.. => self.io.take_error(),
             _ => self.io.failed(),
@@ -234,6 +244,11 @@ impl Input {
         Ok(Some(true))
     }
 
+    /// The last packet has another palette than the header's: decoding cannot start there.
+    pub fn palette_changed(&self) -> bool {
+        self.palette.changed()
+    }
+
     /// Size of the source in bytes.
     pub fn bytes(&self) -> u64 {
         self.io.bytes()
@@ -241,6 +256,7 @@ impl Input {
 
     /// Seeks to the last seek point at or before `timestamp` of the stream; false where the container cannot.
     pub fn seek(&mut self, stream: u32, timestamp: i64) -> bool {
+        self.palette.rewind();
         // SAFETY: the context is open.
         unsafe {
             ffi::av_seek_frame(
@@ -249,6 +265,16 @@ impl Input {
                 timestamp,
                 ffi::AVSEEK_FLAG_BACKWARD as c_int,
             ) >= 0
+        }
+    }
+
+    /// Goes to a byte of the source, whatever is there; false where the container's packets cannot be
+    /// found from anywhere.
+    pub fn seek_to_byte(&mut self, position: i64) -> bool {
+        // SAFETY: the context is open, its format static.
+        unsafe {
+            (*(*self.context).iformat).flags & ffi::AVFMT_NO_BYTE_SEEK == 0
+                && ffi::av_seek_frame(self.context, -1, position, ffi::AVSEEK_FLAG_BYTE) >= 0
         }
     }
 }

@@ -13,6 +13,8 @@ mod input;
 mod io;
 mod log;
 mod packet;
+mod parser;
+mod palette;
 mod raw;
 mod stream;
 mod unopened;
@@ -25,7 +27,8 @@ pub use bitstream::{BitstreamFilter, Framing};
 pub use decoder::{Decoder, Delivered, Purpose, Sent};
 pub use frame::Frame;
 pub use input::Input;
-pub use packet::Packet;
+pub use packet::{Given, Needs, Packet};
+pub use parser::{Parser, PictureHeader};
 pub use stream::StreamInfo;
 
 use crate::error::{Error, Reason};

@@ -3,11 +3,12 @@
 
 use std::ffi::{c_char, c_int};
 
-use ffmpeg_next::ffi::{AVCodec, AVCodecParameters, AVPixFmtDescriptor};
+use ffmpeg_next::ffi::{AVCodec, AVCodecDescriptor, AVCodecParameters, AVPixFmtDescriptor};
 
 // C enums are passed as `int` by every ABI that FFmpeg is built for.
 unsafe extern "C" {
     pub fn avcodec_find_decoder(id: c_int) -> *const AVCodec;
+    pub fn avcodec_descriptor_get(id: c_int) -> *const AVCodecDescriptor;
     pub fn avcodec_get_name(id: c_int) -> *const c_char;
     pub fn avcodec_profile_name(id: c_int, profile: c_int) -> *const c_char;
     pub fn av_pix_fmt_desc_get(format: c_int) -> *const AVPixFmtDescriptor;

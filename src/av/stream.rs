@@ -1,7 +1,7 @@
 //! What a container says of one of its streams.
 
 use std::ffi::{CStr, c_int};
-use std::ptr::addr_of;
+use std::ptr::{self, addr_of};
 
 use ffmpeg_next::ffi;
 
@@ -29,6 +29,8 @@ pub struct StreamInfo {
     pub duration: Option<i64>,
     /// How many packets the container says it holds.
     pub frames: Option<u64>,
+    /// Its timestamps begin again at 0 after so many bits; 64 where they do not.
+    pub wrap_bits: u32,
 }
 
 // SAFETY: the parameters are owned, and never written after creation.
@@ -65,7 +67,54 @@ impl StreamInfo {
                 is_video: kind == ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int,
                 duration: Some((*stream).duration).filter(|ticks| *ticks > 0),
                 frames: u64::try_from((*stream).nb_frames).ok().filter(|n| *n > 0),
+                wrap_bits: u32::try_from((*stream).pts_wrap_bits).unwrap_or(64),
             })
+        }
+    }
+
+    /// The same stream with another header, or its own, and with this reorder depth at least.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn with(&self, header: Option<&[u8]>, reorder: u32) -> Result<Self> {
+        let lacks = || Error::internal("could not copy a stream's header");
+        // SAFETY: allocated here, owned by the copy from then on, which frees it; a new header is padded
+        // as decoders want it, and takes the place of the one that was copied.
+        unsafe {
+            let parameters = ffi::avcodec_parameters_alloc();
+            if parameters.is_null() {
+                return Err(lacks());
+            }
+            let copy = StreamInfo {
+                parameters,
+                ..*self
+            };
+            if ffi::avcodec_parameters_copy(parameters, self.parameters) < 0 {
+                return Err(lacks());
+            }
+            let reorder = c_int::try_from(reorder).unwrap_or(0);
+            (*parameters).video_delay = (*parameters).video_delay.max(reorder);
+            if let Some(header) = header {
+                let padded = header.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+                let data = ffi::av_mallocz(padded).cast::<u8>();
+                if data.is_null() {
+                    return Err(lacks());
+                }
+                std::ptr::copy_nonoverlapping(header.as_ptr(), data, header.len());
+                ffi::av_freep(ptr::addr_of_mut!((*parameters).extradata).cast());
+                (*parameters).extradata = data;
+                (*parameters).extradata_size = c_int::try_from(header.len()).unwrap_or(0);
+            }
+            Ok(copy)
+        }
+    }
+
+    /// Every picture of this codec stands by itself.
+    pub fn is_intra_only(&self) -> bool {
+        // SAFETY: a look-up in static tables.
+        unsafe {
+            let descriptor = raw::avcodec_descriptor_get(self.codec());
+            !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0
         }
     }
 
@@ -142,6 +191,19 @@ impl StreamInfo {
         // SAFETY: owned and non-null.
         let (width, height) = unsafe { ((*self.parameters).width, (*self.parameters).height) };
         (width.max(0) as u32, height.max(0) as u32)
+    }
+
+    /// How many pictures may be decoded before one that is shown earlier, as far as the probe saw; none
+    /// for codecs whose pictures are shown in the order of decoding.
+    pub fn reorder_depth(&self) -> Option<usize> {
+        // SAFETY: a look-up in static tables; the parameters are owned and non-null.
+        unsafe {
+            let descriptor = raw::avcodec_descriptor_get(self.codec());
+            let reorders = !descriptor.is_null()
+                && (*descriptor).props & ffi::AV_CODEC_PROP_REORDER as c_int != 0;
+            let depth = usize::try_from((*self.parameters).video_delay).unwrap_or(0);
+            reorders.then_some(depth)
+        }
     }
 
     pub fn sample_aspect_ratio(&self) -> Option<(i32, i32)> {

@@ -115,6 +115,20 @@ impl Step {
         }
     }
 
+    /// The same rows, found by newer rules: what is committed stays committed, and chunks tell what those found.
+    fn read_anew(stored: &Planned, asked: &Plan, over: &Object) -> Self {
+        let mut plan = with_nonce(stored.plan(), stored.nonce().map(str::to_owned));
+        plan.reading = asked.reading;
+        for (known, read) in plan.chunks.iter_mut().zip(&asked.chunks) {
+            (known.unshown, known.clock) = (read.unshown, read.clock.clone());
+        }
+        Step {
+            plan,
+            when: over.unchanged(),
+            claimed: Claimed::Unchanged,
+        }
+    }
+
     /// What is committed stays committed.
     fn append(stored: &Planned, asked: &Plan, over: &Object) -> Self {
         let plan = appended(stored.plan(), asked);
@@ -124,6 +138,11 @@ impl Step {
             claimed: Claimed::Appended,
         }
     }
+}
+
+/// Whether the stored plan's sources were indexed by rules that are no older.
+fn is_read_alike(stored: &Planned, asked: &Plan) -> bool {
+    stored.plan().reading >= asked.reading
 }
 
 fn with_nonce(plan: &Plan, nonce: Option<String>) -> Plan {
@@ -256,9 +275,10 @@ impl Profile {
                 match (relation, over == Over::Anything) {
                     (Relation::Appends { .. }, false) => Step::append(&stored, asked, &old),
                     (relation, true) => replacing(relation, &stored, (asked, &old)),
-                    (Relation::Same, false) => {
+                    (Relation::Same, false) if is_read_alike(&stored, asked) => {
                         return Ok(Some(claim(stored, Claimed::Unchanged)));
                     }
+                    (Relation::Same, false) => Step::read_anew(&stored, asked, &old),
                     (Relation::IsPrefix, false) => {
                         return Ok(Some(claim(stored, Claimed::Covered)));
                     }

@@ -305,6 +305,7 @@ pub fn put_plan() -> Plan {
         kind: Kind::Put,
         layout: LAYOUT.to_owned(),
         nonce: None,
+        reading: 0,
         parameters: None,
         chunks: Vec::new(),
         spans: Vec::new(),

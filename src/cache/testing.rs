@@ -19,9 +19,9 @@ use crate::media::facts::FrameFacts;
 use crate::media::time::{Exact, Rational};
 use crate::store::memory::MemoryStore;
 use crate::store::{ListRequest, Store};
-use crate::timeline::index::{Identity, Unshown};
+use crate::timeline::index::{ClockFacts, Identity, Unshown};
 use crate::timeline::plan::{
-    ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
+    ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling, SpanRow,
 };
 
 fn seconds(n: u64) -> Exact {
@@ -72,6 +72,7 @@ pub fn plan_of(spans: Vec<SpanRow>) -> Plan {
         kind: Kind::Extract,
         layout: "frames".to_owned(),
         nonce: None,
+        reading: READING,
         parameters: Some(Parameters::new(Sampling::All)),
         chunks,
         spans,
@@ -93,6 +94,7 @@ fn chunk_of(row: &SpanRow) -> PlannedChunk {
         end: row.end,
         frames: row.count,
         unshown: Unshown::default(),
+        clock: ClockFacts::default(),
         error: None,
     }
 }

@@ -286,6 +286,9 @@ fn remarks(chunk: &ChunkResult) -> Vec<String> {
             unshown.undecodable_leading
         ));
     }
+    for remark in super::probe::clock_remarks(&chunk.clock) {
+        say(format!("clock: {remark}"));
+    }
     lines
 }
 

@@ -4,6 +4,7 @@ use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{bytes, clock};
 use crate::error::Result;
 use crate::probe::{Probe, Video};
+use crate::timeline::index::ClockFacts;
 use crate::timeline::plan::ChunkSpec;
 
 /// Say what a video is, and what would decode it
@@ -89,12 +90,7 @@ fn lines(probe: &Probe) -> Vec<(&'static str, String)> {
     if !unshown.is_empty() {
         lines.push(("not shown", unshown.join(", ")));
     }
-    if !video.has_timestamps {
-        lines.push((
-            "timestamps",
-            "packets lack them: decoding always starts at the beginning".to_owned(),
-        ));
-    }
+    lines.extend(clock_remarks(&video.clock).map(|text| ("clock", text)));
     lines.push((
         "decoded by",
         format!(
@@ -104,6 +100,32 @@ fn lines(probe: &Probe) -> Vec<(&'static str, String)> {
         ),
     ));
     lines
+}
+
+/// What is out of the ordinary with a clock, a line each.
+pub(super) fn clock_remarks(clock: &ClockFacts) -> impl Iterator<Item = String> + use<> {
+    let counted = "times are counted: no frame has a timestamp, or all have the same".to_owned();
+    let untimed = format!(
+        "{} frames without a timestamp of use are placed evenly",
+        clock.untimed
+    );
+    let first = |count: usize, what: &str, at: Option<f64>| {
+        at.map(|at| format!("{count} {what}, the first at {at} s"))
+    };
+    let breaks = &clock.clock_breaks;
+    let pauses = &clock.pauses;
+    [
+        clock.times_counted.then_some(counted),
+        (clock.untimed > 0).then_some(untimed),
+        first(breaks.len(), "clock breaks", breaks.first().map(|at| at.at)),
+        first(
+            pauses.len(),
+            "pauses of over 10 s",
+            pauses.first().map(|at| at.from),
+        ),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn picture(video: &Video) -> String {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cache::status::{FailedSpan, FrameCounts, State};
 use crate::frames::SourceFinding;
-use crate::timeline::index::Unshown;
+use crate::timeline::index::{ClockFacts, Unshown};
 use crate::timeline::plan::{ChunkError, ChunkSpec, Kind, Parameters, PlannedChunk};
 
 /// A profile, its plan, and what of it is there.
@@ -43,6 +43,8 @@ pub struct ChunkReport {
     /// Frames that are its own, sampled or not.
     pub frames: u64,
     pub unshown: Unshown,
+    #[serde(flatten)]
+    pub clock: ClockFacts,
     /// Why it could not be indexed and counts as empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ChunkError>,
@@ -56,6 +58,7 @@ impl From<&PlannedChunk> for ChunkReport {
             end: chunk.end.to_f64(),
             frames: chunk.frames,
             unshown: chunk.unshown,
+            clock: chunk.clock.clone(),
             error: chunk.error.clone(),
         }
     }

@@ -24,8 +24,6 @@ pub enum Fallback {
     Damage,
     /// The card cannot decode the stream, or not to the same bytes and facts: by its [`Refusal::name`].
     Refused(&'static str),
-    /// Pictures without timestamps are told apart by counting what libavcodec delivers.
-    Timestamps,
     /// Pictures become right only gradually; which are delivered is libavcodec's choice.
     GradualRefresh,
     /// The CPU is estimated to be done earlier.
@@ -50,7 +48,6 @@ impl Fallback {
         match self {
             Fallback::Damage => "damage",
             Fallback::Refused(name) => name,
-            Fallback::Timestamps => "timestamps",
             Fallback::GradualRefresh => "gradual_refresh",
             Fallback::Cost => "cost",
             Fallback::Undelivered => "undelivered",

@@ -119,6 +119,51 @@ pub(crate) fn clip(name: &str, arguments: &[&str]) -> PathBuf {
     path
 }
 
+/// H.264 of two encoders end to end, `other` the second's options, whose parameter sets stand but once,
+/// where each begins. Raw, so that nothing else says what they are.
+pub(crate) fn changing(name: &str, other: &[&str]) -> PathBuf {
+    const X264: [&str; 9] = [
+        "testsrc2=size=96x64:rate=25:duration=1.2",
+        "-c:v",
+        "libx264",
+        "-profile:v",
+        "main",
+        "-x264-params",
+        "keyint=10:bframes=0:ref=1:weightp=0",
+        "-pix_fmt",
+        "yuv420p",
+    ];
+    let part = |k: u32, options: &[&str]| {
+        let path = clip(&format!("{name}.{k}.h264"), &[&X264, options].concat());
+        once(&std::fs::read(path).unwrap())
+    };
+    let whole = [part(0, &["-qp", "18"]), part(1, other)].concat();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/test-clips")
+        .join(name);
+    let unfinished = path.with_extension(std::process::id().to_string());
+    std::fs::write(&unfinished, whole).unwrap();
+    std::fs::rename(unfinished, &path).unwrap();
+    path
+}
+
+/// The stream without parameter sets that repeat.
+fn once(stream: &[u8]) -> Vec<u8> {
+    let starts: Vec<usize> = (0..stream.len())
+        .filter(|at| stream[*at..].starts_with(&[0, 0, 1]))
+        .collect();
+    let (mut out, mut seen) = (Vec::new(), Vec::new());
+    for (k, at) in starts.iter().enumerate() {
+        let nal = &stream[*at..starts.get(k + 1).copied().unwrap_or(stream.len())];
+        let kind = nal[3] & 31;
+        if !(kind == 7 || kind == 8) || !seen.contains(&kind) {
+            out.extend(nal);
+            seen.push(kind);
+        }
+    }
+    out
+}
+
 pub(crate) fn nobody() -> Identity {
     Identity {
         bytes: 0,

@@ -6,6 +6,11 @@ use crate::error::{Error, Result};
 
 pub struct Software {
     decoder: Decoder,
+    stream: StreamInfo,
+    threads: usize,
+    purpose: Purpose,
+    /// The configuration that the decoder was given last; 0 is the stream's header alone.
+    configuration: u32,
     /// The unit given last, to which damage without a picture is ascribed.
     latest: u32,
     refused: bool,
@@ -17,6 +22,10 @@ impl Software {
     pub fn open(stream: &StreamInfo, threads: usize, purpose: Purpose) -> Result<Self> {
         Ok(Software {
             decoder: Decoder::open(stream, threads, purpose)?,
+            stream: stream.with(None, 0)?,
+            threads,
+            purpose,
+            configuration: 0,
             latest: 0,
             refused: false,
         })
@@ -44,6 +53,31 @@ impl Software {
         }
     }
 
+    /// Sees to what the unit needs: a decoder that begins anew has learnt nothing from what another
+    /// part of the stream said.
+    fn configure(
+        &mut self,
+        packet: &mut Packet,
+        out: &mut dyn FnMut(Event<Frame>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(given) = packet.given().cloned() else {
+            return Ok(());
+        };
+        let needs = &given.needs;
+        if given.restarts {
+            self.finish(out)?;
+        }
+        if std::mem::replace(&mut self.configuration, needs.id) == needs.id {
+            return Ok(());
+        }
+        if given.restarts {
+            let stream = self.stream.with(needs.header.as_deref(), needs.reorder)?;
+            self.refused |= self.decoder.take_complaint();
+            self.decoder = Decoder::open(&stream, self.threads, self.purpose)?;
+        }
+        packet.put_in_front(&needs.sets)
+    }
+
     fn refuse(&mut self, out: &mut dyn FnMut(Event<Frame>) -> Result<()>) -> Result<()> {
         self.refused = true;
         out(Event::Refused { unit: self.latest })
@@ -59,6 +93,7 @@ impl Decode for Software {
         packet: &mut Packet,
         out: &mut dyn FnMut(Event<Frame>) -> Result<()>,
     ) -> Result<()> {
+        self.configure(packet, out)?;
         self.latest = unit;
         loop {
             match self.decoder.send(packet, i64::from(unit)) {

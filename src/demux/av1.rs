@@ -30,6 +30,8 @@ pub struct References {
     sequence: Option<Sequence>,
     /// None: not known.
     slots: [Option<Slot>; 8],
+    /// Of the unit taken last: whether its first frame is a key frame that is shown.
+    key: Option<bool>,
 }
 
 /// A frame that later ones may refer to.
@@ -103,7 +105,13 @@ impl References {
         told == Some(true)
     }
 
+    /// Whether the unit taken last begins with a key frame that is shown; none where that cannot be read.
+    pub fn begins_with_key(&self) -> Option<bool> {
+        self.key
+    }
+
     fn take(&mut self, unit: &[u8]) -> Option<bool> {
+        self.key = None;
         let (mut frames, mut leaves_all) = (0, true);
         let mut rest = unit;
         while !rest.is_empty() {
@@ -117,6 +125,7 @@ impl References {
                 _ if self.drops(&obu) => {}
                 FRAME_HEADER | FRAME => {
                     let header = frame(&mut Bits::new(obu.payload), self.sequence.as_ref()?, &obu)?;
+                    self.key = self.key.or(Some(self.is_key(&header)));
                     leaves_all &= self.apply(&header);
                     frames += 1;
                 }
@@ -126,6 +135,13 @@ impl References {
             }
         }
         Some(frames > 0 && leaves_all)
+    }
+
+    fn is_key(&self, frame: &Frame) -> bool {
+        match frame {
+            Frame::Existing { slot } => self.slots[*slot].is_none_or(|shown| shown.key),
+            Frame::Coded { own, .. } => own.key,
+        }
     }
 
     /// drop_obu() (5.3.1): of a layer that operating point 0, which is decoded, does without.
@@ -168,6 +184,24 @@ impl References {
     fn hold(&self, hints: &[u32; 8]) -> bool {
         let mut pairs = self.slots.iter().zip(hints);
         pairs.all(|(slot, hint)| slot.is_some_and(|slot| slot.order_hint == *hint))
+    }
+}
+
+/// Gives the payload of each sequence header of a temporal unit, or of a stream's own header.
+pub fn sequence_headers(data: &[u8], out: &mut dyn FnMut(&[u8])) {
+    let mut rest = match data {
+        [0x81, _, _, _, obus @ ..] => obus,
+        obus => obus,
+    };
+    while let Some((obu, after)) = Obu::read(rest).filter(|_| !rest.is_empty()) {
+        // Frames come behind it.
+        if matches!(obu.kind, FRAME_HEADER | FRAME) {
+            break;
+        }
+        if obu.kind == SEQUENCE_HEADER {
+            out(obu.payload);
+        }
+        rest = after;
     }
 }
 

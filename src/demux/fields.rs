@@ -31,25 +31,17 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Takes the parameter sets of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
-    pub fn of_avcc(record: &[u8]) -> Self {
+    /// With the NAL units of a stream's header.
+    pub fn of_header(nals: &[&[u8]]) -> Self {
         let mut fields = Fields::default();
-        let mut rest = record.get(5..).unwrap_or(&[]);
-        for mask in [31, 255] {
-            let Some((count, after)) = rest.split_first() else {
-                break;
-            };
-            rest = after;
-            for _ in 0..count & mask {
-                let Some(([high, low], after)) = rest.split_first_chunk() else {
-                    break;
-                };
-                let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
-                fields.take(&after[..length]);
-                rest = &after[length..];
-            }
-        }
+        fields.take_all(nals);
         fields
+    }
+
+    pub fn take_all(&mut self, nals: &[&[u8]]) {
+        for nal in nals {
+            self.take(nal);
+        }
     }
 
     /// A unit may hold fields, so that its first slice does not tell of all others.
@@ -216,11 +208,8 @@ mod tests {
             let told = fields.take(&slice(0x61, 0, 1));
             assert!(told == Some(false) || cut > 6, "{cut}");
         }
-        assert_eq!(
-            Fields::of_avcc(&[1, 77, 0, 30, 255, 0xe1, 0, 9, 0x67])
-                .sequences
-                .len(),
-            0
-        );
+        let record = [1, 77, 0, 30, 255, 0xe1, 0, 9, 0x67];
+        let fields = Fields::of_header(&super::super::h26x::h264_header(&record));
+        assert_eq!(fields.sequences.len(), 0);
     }
 }

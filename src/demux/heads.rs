@@ -104,7 +104,8 @@ impl Stretch {
     /// At the last seek point at or before so many ticks, or at the beginning.
     fn begin(mut input: Input, info: &StreamInfo, at: Option<i64>) -> Result<Option<Self>> {
         let classifier = Classifier::of(info);
-        let enough = Box::new(move |head: &[u8]| classifier.told_by(head));
+        // How long the packet is that a read belongs to is not known to it.
+        let enough = Box::new(move |head: &[u8]| classifier.told_by(head, usize::MAX));
         if !input.skim(HEAD_BYTES, enough) || at.is_some_and(|at| !input.seek(info.index, at)) {
             return Ok(None);
         }
@@ -145,8 +146,9 @@ impl Stretch {
         // Where seek points are far apart, the next one may begin where this one does.
         while end != Some(self.position()) {
             let head = self.packet.data();
-            let kind = classifier.classify(&self.packet);
-            if head.len() < self.packet.size() && !classifier.told_by(head) {
+            let kind = classifier.classify(&self.packet)?;
+            let size = self.packet.size();
+            if head.len() < size && !classifier.told_by(head, size) {
                 return Ok(None);
             }
             pass.take(&self.packet, kind)?;
@@ -157,6 +159,8 @@ impl Stretch {
             }
         }
         // Parameter sets among the packets may have changed that.
-        Ok(classifier.tells_by_heads().then_some(pass))
+        let told = classifier.tells_by_heads();
+        pass.end(classifier);
+        Ok(told.then_some(pass))
     }
 }

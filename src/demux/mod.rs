@@ -4,16 +4,26 @@
 mod av1;
 mod bits;
 mod boxes;
+mod clock;
+mod configuration;
 mod fields;
 mod h26x;
 mod heads;
 mod index;
 mod mpeg;
+mod order;
 mod pass;
+mod pictures;
 mod reader;
+mod sets;
+mod settle;
+mod times;
 mod unit;
+mod unpacking;
 mod vpx;
 
+pub use configuration::Configurations;
+pub use h26x::Framing;
 pub use index::{Cut, Track, Unit};
 pub use pass::read_track;
 pub use reader::{Opener, UnitReader};

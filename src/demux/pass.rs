@@ -4,32 +4,48 @@
 #[cfg(test)]
 mod tests;
 
+use super::clock::Rules;
 use super::heads;
 use super::index::{
-    CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LEADING, NUMBERED, OPEN, SECOND_FIELD, Track,
-    Unit,
+    COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
+    OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
 };
+use super::order::Headers;
+use super::sets::Change;
+use super::times::{self, Outcome, UNKNOWN};
 use super::unit::{Classifier, UnitKind};
+use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::media::limits::{check_size, check_units};
 use crate::media::time::TimeBase;
 use crate::source::ByteSource;
-use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 
 /// What one pass over the packets collects.
 #[derive(Default)]
 pub(super) struct Pass {
     /// Of the source.
     bytes: u64,
-    units: Vec<Unit>,
+    pub(super) units: Vec<Unit>,
     temporal: Vec<u8>,
+    /// `UNKNOWN` where a unit has none.
     dts: Vec<i64>,
     shown: Vec<bool>,
-    every_pts: bool,
+    /// Least and highest pts of those that would be shown.
+    range: Option<(i64, i64)>,
+    /// How many of them have none.
+    untimed: u64,
+    /// One of them is to be shown before another that is decoded before it.
+    goes_back: bool,
+    /// Of all units, where they were read.
+    headers: Option<Headers>,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
+    /// Of parameter sets, by unit.
+    pub(super) changes: Vec<(u32, Change)>,
+    pub(super) packed: bool,
 }
 
 /// Reads all packets of the chosen stream, or their heads where those suffice, and makes its index.
@@ -52,7 +68,7 @@ pub fn read_track(
     check_size(width, height)?;
     input.keep_only(info.index);
     let container = input.format_name();
-    let pass = if heads::are_worth_it(&input, &info) {
+    let mut pass = if heads::are_worth_it(&input, &info) {
         match heads::pass((input, heads::stretches(&info)), &info, (&open, stop))? {
             Some(pass) => pass,
             None => {
@@ -64,7 +80,16 @@ pub fn read_track(
     } else {
         Pass::of_packets(input, &info)?
     };
-    pass.finish(info, container, (identity, init))
+    let headers = match pass.headers.take() {
+        _ if pass.tells_order(&info) => None,
+        None => {
+            let unpacker = Unpacker::open_if(&info, pass.packed)?;
+            Headers::of_packets((super::open(open()?, stop)?, unpacker), &info)?
+        }
+        read => read,
+    };
+    let ranks = headers.and_then(|headers| pass.ranks(headers));
+    pass.finish((info, container), (identity, init), ranks)
 }
 
 impl Pass {
@@ -72,18 +97,36 @@ impl Pass {
         let mut classifier = Classifier::of(info);
         let mut pass = Pass::of(&input);
         let mut packet = Packet::new()?;
+        let mut unpacker = Unpacker::by_header(info)?;
         while input.read(&mut packet)? {
-            if packet.stream() == info.index && packet.size() > 0 {
-                pass.take(&packet, classifier.classify(&packet))?;
+            if packet.stream() != info.index || packet.size() == 0 {
+                continue;
             }
+            if pass.units.is_empty() {
+                unpacker = unpacker.or(Unpacker::by_first(info, &packet)?);
+            }
+            if let Some(unpacker) = &mut unpacker {
+                unpacker.unpack(&mut packet)?;
+            }
+            // Where the first has no pts, most have none: headers read later cost another pass.
+            if pass.units.is_empty() && packet.pts().is_none() {
+                pass.headers = Headers::of(info)?;
+            }
+            if let Some(headers) = &mut pass.headers {
+                headers.take(&packet);
+            }
+            let mut kind = classifier.classify(&packet)?;
+            kind.cut &= !input.palette_changed();
+            pass.take(&packet, kind)?;
         }
+        pass.packed = unpacker.is_some();
+        pass.end(classifier);
         Ok(pass)
     }
 
     pub(super) fn of(input: &Input) -> Self {
         Pass {
             bytes: input.bytes(),
-            every_pts: true,
             ..Pass::default()
         }
     }
@@ -99,42 +142,100 @@ impl Pass {
             (kind.skipped_leading, LEADING),
             (kind.open, OPEN),
             (kind.second_field, SECOND_FIELD),
+            (kind.layered, LAYERED),
+            (kind.complete, COMPLETE),
+            (kind.reframed, REFRAMED),
         ];
         let flags = marks
             .iter()
             .filter(|(set, _)| *set)
             .fold(0, |sum, (_, flag)| sum | flag);
-        self.every_pts &= packet.pts().is_some() || kind.second_field;
         self.units.push(Unit {
-            pts: packet.pts(),
+            stated: packet.pts().unwrap_or(NO_PTS),
+            time: UNKNOWN,
             position: packet.position(),
             size: u32::try_from(packet.size()).unwrap_or(u32::MAX),
             flags,
         });
         self.temporal.push(kind.temporal_id);
         self.shown.push(kind.shown);
-        if !kind.second_field {
-            self.dts.extend(packet.dts());
-        }
-        if let Some(pts) = packet.pts()
-            && kind.shown
-            && !packet.discarded()
-            && !kind.second_field
-            && self.last.is_none_or(|(latest, _)| pts >= latest)
-        {
-            self.last = Some((pts, packet.duration()));
+        let dts = packet.dts().filter(|_| !kind.second_field);
+        self.dts.push(dts.unwrap_or(UNKNOWN));
+        if kind.shown && !packet.discarded() && !kind.second_field {
+            self.time(packet.pts(), packet.duration());
         }
         Ok(())
+    }
+
+    /// All packets were taken, classified by this.
+    pub(super) fn end(&mut self, classifier: Classifier) {
+        self.changes = classifier.into_changes();
+    }
+
+    /// A packet that is to be shown is timed so.
+    fn time(&mut self, pts: Option<i64>, duration: i64) {
+        let Some(pts) = pts else {
+            self.untimed += 1;
+            return;
+        };
+        if self.last.is_none_or(|(latest, _)| pts >= latest) {
+            self.last = Some((pts, duration));
+        }
+        let (least, highest) = self.range.unwrap_or((pts, pts));
+        self.goes_back |= pts < highest;
+        self.range = Some((least.min(pts), highest.max(pts)));
+    }
+
+    /// Whether timestamps tell when each picture is shown, and not only in part, or all the same, or, as it
+    /// may be, when it is decoded.
+    fn tells_order(&self, info: &StreamInfo) -> bool {
+        let decoding_times = self.packed && !self.goes_back;
+        self.untimed == 0 && !self.tells_nothing() && !self.may_be_dts(info) && !decoding_times
+    }
+
+    /// Pictures that nothing depends on are there, and may be shown earlier than they are decoded; none has a pts that says so.
+    fn may_be_dts(&self, info: &StreamInfo) -> bool {
+        !self.goes_back
+            && info.reorder_depth().is_some_and(|depth| depth > 0)
+            && self.units.iter().any(|unit| unit.is(DISPOSABLE))
+    }
+
+    /// Whether no two pictures are told apart by their timestamps.
+    fn tells_nothing(&self) -> bool {
+        let alike = self.range.is_none_or(|(least, highest)| least == highest);
+        let pictures = self.units.iter().zip(&self.shown);
+        let shown = pictures.filter(|(unit, shown)| **shown && !unit.is(DISCARDED | SECOND_FIELD));
+        alike && shown.count() > 1
+    }
+
+    /// The order of showing by the pictures' headers.
+    fn ranks(&self, headers: Headers) -> Option<Vec<u32>> {
+        let is = |flag| move |unit: usize| self.units.get(unit).is_some_and(|unit| unit.is(flag));
+        let ranks = headers.ranks(is(SECOND_FIELD), is(CUT));
+        (ranks.len() == self.units.len()).then_some(ranks)
     }
 
     /// Adds the pass over the packets that follow.
     pub(super) fn append(&mut self, mut next: Pass) -> Result<()> {
         self.check_count(next.units.len())?;
+        let before = self.units.len() as u32;
+        let changes = next.changes.drain(..);
+        self.changes
+            .extend(changes.map(|(unit, change)| (unit + before, change)));
         self.units.append(&mut next.units);
         self.temporal.append(&mut next.temporal);
         self.dts.append(&mut next.dts);
         self.shown.append(&mut next.shown);
-        self.every_pts &= next.every_pts;
+        self.untimed += next.untimed;
+        self.goes_back |= next.goes_back
+            || self
+                .range
+                .zip(next.range)
+                .is_some_and(|(own, next)| next.0 < own.1);
+        self.range = match (self.range, next.range) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (own, next) => own.or(next),
+        };
         if next.last >= self.last.map(|(pts, _)| (pts, i64::MIN)) {
             self.last = next.last;
         }
@@ -147,17 +248,17 @@ impl Pass {
 
     fn finish(
         mut self,
-        info: StreamInfo,
-        container: String,
+        (info, container): (StreamInfo, String),
         (source, init): (Identity, Option<Identity>),
+        ranks: Option<Vec<u32>>,
     ) -> Result<Track> {
+        let mended = self.settle_keys(&info);
         let gradual = self.settle_flags();
-        let unshown = self.number();
-        let mut shown = if self.every_pts {
-            self.by_pts()
-        } else {
-            self.by_order(&info)
-        };
+        let configurations = self.configurations(&info)?;
+        let mended = mended || self.is_untidy(&configurations);
+        let unshown = self.number(ranks.as_deref());
+        let (outcome, mut clock) = self.set_times(&info, ranks.as_deref());
+        let mut shown = self.shown(ranks.as_deref());
         if shown.is_empty() {
             return Err(Error::new(
                 Reason::MediaCorrupt,
@@ -165,27 +266,62 @@ impl Pass {
             )
             .hint("check that the file is complete and plays elsewhere"));
         }
-        let last = self.last_duration(&container, &info, &shown);
+        let last = self.last_duration((&container, &info), &shown, &outcome);
         fill_durations(&mut shown, last);
+        clock.list((&shown, info.time_base), self.breaks(&outcome))?;
         Ok(Track {
             // An odd one is refused where frames are asked for.
             orientation: super::orientation(info.display_matrix).unwrap_or_default(),
             container,
-            has_pts: self.every_pts,
+            has_pts: self.range.is_some(),
             gradual,
             index: SourceIndex {
                 stream: info.index,
                 time_base: info.time_base,
                 shown,
                 unshown,
+                clock,
                 source,
                 init,
-                revision: u32::from(info.colour_is_revised()),
+                revision: u32::from(mended || info.colour_is_revised()).max(outcome.revision()),
             },
             cuts: self.cuts(),
+            configurations,
+            packed: self.packed,
             units: self.units,
             info,
         })
+    }
+
+    /// Source time of each unit, and what is out of the ordinary with the clock.
+    fn set_times(&mut self, info: &StreamInfo, ranks: Option<&[u32]>) -> (Outcome, ClockFacts) {
+        let times_counted = self.tells_nothing();
+        let source = times::Source {
+            dts: &self.dts,
+            ranks,
+            rules: Rules::of(info),
+            frames: &|k| tick_of(k, info),
+        };
+        let outcome = match ranks {
+            _ if times_counted => times::by_counting(&mut self.units, &source),
+            // What stands for pts are the times of decoding.
+            Some(_) if self.untimed == 0 => times::by_sorting(&mut self.units, &source),
+            _ => times::by_timestamps(&mut self.units, &source),
+        };
+        let clock = ClockFacts {
+            untimed: outcome.placed,
+            times_counted,
+            ..ClockFacts::default()
+        };
+        (outcome, clock)
+    }
+
+    /// When the clock starts again in source time, and the container's pts before and behind.
+    fn breaks<'a>(&'a self, outcome: &'a Outcome) -> impl Iterator<Item = (i64, [i64; 2])> + 'a {
+        let unit = |unit: u32| &self.units[unit as usize];
+        let stated = move |place: u32| unit(place).pts().unwrap_or(unit(place).time);
+        let breaks = outcome.breaks.iter();
+        breaks.map(move |(before, behind)| (unit(*behind).time, [stated(*before), stated(*behind)]))
     }
 
     /// A cut point of last resort, and which units nothing depends on. True where it came to that.
@@ -209,20 +345,23 @@ impl Pass {
     }
 
     /// Marks the units that have a number, and counts why the others have none.
-    fn number(&mut self) -> Unshown {
+    fn number(&mut self, ranks: Option<&[u32]>) -> Unshown {
         let mut unshown = Unshown::default();
         let first = self.units.iter().position(Unit::cut).unwrap_or(0);
         // Leading pictures of an open first cut point refer to what is before it (seen: libavcodec
         // drops them for H.264 recovery points and MPEG-2 open GOPs alike).
-        let open_pts = self
-            .units
-            .get(first)
-            .filter(|unit| unit.is(OPEN))
-            .and_then(|unit| unit.pts);
+        let open = self.units.get(first).filter(|unit| unit.is(OPEN)).copied();
+        let place_of = |place: usize, unit: &Unit| match ranks {
+            Some(ranks) => Some(i64::from(ranks[place])),
+            None => unit.pts(),
+        };
+        let open = open.and_then(|cut| place_of(first, &cut));
         let mut leading = true;
         for (place, unit) in self.units.iter_mut().enumerate() {
             leading &= place <= first || !unit.cut();
-            let refers_back = unit.pts.zip(open_pts).is_some_and(|(own, cut)| own < cut);
+            let refers_back = place_of(place, unit)
+                .zip(open)
+                .is_some_and(|(own, cut)| own < cut);
             let lost = leading && place > first && (unit.is(LEADING) || refers_back);
             if unit.is(SECOND_FIELD) {
                 continue;
@@ -244,58 +383,45 @@ impl Pass {
 
     fn cuts(&self) -> Vec<Cut> {
         let cuts = self.units.iter().enumerate().filter(|(_, unit)| unit.cut());
-        cuts.filter_map(|(place, unit)| {
-            Some(Cut {
-                unit: place as u32,
-                pts: unit.pts?,
-            })
+        cuts.map(|(place, unit)| Cut {
+            unit: place as u32,
+            time: unit.time,
         })
         .collect()
     }
 
-    fn by_pts(&self) -> Vec<Shown> {
+    /// By time; at one time, in the order of showing where that is known, or of decoding.
+    fn shown(&self, ranks: Option<&[u32]>) -> Vec<Shown> {
         let mut shown = Vec::with_capacity(self.units.len());
         for (place, unit) in self.units.iter().enumerate() {
-            if let (true, Some(pts)) = (unit.is(NUMBERED), unit.pts) {
+            if unit.is(NUMBERED) {
                 shown.push(Shown {
-                    pts,
+                    pts: unit.time,
                     duration: 0,
                     unit: place as u32,
                     cut: unit.cut(),
                 });
             }
         }
-        shown.sort_by_key(|frame| frame.pts);
+        shown.sort_by_key(|frame| {
+            (
+                frame.pts,
+                ranks.map_or(0, |ranks| ranks[frame.unit as usize]),
+            )
+        });
         shown
     }
 
-    /// Where packets lack pts: the k-th smallest dts, or k / average rate.
-    fn by_order(&mut self, info: &StreamInfo) -> Vec<Shown> {
-        self.dts.sort_unstable();
-        let numbered: Vec<usize> = (0..self.units.len())
-            .filter(|p| self.units[*p].is(NUMBERED))
-            .collect();
-        let enough = self.dts.len() >= numbered.len();
-        numbered
-            .iter()
-            .enumerate()
-            .map(|(k, place)| Shown {
-                pts: if enough {
-                    self.dts[k]
-                } else {
-                    tick_of(k, info)
-                },
-                duration: 0,
-                unit: *place as u32,
-                cut: self.units[*place].cut(),
-            })
-            .collect()
-    }
-
     /// Ticks from the last shown picture to the end of the media.
-    fn last_duration(&self, container: &str, info: &StreamInfo, shown: &[Shown]) -> i64 {
+    fn last_duration(
+        &self,
+        (container, info): (&str, &StreamInfo),
+        shown: &[Shown],
+        outcome: &Outcome,
+    ) -> i64 {
         let stated = self.last.map_or(0, |(_, duration)| duration);
-        if container.starts_with("mov,") && stated > 0 {
+        // Where the clock starts again, the highest pts need not be the last.
+        if container.starts_with("mov,") && stated > 0 && outcome.breaks.is_empty() {
             return stated;
         }
         match shown {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::av::{Input, Packet};
 use crate::cancel::Stop;
+use crate::demux::h26x::Framing;
 use crate::demux::index::{Track, Unit};
+use crate::demux::unit::framing_of;
+use crate::demux::unpacking::Unpacker;
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 
@@ -14,6 +17,9 @@ pub type Opener = Arc<dyn Fn() -> Result<Box<dyn ByteSource>> + Send + Sync>;
 
 /// Rolling on costs less than a seek below this many bytes: a seek drops what is buffered.
 const ROLL_BYTES: u64 = 1 << 20;
+/// Seeks that fail in a row before no more are tried: each of them reads the media anew, rolling on reads
+/// it once.
+const MAX_FAILED: u32 = 2;
 /// Packets read after a seek before it counts as failed.
 const RESYNC_PACKETS: usize = 2000;
 
@@ -28,6 +34,13 @@ pub struct UnitReader {
     next: u32,
     /// A packet that a resync has read already.
     held: bool,
+    /// Whoever reads starts with the unit that comes next.
+    starts: bool,
+    /// How NAL units are to stand in packets, where they have NAL units.
+    framing: Option<Framing>,
+    unpacker: Option<Unpacker>,
+    /// Seeks that failed since one succeeded.
+    failed: u32,
 }
 
 impl UnitReader {
@@ -36,6 +49,9 @@ impl UnitReader {
     pub fn open(track: Arc<Track>, opener: Opener, stop: Stop) -> Result<Self> {
         let input = open_input(&track, &opener, &stop)?;
         Ok(UnitReader {
+            framing: framing_of(&track.info),
+            unpacker: Unpacker::open_if(&track.info, track.packed)?,
+            starts: true,
             track,
             opener,
             stop,
@@ -43,6 +59,7 @@ impl UnitReader {
             packet: Packet::new()?,
             next: 0,
             held: false,
+            failed: 0,
         })
     }
 
@@ -76,13 +93,30 @@ impl UnitReader {
             return Err(changed());
         }
         self.next += 1;
+        self.prepare(ordinal)?;
         Ok(Some(ordinal))
+    }
+
+    /// Has the packet say what a decoder needs that it does not have from the stream's header, or from
+    /// the unit before. The demuxer's own word depends on what was read before.
+    fn prepare(&mut self, unit: u32) -> Result<()> {
+        self.packet.drop_header();
+        let given = self.track.configurations.given(unit, self.starts);
+        self.starts = false;
+        if let Some(own) = self.framing {
+            let stated = self.track.configurations.framing(unit).unwrap_or(own);
+            if let Some(data) = own.reframed(self.packet.data(), stated) {
+                self.packet.replace(&data)?;
+            }
+        }
+        self.packet.give(given);
+        Ok(())
     }
 
     /// Goes to a cut point: rolls on, seeks, or starts again, whichever is the cheapest that works.
     pub fn go_to(&mut self, unit: u32) -> Result<()> {
         if unit < self.next || self.bytes_between(self.next, unit) > ROLL_BYTES {
-            let found = self.track.has_pts && self.seek(unit)?;
+            let found = self.failed < MAX_FAILED && self.seek(unit)?;
             if !found && unit < self.next {
                 self.restart()?;
             }
@@ -92,6 +126,7 @@ impl UnitReader {
                 return Err(changed());
             }
         }
+        self.starts = true;
         Ok(())
     }
 
@@ -106,30 +141,43 @@ impl UnitReader {
 
     /// True if the next unit is now at or before `unit`. False leaves the reader at the start of the media.
     fn seek(&mut self, unit: u32) -> Result<bool> {
-        let Some(pts) = self.track.units[unit as usize].pts else {
-            return Ok(false);
-        };
         self.held = false;
-        if self.input.seek(self.track.index.stream, pts) && self.resync(unit)? {
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
+        let cuts = Cuts::before(&self.track, unit);
+        if self.jump(unit) && self.resync(&cuts)? {
+            self.failed = 0;
             return Ok(true);
         }
+        self.failed += 1;
         self.restart()?;
         Ok(false)
     }
 
-    fn resync(&mut self, unit: u32) -> Result<bool> {
-        let cuts = cuts_by_packet(&self.track, unit);
+    /// By time where the clock tells one place from another and the container has an index; else to the
+    /// bytes where the units before lie.
+    fn jump(&mut self, unit: u32) -> bool {
+        let indexed = ["mov,", "matroska,", "avi"].iter();
+        let mut indexed = indexed.filter(|name| self.track.container.starts_with(**name));
+        if self.track.has_plain_clock() || indexed.next().is_some() {
+            let known = self.track.units[unit as usize];
+            let time = known.pts().unwrap_or(known.time);
+            return self.input.seek(self.track.index.stream, time);
+        }
+        match position_before(&self.track, unit) {
+            Some(position) => self.input.seek_to_byte(position),
+            None => false,
+        }
+    }
+
+    fn resync(&mut self, cuts: &Cuts) -> Result<bool> {
         for _ in 0..RESYNC_PACKETS {
             if !self.read_own()? {
                 return Ok(false);
             }
-            let key = (
-                self.packet.pts(),
-                self.packet.position(),
-                self.packet.data().len(),
-            );
-            if let Some(ordinal) = cuts.get(&key) {
-                self.next = *ordinal;
+            if let Some(ordinal) = cuts.recognise(&self.packet) {
+                self.next = ordinal;
                 self.held = true;
                 return Ok(true);
             }
@@ -139,6 +187,9 @@ impl UnitReader {
 
     fn restart(&mut self) -> Result<()> {
         self.input = open_input(&self.track, &self.opener, &self.stop)?;
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.restart();
+        }
         self.next = 0;
         self.held = false;
         Ok(())
@@ -148,6 +199,9 @@ impl UnitReader {
     fn read_own(&mut self) -> Result<bool> {
         while self.input.read(&mut self.packet)? {
             if self.packet.stream() == self.track.index.stream && !self.packet.data().is_empty() {
+                if let Some(unpacker) = &mut self.unpacker {
+                    unpacker.unpack(&mut self.packet)?;
+                }
                 return Ok(true);
             }
         }
@@ -157,16 +211,55 @@ impl UnitReader {
 
 type PacketKey = (Option<i64>, i64, usize);
 
-/// The cut points at or shortly before `unit` that no other packet can be mistaken for.
-fn cuts_by_packet(track: &Track, unit: u32) -> HashMap<PacketKey, u32> {
-    const CANDIDATES: usize = 8;
-    let key = |u: &Unit| (u.pts, u.position, u.size as usize);
-    (0..=unit)
-        .rev()
-        .filter(|place| track.units[*place as usize].cut())
-        .take(CANDIDATES)
-        .map(|place| (key(&track.units[place as usize]), place))
-        .collect()
+/// The cut points at or shortly before a unit, by what no other packet can be mistaken for.
+struct Cuts {
+    /// Of pts that are made of what was read before, a seek makes others; then position and size tell.
+    by_pts: bool,
+    known: HashMap<PacketKey, u32>,
+}
+
+impl Cuts {
+    fn before(track: &Track, unit: u32) -> Self {
+        const CANDIDATES: usize = 8;
+        let by_pts = track.has_plain_clock();
+        let key = |u: &Unit| (u.pts().filter(|_| by_pts), u.position, u.size as usize);
+        let cuts = (0..=unit)
+            .rev()
+            .filter(|place| track.units[*place as usize].cut());
+        let told_apart = |place: &u32| by_pts || is_alone(track, *place);
+        let known = cuts
+            .filter(told_apart)
+            .take(CANDIDATES)
+            .map(|place| (key(&track.units[place as usize]), place))
+            .collect();
+        Cuts { by_pts, known }
+    }
+
+    fn recognise(&self, packet: &Packet) -> Option<u32> {
+        let pts = packet.pts().filter(|_| self.by_pts);
+        let key = (pts, packet.position(), packet.data().len());
+        self.known.get(&key).copied()
+    }
+}
+
+/// Whether no unit beside has its position and size: several may begin in one piece of the container.
+fn is_alone(track: &Track, unit: u32) -> bool {
+    let own = track.units[unit as usize];
+    let alike = |other: &&Unit| other.position == own.position && other.size == own.size;
+    let (before, rest) = track.units.split_at(unit as usize);
+    let beside = |other: &&Unit| other.position == own.position || other.position < 0;
+    let before = before.iter().rev().take_while(beside);
+    let behind = rest.iter().skip(1).take_while(beside);
+    own.position >= 0 && !before.chain(behind).any(|other| alike(&other))
+}
+
+/// Where to begin to read for this unit: some units earlier, since the first packet read there may lack its
+/// beginning.
+fn position_before(track: &Track, unit: u32) -> Option<i64> {
+    const EARLIER: usize = 4;
+    let before = track.units[..=unit as usize].iter().rev().skip(EARLIER);
+    let mut positions = before.map(|unit| unit.position);
+    positions.find(|position| *position >= 0)
 }
 
 /// MP4 and Matroska say all of a stream in their headers; elsewhere packets depend on

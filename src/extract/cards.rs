@@ -201,10 +201,6 @@ impl Cards {
 /// What no card decodes as libavcodec does.
 fn unsuited(track: &Track) -> Option<(Fallback, Error)> {
     let (why, message) = match track {
-        track if !track.has_pts => (
-            Fallback::Timestamps,
-            "video without timestamps is decoded on the CPU",
-        ),
         track if track.gradual => (
             Fallback::GradualRefresh,
             "video without cut points is decoded on the CPU",

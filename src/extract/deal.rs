@@ -21,8 +21,7 @@ pub(super) enum Mode {
     Device,
     /// Only what the wanted pictures need, on so many frame threads.
     Sparse { threads: usize },
-    /// Everything, in order; damage is marked. The way of damaged spans, and of tracks without
-    /// timestamps, whose pictures are told apart by counting.
+    /// Everything, in order; damage is marked. The way of damaged spans.
     Whole { threads: usize },
 }
 
@@ -93,7 +92,7 @@ pub(super) fn for_workers(
     if track.gradual {
         return vec![whole(job, track, 1)];
     }
-    if !track.has_pts || job.parameters.dedup.is_some() {
+    if job.parameters.dedup.is_some() {
         return vec![whole(job, track, workers)];
     }
     let dealt = tasks(needed(track, wanted), workers);
@@ -135,15 +134,10 @@ pub(super) fn whole(job: &SpanJob, track: &Track, threads: usize) -> (Task, Mode
     let count = usize::try_from(job.row.frames).unwrap_or(usize::MAX);
     let own = track.index.shown.get(first..).unwrap_or(&[]);
     let own = &own[..count.min(own.len())];
-    let (from, until) = if track.has_pts {
-        let from = own.iter().map(|shown| start(&track.cuts, shown)).min();
-        let last = own.iter().map(|shown| shown.unit).max();
-        let until = with_second_field(&track.units, last.unwrap_or(0));
-        (from.unwrap_or(0), until)
-    } else {
-        let first = track.units.iter().position(Unit::cut).unwrap_or(0);
-        (first as u32, track.units.len().saturating_sub(1) as u32)
-    };
+    let from = own.iter().map(|shown| start(&track.cuts, shown)).min();
+    let from = from.unwrap_or(0);
+    let last = own.iter().map(|shown| shown.unit).max();
+    let until = with_second_field(&track.units, last.unwrap_or(0));
     let all = Segment {
         from,
         until,

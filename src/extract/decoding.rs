@@ -80,7 +80,7 @@ pub(super) struct Found<P> {
 }
 
 /// One task being decoded.
-pub(super) struct Decoding<'a, D> {
+pub(super) struct Decoding<'a, D: Decode> {
     span: &'a Arc<SpanRun>,
     task: &'a DecodeTask,
     reader: &'a mut UnitReader,
@@ -90,8 +90,8 @@ pub(super) struct Decoding<'a, D> {
     fed: bool,
     /// Within the pictures up to the first cut point after an open start.
     open_start: bool,
-    /// Pictures delivered so far: how a track without timestamps numbers them.
-    count: u32,
+    /// Of a unit that shows several pictures, the latest: the last one is the frame.
+    held: Option<(u32, D::Picture, bool)>,
     /// Places in `shown` that damage reaches.
     damaged: Range<usize>,
     last_picture: Instant,
@@ -117,7 +117,7 @@ impl<'a, D: Decode> Decoding<'a, D> {
                 .ok_or_else(|| Error::internal("a task decodes nothing"))?,
             open_start: false,
             fed: false,
-            count: 0,
+            held: None,
             damaged: 0..0,
             last_picture: Instant::now(),
         })
@@ -183,7 +183,8 @@ impl<'a, D: Decode> Decoding<'a, D> {
             ready.push(event);
             Ok(())
         })?;
-        self.take(ready, deliver)
+        self.take(ready, deliver)?;
+        self.release(deliver)
     }
 
     fn take(&mut self, events: Vec<Event<D::Picture>>, deliver: Deliver<D::Picture>) -> Result<()> {
@@ -200,12 +201,27 @@ impl<'a, D: Decode> Decoding<'a, D> {
                     unit,
                     picture,
                     damaged,
-                } => self.picture(unit, (picture, damaged), deliver)?,
+                } => {
+                    if self.held.as_ref().is_some_and(|held| held.0 != unit) {
+                        self.release(deliver)?;
+                    }
+                    match self.unit(unit).is_some_and(Unit::layered) {
+                        true => self.held = Some((unit, picture, damaged)),
+                        false => self.picture(unit, (picture, damaged), deliver)?,
+                    }
+                }
                 Event::Refused { unit } if self.left_out(unit) => {}
                 Event::Refused { .. } => self.report_damage(),
             }
         }
         Ok(())
+    }
+
+    fn release(&mut self, deliver: Deliver<D::Picture>) -> Result<()> {
+        match self.held.take() {
+            Some((unit, picture, damaged)) => self.picture(unit, (picture, damaged), deliver),
+            None => Ok(()),
+        }
     }
 
     fn unit(&self, unit: u32) -> Option<&'a Unit> {
@@ -214,12 +230,12 @@ impl<'a, D: Decode> Decoding<'a, D> {
 
     /// Leading pictures of the cut point where decoding began, unless they are wanted from there.
     fn left_out(&self, unit: u32) -> bool {
-        let pts = |unit| self.unit(unit).and_then(|known| known.pts);
-        let leads = pts(unit)
-            .zip(pts(self.segment.from))
+        let time = |unit| self.unit(unit).map(|known| known.time);
+        let leads = time(unit)
+            .zip(time(self.segment.from))
             .is_some_and(|(own, from)| own < from);
         let wanted = self.segment.wants(unit) && self.span.by_unit.contains_key(&unit);
-        self.span.media.track.has_pts && leads && !wanted
+        leads && !wanted
     }
 
     fn picture(
@@ -229,20 +245,14 @@ impl<'a, D: Decode> Decoding<'a, D> {
         deliver: Deliver<D::Picture>,
     ) -> Result<()> {
         self.last_picture = Instant::now();
-        let key = if self.span.media.track.has_pts {
-            unit
-        } else {
-            self.count
-        };
-        self.count += 1;
         if self.left_out(unit) {
             return Ok(());
         }
         if flagged {
             self.report_damage();
-            self.mark_damage(key);
+            self.mark_damage(unit);
         }
-        let Some(&place) = self.span.by_unit.get(&key) else {
+        let Some(&place) = self.span.by_unit.get(&unit) else {
             return Ok(());
         };
         if self.given_up() || std::mem::replace(&mut self.span.progress().delivered[place], true) {
@@ -264,17 +274,13 @@ impl<'a, D: Decode> Decoding<'a, D> {
     }
 
     /// A flagged picture and all later ones up to the next cut point are damaged.
-    fn mark_damage(&mut self, key: u32) {
+    fn mark_damage(&mut self, unit: u32) {
         let track = &self.span.media.track;
         let shown = &track.index.shown;
-        let own = if track.has_pts {
-            track.shown_of(key)
-        } else {
-            Some(key as usize)
-        };
+        let own = track.shown_of(unit);
         // A picture that is not shown damages those after it all the same.
-        let pts = self.unit(key).and_then(|unit| unit.pts);
-        let after = pts.map(|pts| shown.partition_point(|s| s.pts <= pts));
+        let time = self.unit(unit).map(|unit| unit.time);
+        let after = time.map(|time| shown.partition_point(|s| s.pts <= time));
         let Some(from) = own.map(|own| own + 1).or(after) else {
             return;
         };

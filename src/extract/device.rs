@@ -32,6 +32,8 @@ struct Open {
     reader: UnitReader,
     decoder: Nvdec,
     sample: Frame,
+    /// What the sample is of.
+    sequence: Option<u32>,
 }
 
 impl Lane {
@@ -74,7 +76,10 @@ impl Lane {
         let span = &task.span;
         // Kept again only once the task went well.
         let mut open = match self.open.take() {
-            Some(mut open) if Arc::ptr_eq(&open.track, &span.media.track) => {
+            Some(mut open)
+                if Arc::ptr_eq(&open.track, &span.media.track)
+                    && open.sequence == sequence(task) =>
+            {
                 open.reader.follow(span.stop_asked());
                 open
             }
@@ -137,8 +142,16 @@ impl Open {
             reader,
             sample,
             track,
+            sequence: sequence(task),
         })
     }
+}
+
+/// The sequence in force where the task begins.
+fn sequence(task: &DecodeTask) -> Option<u32> {
+    let configurations = &task.span.media.track.configurations;
+    let needs = configurations.needs(task.task.first()?.from)?;
+    Some(needs.sequence)
 }
 
 /// The first picture that libavcodec gives from here on: that of the cut point, once drained.

@@ -67,7 +67,7 @@ pub fn segments(cuts: &[Cut], wanted: impl IntoIterator<Item = Shown>) -> Vec<Se
 /// picture of it.
 pub fn start(cuts: &[Cut], shown: &Shown) -> u32 {
     let behind = cuts.partition_point(|cut| cut.unit <= shown.unit);
-    let begins = |cut: &&Cut| cut.pts < shown.pts || cut.unit == shown.unit;
+    let begins = |cut: &&Cut| cut.time < shown.pts || cut.unit == shown.unit;
     let own = cuts[..behind].iter().rev().find(begins);
     own.or(cuts.first()).map_or(0, |cut| cut.unit)
 }
@@ -134,9 +134,9 @@ mod tests {
     }
 
     const CUTS: [Cut; 3] = [
-        Cut { unit: 0, pts: 0 },
-        Cut { unit: 10, pts: 12 },
-        Cut { unit: 20, pts: 22 },
+        Cut { unit: 0, time: 0 },
+        Cut { unit: 10, time: 12 },
+        Cut { unit: 20, time: 22 },
     ];
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         let cuts: Vec<Cut> = (0..4)
             .map(|n| Cut {
                 unit: 30 * n,
-                pts: 30 * i64::from(n),
+                time: 30 * i64::from(n),
             })
             .collect();
         let picks = [10, 40, 89, 100].map(|n| shown(i64::from(n), n));
@@ -246,10 +246,10 @@ mod tests {
             picks in proptest::collection::vec(0u32..400, 1..60),
             workers in 1usize..9,
         ) {
-            let mut cuts = vec![Cut { unit: 0, pts: 0 }];
+            let mut cuts = vec![Cut { unit: 0, time: 0 }];
             for gap in cut_gaps {
                 let unit = cuts[cuts.len() - 1].unit + gap;
-                cuts.push(Cut { unit, pts: i64::from(unit) });
+                cuts.push(Cut { unit, time: i64::from(unit) });
             }
             let wanted: Vec<Shown> = picks.iter().map(|u| shown(i64::from(*u), *u)).collect();
             let plan = segments(&cuts, wanted.clone());

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Sender;
 use crate::av::Frame;
 use crate::cancel::Stop;
 use crate::decode::{Backend, Fallback};
+use crate::demux::Unit;
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::decoding::{Decoders, Decoding, Found};
@@ -26,7 +27,7 @@ pub(super) struct SpanRun {
     pub(super) job: SpanJob,
     pub(super) media: SpanMedia,
     pub(super) wanted: Vec<Wanted>,
-    /// Place in `wanted` by the picture's unit (by its place in `shown` in tracks without timestamps).
+    /// Place in `wanted` by the picture's unit.
     pub(super) by_unit: HashMap<u32, usize>,
     pub(super) events: Sender<SpanEvent>,
     shared: Arc<Shared>,
@@ -77,13 +78,7 @@ impl SpanRun {
             Err(error) => return Err((events, error)),
         };
         let track = &media.track;
-        let key = |w: &Wanted| {
-            if track.has_pts {
-                track.index.shown[w.shown].unit
-            } else {
-                w.shown as u32
-            }
-        };
+        let key = |w: &Wanted| track.index.shown[w.shown].unit;
         let by_unit = wanted
             .iter()
             .enumerate()
@@ -314,11 +309,12 @@ impl SpanRun {
         let wanted = &self.wanted[place];
         let track = &self.media.track;
         let shown = &track.index.shown[wanted.shown];
+        let stated = track.units.get(shown.unit as usize).and_then(Unit::pts);
         let tick = track.index.time_base.seconds()?;
         let duration = tick.times(crate::media::time::Exact::whole(shown.duration))?;
         let base = FrameFacts {
             chunk_id: Some(self.job.row.chunk_id.clone()),
-            pts: Some(shown.pts),
+            pts: stated.or(Some(shown.pts)),
             time_base: Some(format!(
                 "{}/{}",
                 track.index.time_base.num, track.index.time_base.den

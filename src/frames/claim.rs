@@ -13,7 +13,7 @@ use crate::frames::extract::chunk_error;
 use crate::frames::library::blocking;
 use crate::frames::request::{Event, Extraction, Progress, Sink, Stage};
 use crate::source::strip_credentials;
-use crate::timeline::plan::{ChunkSpec, Parameters, Plan};
+use crate::timeline::plan::{ChunkSpec, Parameters, Plan, READING};
 use crate::timeline::planner::Planner;
 
 impl Frames {
@@ -60,7 +60,8 @@ impl Frames {
         parameters: &Parameters,
     ) -> Result<bool> {
         let known = stored.plan();
-        let same = known.parameters.as_ref() == Some(parameters)
+        let same = known.reading == READING
+            && known.parameters.as_ref() == Some(parameters)
             && known.chunks.len() == chunks.len()
             && known
                 .chunks

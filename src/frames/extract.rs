@@ -332,6 +332,7 @@ fn chunk_result(chunk: &PlannedChunk) -> ChunkResult {
         damaged: 0,
         missing: 0,
         unshown: chunk.unshown,
+        clock: chunk.clock.clone(),
         error: chunk.error.clone(),
     }
 }

@@ -77,6 +77,8 @@ pub struct ChunkResult {
     pub missing: u64,
     /// Packets without a number, by reason.
     pub unshown: crate::timeline::index::Unshown,
+    #[serde(flatten)]
+    pub clock: crate::timeline::index::ClockFacts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<crate::timeline::plan::ChunkError>,
 }

@@ -42,6 +42,8 @@ pub enum Colours {
         inverted: bool,
     },
     Rgb,
+    /// 12-bit CIE XYZ of digital cinema (SMPTE 428-1): gamma 2.6, becomes RGB of gamma 2.2.
+    Xyz,
     /// Places in a table of colours.
     Palette,
     /// Of one of the planar YUV layouts; right shifts that lead from luma to chroma coordinates.
@@ -110,6 +112,7 @@ impl Packing {
         match self.colours {
             Colours::Gray { inverted } => self.gray(source, inverted),
             Colours::Rgb => self.rgb(source),
+            Colours::Xyz => self.xyz(source),
             Colours::Palette => self.palette(source),
             Colours::Yuv { layout, shift } => self.yuv(source, (layout, shift)),
         }
@@ -175,6 +178,26 @@ impl Packing {
         Some(interleaved(pixels, source.width))
     }
 
+    fn xyz(&self, source: &Packed) -> Option<Unpacked> {
+        let mut values = vec![[0; 3]; source.width.checked_mul(source.height)?];
+        for (place, component) in self.components.iter().enumerate() {
+            let out = &mut values;
+            each_row(
+                source,
+                component,
+                (source.width, source.height),
+                |y, row| {
+                    for (value, &sample) in out[y * row.len()..].iter_mut().zip(row) {
+                        value[place] = sample;
+                    }
+                },
+            )?;
+        }
+        let to_rgb = XyzToRgb::new();
+        let pixels = values.into_iter().map(|xyz| to_rgb.apply(xyz)).collect();
+        Some(interleaved(pixels, source.width))
+    }
+
     fn palette(&self, source: &Packed) -> Option<Unpacked> {
         let palette = source.palette?;
         let mut pixels = Vec::with_capacity(source.width.checked_mul(source.height)?);
@@ -219,6 +242,39 @@ impl Scale {
             255 => value as u8,
             max => ((u32::from(value) * 510 + max) / (2 * max)) as u8,
         }
+    }
+}
+
+/// swscale's conversion, on its tables: powers rounded to 12 bits, which no machine rounds otherwise.
+struct XyzToRgb {
+    linear: Vec<i32>,
+    gamma: Vec<i32>,
+}
+
+impl XyzToRgb {
+    /// 12 fraction bits; XYZ to the primaries of BT.709.
+    const MATRIX: [[i32; 3]; 3] = [[13270, -6295, -2041], [-3969, 7682, 170], [228, -835, 4329]];
+    const MAX: i32 = 4095;
+
+    fn new() -> Self {
+        let power = |exponent: f64| {
+            let max = f64::from(Self::MAX);
+            let of = |v: i32| ((f64::from(v) / max).powf(exponent) * max).round() as i32;
+            (0..=Self::MAX).map(of).collect()
+        };
+        XyzToRgb {
+            linear: power(2.6),
+            gamma: power(1.0 / 2.2),
+        }
+    }
+
+    fn apply(&self, xyz: [u16; 3]) -> [u8; 3] {
+        let linear = xyz.map(|v| self.linear[usize::from(v).min(Self::MAX as usize)]);
+        Self::MATRIX.map(|row| {
+            let sum: i32 = row.iter().zip(linear).map(|(factor, v)| factor * v).sum();
+            let colour = self.gamma[(sum >> 12).clamp(0, Self::MAX) as usize];
+            Scale::of(12).apply(colour as u16)
+        })
     }
 }
 
@@ -315,4 +371,61 @@ fn too_short(packing: &Packing, source: &Packed) -> Error {
         "read a decoded picture: a plane is too short colours={:?} width={width} height={height}",
         packing.colours
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xyz_of_one_white_is_gray_at_every_height() {
+        let to_rgb = XyzToRgb::new();
+        assert_eq!(to_rgb.apply([0; 3]), [0; 3]);
+        for y in [0.05, 0.2, 0.5, 0.9] {
+            // The white of BT.709 (D65).
+            let code = |v: f64| ((v * y).powf(1.0 / 2.6) * 4095.0).round() as u16;
+            let [red, green, blue] = to_rgb.apply([0.9505, 1.0, 1.0891].map(code));
+            let expected = y.powf(1.0 / 2.2) * 255.0;
+            for colour in [red, green, blue] {
+                assert!(
+                    (f64::from(colour) - expected).abs() <= 2.0,
+                    "{red} {green} {blue}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_plane_that_is_too_short_is_an_error_and_nothing_is_read_behind_it() {
+        let component = Component {
+            plane: 0,
+            word: Word::Byte,
+            step: 2,
+            offset: 0,
+            shift: 0,
+            depth: 8,
+        };
+        let packing = Packing {
+            colours: Colours::Gray { inverted: false },
+            components: [component; 3],
+        };
+        let unpacked = |bytes: usize, first, stride| {
+            let data = vec![7; bytes];
+            let rows = Rows {
+                data: &data,
+                first,
+                stride,
+            };
+            let source = Packed {
+                width: 4,
+                height: 3,
+                planes: [rows; 4],
+                palette: None,
+            };
+            packing.unpack(&source).map(|_| ())
+        };
+        assert!(unpacked(23, 0, 8).is_ok() && unpacked(23, 16, -8).is_ok());
+        assert!(unpacked(22, 0, 8).is_err() && unpacked(22, 16, -8).is_err());
+        assert!(unpacked(23, 8, -8).is_err(), "above the plane's first row");
+    }
 }

@@ -6,7 +6,7 @@ use crate::frames::ChunkResult;
 use crate::media::time::Exact;
 use crate::rpc::status::chunk_status;
 use crate::rpc::v1;
-use crate::timeline::index::Unshown;
+use crate::timeline::index::{ClockBreak, ClockFacts, Pause, Unshown};
 use crate::timeline::request::check_id;
 
 mod facts;
@@ -95,6 +95,41 @@ pub fn unshown(message: Option<&v1::Unshown>) -> Unshown {
     }
 }
 
+pub fn clock_message(clock: &ClockFacts) -> (Vec<v1::ClockBreak>, Vec<v1::Pause>) {
+    let breaks = clock.clock_breaks.iter().map(|at| v1::ClockBreak {
+        at: at.at,
+        pts_before: at.pts_before,
+        pts_behind: at.pts_behind,
+    });
+    let pauses = clock.pauses.iter().map(|pause| v1::Pause {
+        from: pause.from,
+        to: pause.to,
+    });
+    (breaks.collect(), pauses.collect())
+}
+
+/// What three messages say alike of a clock.
+pub fn clock(
+    (breaks, pauses): (&[v1::ClockBreak], &[v1::Pause]),
+    (untimed, times_counted): (u64, bool),
+) -> ClockFacts {
+    let breaks = breaks.iter().map(|told| ClockBreak {
+        at: told.at,
+        pts_before: told.pts_before,
+        pts_behind: told.pts_behind,
+    });
+    let pauses = pauses.iter().map(|told| Pause {
+        from: told.from,
+        to: told.to,
+    });
+    ClockFacts {
+        clock_breaks: breaks.collect(),
+        pauses: pauses.collect(),
+        untimed,
+        times_counted,
+    }
+}
+
 pub fn tally(message: Option<v1::Tally>) -> Tally {
     let message = message.unwrap_or_default();
     Tally {
@@ -112,6 +147,7 @@ pub fn tally_message(tally: Tally) -> v1::Tally {
 
 /// `index`: the chunk's place in the timeline.
 pub fn chunk_result_message(index: usize, chunk: &ChunkResult) -> v1::ChunkResult {
+    let (clock_breaks, pauses) = clock_message(&chunk.clock);
     v1::ChunkResult {
         index: index as u64,
         chunk_id: chunk.chunk_id.clone(),
@@ -122,5 +158,9 @@ pub fn chunk_result_message(index: usize, chunk: &ChunkResult) -> v1::ChunkResul
         missing: chunk.missing,
         unshown: Some(unshown_message(chunk.unshown)),
         error: chunk.error.as_ref().map(chunk_status),
+        clock_breaks,
+        pauses,
+        untimed: chunk.clock.untimed,
+        times_counted: chunk.clock.times_counted,
     }
 }

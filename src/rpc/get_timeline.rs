@@ -10,8 +10,8 @@ use crate::cache::status::{FrameCounts, SpanState, State, Status};
 use crate::error::Result;
 use crate::frames::SourceFinding;
 use crate::rpc::convert::{
-    chunk_message, colour_rule_name, hash_message, page_size, profile_name, sampling_message,
-    unshown_message, window_message,
+    chunk_message, clock_message, colour_rule_name, hash_message, page_size, profile_name,
+    sampling_message, unshown_message, window_message,
 };
 use crate::rpc::status::{chunk_status, rpc_status};
 use crate::rpc::{Service, tokens, v1};
@@ -199,6 +199,7 @@ fn add_chunks(
         let error = unread
             .map(|f| rpc_status(&f.error))
             .or_else(|| failure.map(chunk_status));
+        let (clock_breaks, pauses) = clock_message(&chunk.clock);
         answer.chunks.push(v1::ChunkStatus {
             chunk: Some(chunk_message(&chunk.spec)),
             begin: chunk.begin.to_f64(),
@@ -210,6 +211,10 @@ fn add_chunks(
             error,
             unshown: Some(unshown_message(chunk.unshown)),
             frames: chunk.frames,
+            clock_breaks,
+            pauses,
+            untimed: chunk.clock.untimed,
+            times_counted: chunk.clock.times_counted,
         });
     }
 }

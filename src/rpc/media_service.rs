@@ -78,6 +78,7 @@ fn probe_message(probe: Probe) -> v1::ProbeMediaResponse {
 }
 
 fn video_message(video: Video) -> v1::Video {
+    let (clock_breaks, pauses) = convert::clock_message(&video.clock);
     v1::Video {
         stream: video.stream,
         codec: video.codec,
@@ -105,6 +106,10 @@ fn video_message(video: Video) -> v1::Video {
         unshown: Some(convert::unshown_message(video.unshown)),
         backend: video.backend.map(str::to_owned),
         backend_reason: video.backend_reason,
+        clock_breaks,
+        pauses,
+        untimed: video.clock.untimed,
+        times_counted: video.clock.times_counted,
     }
 }
 

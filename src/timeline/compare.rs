@@ -68,6 +68,8 @@ pub fn diff(new: &Plan, existing: &Plan) -> Vec<String> {
 /// `existing` with what `new` appends. Old chunks and rows stay as they are.
 pub fn appended(existing: &Plan, new: &Plan) -> Plan {
     let mut plan = existing.clone();
+    // The new one was compared with all of it.
+    plan.reading = new.reading.max(existing.reading);
     let chunks = new.chunks.iter().skip(existing.chunks.len());
     plan.chunks.extend(chunks.cloned());
     let rows = new.spans.iter().skip(existing.spans.len());
@@ -163,8 +165,8 @@ fn row_difference(rows: &[SpanRow], cached: &[SpanRow]) -> String {
     let words = |rows: &[SpanRow]| {
         rows.get(same).map_or("no such span".to_owned(), |row| {
             format!(
-                "[{}, {}) with {} samples from {}",
-                row.start, row.end, row.count, row.first
+                "[{}, {}) with {} samples from {}, read by rules {}",
+                row.start, row.end, row.count, row.first, row.revision
             )
         })
     };

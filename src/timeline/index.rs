@@ -3,13 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::time::TimeBase;
+use crate::error::{Error, Result};
+use crate::media::time::{Exact, TimeBase};
 
 /// A picture that is shown, in the order of showing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// In the source's time base, the container's own value (where packets lack
-    /// pts: what `timeline.md` puts in its place). Never smaller than the one before; may be equal.
+    /// Source time, in ticks of the source's time base: the container's own pts where its clock runs on
+    /// and misses nothing. Never smaller than the one before; may be equal.
     pub pts: i64,
     /// To the next shown picture, or as the container says for the last; in ticks, at least 0.
     pub duration: i64,
@@ -33,6 +34,94 @@ pub struct Unshown {
     pub undecodable_leading: u64,
 }
 
+/// Breaks and pauses that are listed of a source, each.
+const LISTED: usize = 1000;
+/// A frame that is shown for longer than this is a pause.
+const PAUSE_SECONDS: i64 = 10;
+
+/// What is out of the ordinary with a source's clock. Times are seconds of source time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClockFacts {
+    /// Where the container's clock starts again: source time goes on. At most the first 1000.
+    pub clock_breaks: Vec<ClockBreak>,
+    /// Frames that are shown for over 10 s, since none follows earlier. At most the first 1000.
+    pub pauses: Vec<Pause>,
+    /// Frames without a timestamp, or with one that contradicts the order of showing, among others that
+    /// have one: they are placed evenly between those.
+    pub untimed: u64,
+    /// No frame has a timestamp, or all have the same: times are counted by frame.
+    pub times_counted: bool,
+}
+
+/// The container's clock starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClockBreak {
+    /// The first frame behind it.
+    pub at: f64,
+    /// Of the frames shown before and behind it, in ticks of the container's clock.
+    pub pts_before: i64,
+    pub pts_behind: i64,
+}
+
+impl Eq for ClockBreak {}
+
+/// One frame is shown all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    pub from: f64,
+    pub to: f64,
+}
+
+impl Eq for Pause {}
+
+impl ClockFacts {
+    /// Nothing is out of the ordinary.
+    pub fn is_plain(&self) -> bool {
+        *self == ClockFacts::default()
+    }
+
+    /// What of it lies in [from, to) of source time.
+    pub fn within(&self, from: Exact, to: Exact) -> ClockFacts {
+        let (from, to) = (from.to_f64(), to.to_f64());
+        let mut own = self.clone();
+        own.clock_breaks.retain(|at| from <= at.at && at.at < to);
+        own.pauses
+            .retain(|pause| pause.from < to && from < pause.to);
+        own
+    }
+
+    /// Adds the breaks, each by its seconds of source time and the pts beside it, and the pauses between frames.
+    pub fn list(
+        &mut self,
+        (shown, time_base): (&[Shown], TimeBase),
+        breaks: impl Iterator<Item = (i64, [i64; 2])>,
+    ) -> Result<()> {
+        let tick = time_base.seconds()?;
+        let zero = shown.first().map_or(0, |shown| shown.pts);
+        let seconds = |ticks: i64| {
+            let ticks = Exact::whole(ticks.saturating_sub(zero));
+            Ok::<f64, Error>(tick.times(ticks)?.to_f64())
+        };
+        for (at, [pts_before, pts_behind]) in breaks.take(LISTED) {
+            self.clock_breaks.push(ClockBreak {
+                at: seconds(at)?,
+                pts_before,
+                pts_behind,
+            });
+        }
+        let longest = Exact::whole(PAUSE_SECONDS).over(tick)?.floor();
+        let long = |pair: &&[Shown]| i128::from(pair[0].duration) > longest;
+        for pair in shown.windows(2).filter(long).take(LISTED) {
+            self.pauses.push(Pause {
+                from: seconds(pair[0].pts)?,
+                to: seconds(pair[1].pts)?,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// Everything the planner needs of a source.
 #[derive(Debug, Clone)]
 pub struct SourceIndex {
@@ -43,6 +132,7 @@ pub struct SourceIndex {
     /// (leading pictures), but decoding for it starts at the first cut.
     pub shown: Vec<Shown>,
     pub unshown: Unshown,
+    pub clock: ClockFacts,
     pub source: Identity,
     pub init: Option<Identity>,
     /// Under which release's rules its frames are made: 0 where they are those of the first release,

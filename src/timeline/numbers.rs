@@ -14,7 +14,7 @@ pub(crate) struct Draft {
     /// Its frames are the ones shown in [shown_from, shown_to); holes belong to none.
     pub shown_from: Exact,
     pub shown_to: Exact,
-    /// From when to when the one of them is shown that is shown longest.
+    /// From when to when the one of them is shown that is shown longest, where they have many numbers.
     pub longest: (Exact, Exact),
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Reason, Result};
 use crate::media::time::{Exact, TimeBase};
 use crate::timeline::clock::Clock;
-use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 use crate::timeline::plan::{ChunkError, ChunkSpec, PlannedChunk};
 
 /// The last chunk that was pushed.
@@ -32,6 +32,7 @@ pub(crate) fn open(spec: ChunkSpec, begin: Exact, index: &SourceIndex) -> Result
     // Where source time zero lies on the timeline; negative for late stretches.
     let zero = begin.minus(source_start)?;
     let stretch_end = spec.source_end.map(|end| zero.plus(end)).transpose()?;
+    let clock_facts = index.clock.within(source_start, source_end);
     let source = Source {
         clock: Clock::with(index.time_base, first.pts, zero)?,
         shown: index.shown.clone(),
@@ -47,6 +48,7 @@ pub(crate) fn open(spec: ChunkSpec, begin: Exact, index: &SourceIndex) -> Result
             end: zero.plus(source_end)?.max(begin),
             frames: 0,
             unshown: index.unshown,
+            clock: clock_facts,
             error: None,
         },
         stretch_end,
@@ -86,6 +88,7 @@ pub(crate) fn open_bad(spec: ChunkSpec, begin: Exact, error: ChunkError) -> Open
             end: begin,
             frames: 0,
             unshown: Unshown::default(),
+            clock: ClockFacts::default(),
             error: Some(error),
         },
         stretch_end: None,

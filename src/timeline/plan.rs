@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
-use crate::timeline::index::{Identity, Unshown};
+use crate::timeline::index::{ClockFacts, Identity, Unshown};
 
 /// Version of `plan.json` and of commit records.
 pub const SCHEMA: u32 = 1;
+/// Raised when sources are indexed to other frames or times than before: a plan of less is made anew
+/// before it is extracted by, and its rows' revisions tell which frames that changed.
+pub const READING: u32 = 1;
 /// Raised when the pixel rules change a byte of any frame.
 pub const PIXEL_REVISION: u32 = 1;
 /// What encodes frames; another encoder changes the digest.
@@ -119,6 +122,9 @@ pub struct PlannedChunk {
     pub frames: u64,
     #[serde(default)]
     pub unshown: Unshown,
+    /// What is out of the ordinary with its source's clock, in seconds of source time.
+    #[serde(default, skip_serializing_if = "ClockFacts::is_plain")]
+    pub clock: ClockFacts,
     /// With `skip_bad`: why it could not be indexed and counts as empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ChunkError>,
@@ -188,6 +194,9 @@ pub struct Plan {
     /// is not committed after. Outside all digests; absent in plans of older releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// [`READING`] as its sources were indexed; 0 in plans of older releases. Outside all digests.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reading: u32,
     /// Absent for `put`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,

@@ -8,11 +8,11 @@ use std::ops::Range;
 use crate::error::{Error, Reason, Result};
 use crate::media::time::Exact;
 use crate::timeline::index::SourceIndex;
-use crate::timeline::limits::Limits;
+use crate::timeline::limits::{Limits, PICTURE_NUMBERS};
 use crate::timeline::numbers::{Draft, number};
 use crate::timeline::opened::{Open, Source, open, open_bad};
 use crate::timeline::plan::{
-    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, SCHEMA, Sampling, SpanRow,
+    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling, SpanRow,
 };
 use crate::timeline::sampling::picked;
 use crate::timeline::spans::{Extent, span_starts};
@@ -99,6 +99,7 @@ impl Planner {
             kind: Kind::Extract,
             layout: "frames".to_owned(),
             nonce: None,
+            reading: READING,
             parameters: Some(self.parameters),
             chunks: self.chunks,
             spans,
@@ -154,12 +155,15 @@ impl Planner {
             end_frame: frames.end,
         };
         let ends = starts.iter().skip(1).copied().chain([frames.end]);
-        let mut drafts = Vec::with_capacity(starts.len());
+        let mut drafts: Vec<Draft> = Vec::with_capacity(starts.len());
         for (span, (first, end)) in starts.iter().zip(ends).enumerate() {
             let mut draft = bounds.draft(source, *first, end)?;
             draft.row.chunk_id.clone_from(&open.chunk.spec.chunk_id);
             draft.row.span = u32::try_from(span).map_err(|_| too_many_spans(open))?;
             self.count_frames(&mut draft.row, source, (*first - frames.start) as u64)?;
+            if self.has_many_numbers(&draft)? {
+                draft.longest = longest(source, *first..end)?;
+            }
             drafts.push(draft);
         }
         Ok(drafts)
@@ -176,6 +180,20 @@ impl Planner {
         let count = picked(&self.parameters, row, &source.clock, &source.shown)?.count();
         row.count = count as u64;
         Ok(())
+    }
+
+    /// Whether one picture of the row may have too many numbers.
+    fn has_many_numbers(&self, draft: &Draft) -> Result<bool> {
+        let most = match &self.parameters.sampling {
+            Sampling::Fps(fps) => {
+                let seconds = draft.shown_to.minus(draft.shown_from)?;
+                u64::try_from(seconds.times(*fps)?.ceil()).unwrap_or(u64::MAX)
+            }
+            Sampling::Timestamps(times) => times.len() as u64,
+            Sampling::Count(parts) => *parts,
+            Sampling::Every(_) | Sampling::All | Sampling::Keyframes => 0,
+        };
+        Ok(most > PICTURE_NUMBERS)
     }
 
     fn looks_at_times(&self) -> bool {
@@ -217,7 +235,7 @@ impl Bounds {
             },
             shown_from,
             shown_to,
-            longest: longest(source, first..end)?,
+            longest: (Exact::ZERO, Exact::ZERO),
         })
     }
 

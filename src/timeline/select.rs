@@ -67,21 +67,27 @@ pub fn shown_by_timestamp(timestamps: &[f64], time: Exact) -> Option<usize> {
 }
 
 fn is_begun(frame: &FrameFacts, pts_offset: Exact, time: Exact) -> bool {
-    if let Some(shown_from) = shown_from(frame, pts_offset) {
-        return shown_from <= time;
+    if let Some(begun) = begun_by_pts(frame, pts_offset, time) {
+        return begun;
     }
     let latest = time.to_f64() + MAX_TOLERANCE_SECONDS;
     frame.timestamp.is_some_and(|t| t <= latest)
 }
 
-fn shown_from(frame: &FrameFacts, pts_offset: Exact) -> Option<Exact> {
+/// Exactly, where the pts is of the clock that the timestamp was made of, and does not lie before a
+/// break of it; else by the timestamp, with the tolerance of that clock. None where the facts lack one.
+fn begun_by_pts(frame: &FrameFacts, pts_offset: Exact, time: Exact) -> Option<bool> {
     let (num, den) = frame.time_base.as_deref()?.split_once('/')?;
     let time_base = TimeBase {
         num: num.parse().ok()?,
         den: den.parse().ok()?,
     };
     let tick = time_base.seconds().ok()?;
+    let latest = time.plus(tolerance(tick).ok()?).ok()?;
     let pts = tick.times(Exact::whole(frame.pts?)).ok()?;
-    let time = pts.plus(pts_offset).ok()?;
-    time.minus(tolerance(tick).ok()?).ok()
+    let exact = pts.plus(pts_offset).ok()?;
+    Some(match frame.timestamp {
+        Some(timestamp) if timestamp != exact.to_f64() => timestamp <= latest.to_f64(),
+        _ => exact <= latest,
+    })
 }

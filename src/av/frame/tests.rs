@@ -246,7 +246,11 @@ fn check(format: c_int, shape: Shape, chance: &mut Chance) {
 fn every_layout_without_bayer_or_float_is_read_as_libavutil_writes_it() {
     let mut chance = Chance(1);
     let mut count = 0;
-    for (format, ..) in descriptors().filter(|(format, ..)| Format::of(*format).is_ok()) {
+    let read = |(format, _, name): &(c_int, _, String)| {
+        // XYZ is not only read but converted, and rgb8 is not as libavutil 5.1 describes it.
+        Format::of(*format).is_ok() && !name.starts_with("xyz") && name != "rgb8"
+    };
+    for (format, ..) in descriptors().filter(read) {
         for size in [(1, 1), (7, 5), (16, 8), (33, 3)] {
             for (align, upwards) in [(1, false), (64, false), (1, true), (64, true)] {
                 check(
@@ -266,14 +270,14 @@ fn every_layout_without_bayer_or_float_is_read_as_libavutil_writes_it() {
 }
 
 #[test]
-fn only_bayer_float_xyz_and_what_lies_on_a_device_are_refused() {
+fn only_bayer_float_and_what_lies_on_a_device_are_refused() {
     for (format, descriptor, name) in descriptors() {
         let unread = [
             ffi::AV_PIX_FMT_FLAG_BAYER,
             ffi::AV_PIX_FMT_FLAG_FLOAT,
             ffi::AV_PIX_FMT_FLAG_HWACCEL,
         ];
-        let unread = unread.iter().any(|flag| has(descriptor, *flag)) || name.starts_with("xyz");
+        let unread = unread.iter().any(|flag| has(descriptor, *flag));
         match Format::of(format) {
             Ok(_) => assert!(!unread, "{name}"),
             Err(error) => {

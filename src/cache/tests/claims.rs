@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::cache::commit::Committed;
 use crate::cache::planned::Row;
-use crate::cache::plans::{Claimed, OverlayPolicy, Replace};
+use crate::cache::plans::{Claim, Claimed, OverlayPolicy, Replace};
 use crate::cache::record::Outcome;
 use crate::cache::status::{SpanState, State};
 use crate::cache::testing::*;
@@ -43,6 +43,52 @@ async fn the_first_to_claim_creates_the_plan_and_the_next_works_by_it() {
         profile.load_plan().await.unwrap().unwrap().plan(),
         &one_chunk()
     );
+}
+
+/// As a release before this one wrote it.
+fn read_before(mut plan: Plan) -> Plan {
+    plan.reading = 0;
+    plan
+}
+
+#[tokio::test]
+async fn a_plan_that_was_read_by_older_rules_stays_where_its_rows_are_the_same() {
+    let (_, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    let before = read_before(one_chunk());
+    profile.claim_plan(&before, None).await.unwrap();
+    let nonce = |claim: &Claim| claim.plan.nonce().map(str::to_owned);
+    let first = nonce(&profile.claim_plan(&before, None).await.unwrap());
+    let mut now = one_chunk();
+    now.chunks[0].clock.times_counted = true;
+    let claim = profile.claim_plan(&now, None).await.unwrap();
+    assert_eq!((claim.claimed, nonce(&claim)), (Claimed::Unchanged, first));
+    // It is written: who comes next need not index again, and a release before this one changes nothing.
+    let stored = || async { profile.load_plan().await.unwrap().unwrap() };
+    assert_eq!(stored().await.plan(), &now);
+    profile.claim_plan(&before, None).await.unwrap();
+    assert_eq!(stored().await.plan(), &now);
+}
+
+#[tokio::test]
+async fn a_plan_that_was_read_by_older_rules_is_refused_where_its_rows_differ_and_may_be_replaced()
+{
+    let (_, cache) = memory_cache();
+    let profile = cache.profile("t", "default").unwrap();
+    profile
+        .claim_plan(&read_before(one_chunk()), None)
+        .await
+        .unwrap();
+    let mut now = one_chunk();
+    now.spans[1].revision = 1;
+    let error = profile.claim_plan(&now, None).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::PlanDiffers);
+    assert!(error.message().contains("read by rules 1"), "{error}");
+    let claim = profile
+        .claim_plan(&now, Some(Replace::default()))
+        .await
+        .unwrap();
+    assert_eq!(claim.claimed, Claimed::Replaced);
 }
 
 #[tokio::test]

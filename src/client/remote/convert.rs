@@ -7,7 +7,7 @@ use crate::client::remote::nonsense;
 use crate::client::{ChunkReport, PlanReport};
 use crate::error::Result;
 use crate::frames::{ChunkResult, Progress, Stage};
-use crate::rpc::convert::{chunk, colour_rule, hashes, sampling, tally, unshown, window};
+use crate::rpc::convert::{chunk, clock, colour_rule, hashes, sampling, tally, unshown, window};
 use crate::rpc::v1;
 use crate::timeline::plan::{ChunkError, Kind, Parameters, Window};
 
@@ -28,6 +28,10 @@ pub fn chunk_result(message: v1::ChunkResult) -> ChunkResult {
         damaged: message.damaged,
         missing: message.missing,
         unshown: unshown(message.unshown.as_ref()),
+        clock: clock(
+            (&message.clock_breaks, &message.pauses),
+            (message.untimed, message.times_counted),
+        ),
         error: message.error.as_ref().map(chunk_error),
     }
 }
@@ -123,6 +127,10 @@ pub fn chunk_report(message: &v1::ChunkStatus) -> Result<ChunkReport> {
         end: message.end,
         frames: message.frames,
         unshown: unshown(message.unshown.as_ref()),
+        clock: clock(
+            (&message.clock_breaks, &message.pauses),
+            (message.untimed, message.times_counted),
+        ),
         error: unplanned.map(chunk_error),
     })
 }

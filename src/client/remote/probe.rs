@@ -4,7 +4,7 @@ use crate::client::remote::error::error_of;
 use crate::client::remote::{Remote, check_source, nonsense};
 use crate::error::{Error, Result};
 use crate::probe::{ColourTags, Probe, Stream, Video};
-use crate::rpc::convert::unshown;
+use crate::rpc::convert::{clock, unshown};
 use crate::rpc::v1;
 use crate::timeline::plan::ChunkSpec;
 
@@ -83,6 +83,10 @@ fn video(told: v1::Video) -> Result<Video> {
         keyframes: told.keyframes,
         has_timestamps: told.has_timestamps,
         unshown: unshown(told.unshown.as_ref()),
+        clock: clock(
+            (&told.clock_breaks, &told.pauses),
+            (told.untimed, told.times_counted),
+        ),
         backend: optional(&BACKENDS, told.backend.as_ref())?,
         backend_reason: told.backend_reason,
     })

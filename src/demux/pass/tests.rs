@@ -68,7 +68,11 @@ fn by_stretches(data: &Bytes, count: u64) -> String {
     let pass = heads::pass((input, count), &info, (open, &Stop::never()))
         .unwrap()
         .unwrap();
-    said(&pass.finish(info, container, (nobody(), None)).unwrap())
+    said(
+        &pass
+            .finish((info, container), (nobody(), None), None)
+            .unwrap(),
+    )
 }
 
 fn bytes(path: &Path) -> Bytes {

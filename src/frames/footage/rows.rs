@@ -80,9 +80,8 @@ impl OpenRow {
             let track = &media.track;
             check_source(&row, &track.index)?;
             let samples = of_span(&parameters, &row, &track.index)?;
-            let in_parts = track.has_pts && !track.gradual;
             let start_of = |sample: &Sample| match track.index.shown.get(sample.shown) {
-                Some(shown) if in_parts => start(&track.cuts, shown),
+                Some(shown) if !track.gradual => start(&track.cuts, shown),
                 _ => 0,
             };
             let starts = samples.iter().map(start_of).collect();

@@ -2,7 +2,8 @@
 
 use super::Refusal;
 use super::shape::Codec;
-use crate::av::{BitstreamFilter, Framing, Packet, StreamInfo};
+use crate::av::{BitstreamFilter, Framing, Needs, Packet, StreamInfo};
+use crate::demux::Framing as Nals;
 use crate::error::Result;
 
 /// Reframes packets, and knows the stream's header.
@@ -10,6 +11,10 @@ pub(super) struct Feed {
     codec: Codec,
     filter: Option<BitstreamFilter>,
     header: Vec<u8>,
+    /// How NAL units stand in packets, where they have any.
+    nals: Option<Nals>,
+    /// What the index says is needed; 0: nothing, the stream's header is all.
+    needs: u32,
 }
 
 /// av1C begins with four bytes of its own (AV1-ISOBMFF 2.3.3); sequence headers follow.
@@ -35,11 +40,32 @@ impl Feed {
             _ => &[],
         };
         let header = header.to_vec();
+        let nals = match codec {
+            Codec::H264 => Some(Nals::of_avcc(stream.extradata())),
+            Codec::Hevc => Some(Nals::of_hvcc(stream.extradata())),
+            _ => None,
+        };
         Ok(Feed {
             codec,
             filter,
             header,
+            nals,
+            needs: 0,
         })
+    }
+
+    /// Takes what the index says is needed in the place of the stream's header. False: it is known.
+    pub fn take(&mut self, needs: &Needs) -> bool {
+        if std::mem::replace(&mut self.needs, needs.id) == needs.id {
+            return false;
+        }
+        self.header = match self.nals {
+            Some(nals) => Nals::StartCodes
+                .reframed(&needs.sets, nals)
+                .unwrap_or_else(|| needs.sets.clone()),
+            None => needs.sets.clone(),
+        };
+        true
     }
 
     /// Parameter sets in Annex B, AV1's sequence header, or nothing. To be sent wherever decoding
@@ -62,9 +88,17 @@ impl Feed {
         packet: &Packet,
         mut out: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        match &mut self.filter {
-            Some(filter) => filter.filter(packet, out),
-            None => out(packet.data()),
+        match (&mut self.filter, self.nals) {
+            // The filter would put the sets of the stream's header before random access pictures, whatever
+            // is in force there.
+            (_, Some(nals)) if self.needs > 0 => {
+                match Nals::StartCodes.reframed(packet.data(), nals) {
+                    Some(data) => out(&data),
+                    None => out(packet.data()),
+                }
+            }
+            (Some(filter), _) => filter.filter(packet, out),
+            (None, _) => out(packet.data()),
         }
     }
 

@@ -104,6 +104,8 @@ pub struct Nvdec {
     /// The unit given last, to which damage without a picture is ascribed.
     latest: u32,
     complaint: bool,
+    /// Of the first unit.
+    sequence: Option<u32>,
 }
 
 impl Nvdec {
@@ -118,6 +120,7 @@ impl Nvdec {
             parser: Parser::new(pool, shape.codec, options),
             latest: 0,
             complaint: false,
+            sequence: None,
         })
     }
 
@@ -125,6 +128,33 @@ impl Nvdec {
     pub fn discard(&mut self) {
         self.parser.discard();
         self.feed.restart();
+    }
+
+    /// Sees to what the unit needs.
+    fn configure(
+        &mut self,
+        packet: &Packet,
+        out: &mut dyn FnMut(Event<Picture>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(given) = packet.given() else {
+            return Ok(());
+        };
+        if *self.sequence.get_or_insert(given.needs.sequence) != given.needs.sequence {
+            return Err(Refusal::SequenceChanges.into());
+        }
+        if given.restarts {
+            self.finish(out)?;
+        }
+        // A parser that begins is given it as the header.
+        if self.feed.take(&given.needs) && !self.parser.is_fresh() {
+            let sets = Data {
+                bytes: self.feed.header(),
+                unit: None,
+                one_picture: false,
+            };
+            self.parser.parse(sets, out)?;
+        }
+        Ok(())
     }
 
     fn send(
@@ -204,8 +234,9 @@ impl Decode for Nvdec {
         packet: &mut Packet,
         out: &mut dyn FnMut(Event<Picture>) -> Result<()>,
     ) -> Result<()> {
+        let configured = self.configure(packet, out);
         self.latest = unit;
-        let parsed = self.send(packet, out);
+        let parsed = configured.and_then(|()| self.send(packet, out));
         self.conclude(parsed, out)
     }
 

@@ -40,6 +40,9 @@ pub enum Refusal {
     SizeChanges,
     /// What is said of colour changes in mid-stream.
     ColourChanges,
+    /// Size, depth or anything else of a sequence changes within what was to be decoded in one go:
+    /// what is known of its pictures would be that of the first ones.
+    SequenceChanges,
     /// The stream's header cannot be read.
     Header,
 }
@@ -66,6 +69,7 @@ impl Refusal {
             Refusal::FilmGrain => "film_grain",
             Refusal::SizeChanges => "size_changes",
             Refusal::ColourChanges => "colour_changes",
+            Refusal::SequenceChanges => "sequence_changes",
             Refusal::Header => "header",
         }
     }
@@ -108,6 +112,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::ColourChanges => {
                 f.write_str("NVDEC is not used where the video's colour tags change")
+            }
+            Refusal::SequenceChanges => {
+                f.write_str("NVDEC is not used across a change of the video's sequence headers")
             }
             Refusal::Header => f.write_str("NVDEC's parser cannot be given this video's header"),
         }

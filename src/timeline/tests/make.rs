@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::error::Result;
 use crate::media::time::{Exact, TimeBase};
-use crate::timeline::index::{Identity, Shown, SourceIndex, Unshown};
+use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 use crate::timeline::limits::Limits;
 use crate::timeline::plan::{ChunkError, ChunkSpec, Parameters, Plan, Sampling, Window};
 use crate::timeline::planner::Planner;
@@ -29,6 +29,7 @@ pub fn source(time_base: (i32, i32), pts: &[i64], cuts: &[usize], last: i64) -> 
         },
         shown: shown.collect(),
         unshown: Unshown::default(),
+        clock: ClockFacts::default(),
         source: identity(pts.len() as u64),
         init: None,
         revision: 0,
@@ -92,14 +93,16 @@ pub fn plan(parameters: &Parameters, chunks: &[Made], span: Exact) -> Result<Pla
     planner.finish()
 }
 
-/// Frame distances in ticks that are 0 to 400 ms, with duplicates and the odd one tick.
+/// Frame distances in ticks that are 0 to 400 ms, with duplicates, the odd one tick, and a rare pause of 12 s.
 fn gaps(ticks_a_second: i64) -> impl Strategy<Value = i64> {
     let steady = (ticks_a_second / 25).max(1);
     prop_oneof![
-        2 => Just(0),
-        1 => Just(1),
-        6 => Just(steady),
-        3 => 0..=(ticks_a_second * 2 / 5).max(2),
+        40 => Just(0),
+        20 => Just(1),
+        120 => Just(steady),
+        60 => 0..=(ticks_a_second * 2 / 5).max(2),
+        // A pause.
+        1 => Just(ticks_a_second * 12),
     ]
 }
 

@@ -34,7 +34,30 @@ fn libavcodec_keeps_what_decode_promises() {
     }
 }
 
+/// The second encoder's picture parameter sets have the numbers of the first's, and say something else.
+fn changing_pictures() -> Clip {
+    Clip::open(&conformance::changing(
+        "pps.h264",
+        &["-qp", "34", "-coder", "0"],
+    ))
+}
+
+#[test]
+fn libavcodec_keeps_what_decode_promises_where_parameter_sets_change_that_stand_but_once() {
+    let size = ["-qp", "34", "-vf", "scale=128:96"];
+    let sequences = Clip::open(&conformance::changing("sps.h264", &size));
+    for clip in [changing_pictures(), sequences] {
+        assert!(clip.track.cuts.len() > 4 && clip.track.index.revision == 1);
+        let software = Software::open(&clip.track.info, 1, Purpose::Frames).unwrap();
+        conformance::prove(&clip, software, &frame_bytes);
+    }
+}
+
 super::standin_tests! {
+    fn nvdec_keeps_what_decode_promises_where_picture_parameter_sets_change on "whole", ["any_size"]; {
+        prove(&changing_pictures(), Options::default());
+    }
+
     fn nvdec_keeps_what_decode_promises on "whole", ["any_size", "any_size,lowest,slow_status"]; {
         for (name, clip) in clips::good() {
             println!("{name}");

@@ -39,28 +39,36 @@ PROFILE_STATE_PARTIAL: ProfileState
 PROFILE_STATE_UNSPECIFIED: ProfileState
 
 class ChunkStatus(_message.Message):
-    __slots__ = ["begin", "cached", "chunk", "end", "error", "frames", "planned", "spans", "spans_complete", "unshown"]
+    __slots__ = ["begin", "cached", "chunk", "clock_breaks", "end", "error", "frames", "pauses", "planned", "spans", "spans_complete", "times_counted", "unshown", "untimed"]
     BEGIN_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BREAKS_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    PAUSES_FIELD_NUMBER: _ClassVar[int]
     PLANNED_FIELD_NUMBER: _ClassVar[int]
     SPANS_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
+    TIMES_COUNTED_FIELD_NUMBER: _ClassVar[int]
     UNSHOWN_FIELD_NUMBER: _ClassVar[int]
+    UNTIMED_FIELD_NUMBER: _ClassVar[int]
     begin: float
     cached: int
     chunk: _frames_pb2.Chunk
+    clock_breaks: _containers.RepeatedCompositeFieldContainer[_frames_pb2.ClockBreak]
     end: float
     error: _status_pb2.Status
     frames: int
+    pauses: _containers.RepeatedCompositeFieldContainer[_frames_pb2.Pause]
     planned: int
     spans: int
     spans_complete: int
+    times_counted: bool
     unshown: _frames_pb2.Unshown
-    def __init__(self, chunk: _Optional[_Union[_frames_pb2.Chunk, _Mapping]] = ..., begin: _Optional[float] = ..., end: _Optional[float] = ..., planned: _Optional[int] = ..., cached: _Optional[int] = ..., spans: _Optional[int] = ..., spans_complete: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ..., frames: _Optional[int] = ...) -> None: ...
+    untimed: int
+    def __init__(self, chunk: _Optional[_Union[_frames_pb2.Chunk, _Mapping]] = ..., begin: _Optional[float] = ..., end: _Optional[float] = ..., planned: _Optional[int] = ..., cached: _Optional[int] = ..., spans: _Optional[int] = ..., spans_complete: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ..., frames: _Optional[int] = ..., clock_breaks: _Optional[_Iterable[_Union[_frames_pb2.ClockBreak, _Mapping]]] = ..., pauses: _Optional[_Iterable[_Union[_frames_pb2.Pause, _Mapping]]] = ..., untimed: _Optional[int] = ..., times_counted: bool = ...) -> None: ...
 
 class ClearTimelineRequest(_message.Message):
     __slots__ = ["all_profiles", "dry_run", "older_than_seconds", "overlays", "plan", "profile", "timeline"]

@@ -38,26 +38,44 @@ class Chunk(_message.Message):
     def __init__(self, chunk_id: _Optional[str] = ..., uri: _Optional[str] = ..., init_uri: _Optional[str] = ..., source_start: _Optional[str] = ..., source_end: _Optional[str] = ..., start: _Optional[str] = ..., stream: _Optional[int] = ...) -> None: ...
 
 class ChunkResult(_message.Message):
-    __slots__ = ["backend", "chunk_id", "damaged", "error", "fallback_reason", "frames", "index", "missing", "unshown"]
+    __slots__ = ["backend", "chunk_id", "clock_breaks", "damaged", "error", "fallback_reason", "frames", "index", "missing", "pauses", "times_counted", "unshown", "untimed"]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     CHUNK_ID_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BREAKS_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_REASON_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    PAUSES_FIELD_NUMBER: _ClassVar[int]
+    TIMES_COUNTED_FIELD_NUMBER: _ClassVar[int]
     UNSHOWN_FIELD_NUMBER: _ClassVar[int]
+    UNTIMED_FIELD_NUMBER: _ClassVar[int]
     backend: str
     chunk_id: str
+    clock_breaks: _containers.RepeatedCompositeFieldContainer[ClockBreak]
     damaged: int
     error: _status_pb2.Status
     fallback_reason: str
     frames: int
     index: int
     missing: int
+    pauses: _containers.RepeatedCompositeFieldContainer[Pause]
+    times_counted: bool
     unshown: Unshown
-    def __init__(self, index: _Optional[int] = ..., chunk_id: _Optional[str] = ..., frames: _Optional[int] = ..., backend: _Optional[str] = ..., fallback_reason: _Optional[str] = ..., damaged: _Optional[int] = ..., missing: _Optional[int] = ..., unshown: _Optional[_Union[Unshown, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    untimed: int
+    def __init__(self, index: _Optional[int] = ..., chunk_id: _Optional[str] = ..., frames: _Optional[int] = ..., backend: _Optional[str] = ..., fallback_reason: _Optional[str] = ..., damaged: _Optional[int] = ..., missing: _Optional[int] = ..., unshown: _Optional[_Union[Unshown, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., clock_breaks: _Optional[_Iterable[_Union[ClockBreak, _Mapping]]] = ..., pauses: _Optional[_Iterable[_Union[Pause, _Mapping]]] = ..., untimed: _Optional[int] = ..., times_counted: bool = ...) -> None: ...
+
+class ClockBreak(_message.Message):
+    __slots__ = ["at", "pts_before", "pts_behind"]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PTS_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PTS_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    at: float
+    pts_before: int
+    pts_behind: int
+    def __init__(self, at: _Optional[float] = ..., pts_before: _Optional[int] = ..., pts_behind: _Optional[int] = ...) -> None: ...
 
 class Colour(_message.Message):
     __slots__ = ["assumed", "matrix", "primaries", "range", "transfer"]
@@ -132,6 +150,13 @@ class Facts(_message.Message):
     timestamp: float
     width: int
     def __init__(self, sequence: _Optional[int] = ..., chunk_id: _Optional[str] = ..., pts: _Optional[int] = ..., time_base: _Optional[str] = ..., timestamp: _Optional[float] = ..., duration: _Optional[float] = ..., keyframe: bool = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., source_width: _Optional[int] = ..., source_height: _Optional[int] = ..., mirrored: bool = ..., rotation: _Optional[int] = ..., sample_aspect_ratio: _Optional[str] = ..., interlaced: bool = ..., bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., quality: _Optional[int] = ..., phash: _Optional[str] = ..., dhash: _Optional[str] = ..., average_hash: _Optional[str] = ..., colour: _Optional[_Union[Colour, _Mapping]] = ..., backend: _Optional[str] = ..., fallback_reason: _Optional[str] = ..., damaged: bool = ..., missing: bool = ..., repeats: _Optional[int] = ...) -> None: ...
+
+class Pause(_message.Message):
+    __slots__ = ["to"]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    to: float
+    def __init__(self, to: _Optional[float] = ..., **kwargs) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ["all", "count", "every", "fps", "keyframes", "timestamps"]

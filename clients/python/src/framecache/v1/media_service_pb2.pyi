@@ -117,10 +117,11 @@ class Stream(_message.Message):
     def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class Video(_message.Message):
-    __slots__ = ["backend", "backend_reason", "chroma", "codec", "codec_profile", "colour", "depth", "duration", "frame_rate", "frames", "frames_exact", "has_timestamps", "height", "interlaced", "keyframes", "mirrored", "pixel_format", "rotation", "sample_aspect_ratio", "start", "stated_frame_rate", "stream", "time_base", "unshown", "variable_frame_rate", "width"]
+    __slots__ = ["backend", "backend_reason", "chroma", "clock_breaks", "codec", "codec_profile", "colour", "depth", "duration", "frame_rate", "frames", "frames_exact", "has_timestamps", "height", "interlaced", "keyframes", "mirrored", "pauses", "pixel_format", "rotation", "sample_aspect_ratio", "start", "stated_frame_rate", "stream", "time_base", "times_counted", "unshown", "untimed", "variable_frame_rate", "width"]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     BACKEND_REASON_FIELD_NUMBER: _ClassVar[int]
     CHROMA_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BREAKS_FIELD_NUMBER: _ClassVar[int]
     CODEC_FIELD_NUMBER: _ClassVar[int]
     CODEC_PROFILE_FIELD_NUMBER: _ClassVar[int]
     COLOUR_FIELD_NUMBER: _ClassVar[int]
@@ -134,19 +135,23 @@ class Video(_message.Message):
     INTERLACED_FIELD_NUMBER: _ClassVar[int]
     KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
     MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    PAUSES_FIELD_NUMBER: _ClassVar[int]
     PIXEL_FORMAT_FIELD_NUMBER: _ClassVar[int]
     ROTATION_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_ASPECT_RATIO_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     STATED_FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    TIMES_COUNTED_FIELD_NUMBER: _ClassVar[int]
     TIME_BASE_FIELD_NUMBER: _ClassVar[int]
     UNSHOWN_FIELD_NUMBER: _ClassVar[int]
+    UNTIMED_FIELD_NUMBER: _ClassVar[int]
     VARIABLE_FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     backend: str
     backend_reason: str
     chroma: str
+    clock_breaks: _containers.RepeatedCompositeFieldContainer[_frames_pb2.ClockBreak]
     codec: str
     codec_profile: str
     colour: ColourTags
@@ -160,6 +165,7 @@ class Video(_message.Message):
     interlaced: bool
     keyframes: int
     mirrored: bool
+    pauses: _containers.RepeatedCompositeFieldContainer[_frames_pb2.Pause]
     pixel_format: str
     rotation: int
     sample_aspect_ratio: str
@@ -167,7 +173,9 @@ class Video(_message.Message):
     stated_frame_rate: str
     stream: int
     time_base: str
+    times_counted: bool
     unshown: _frames_pb2.Unshown
+    untimed: int
     variable_frame_rate: bool
     width: int
-    def __init__(self, stream: _Optional[int] = ..., codec: _Optional[str] = ..., codec_profile: _Optional[str] = ..., pixel_format: _Optional[str] = ..., depth: _Optional[int] = ..., chroma: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., sample_aspect_ratio: _Optional[str] = ..., mirrored: bool = ..., rotation: _Optional[int] = ..., colour: _Optional[_Union[ColourTags, _Mapping]] = ..., frame_rate: _Optional[float] = ..., stated_frame_rate: _Optional[str] = ..., variable_frame_rate: bool = ..., interlaced: bool = ..., time_base: _Optional[str] = ..., start: _Optional[float] = ..., duration: _Optional[float] = ..., frames: _Optional[int] = ..., frames_exact: bool = ..., keyframes: _Optional[int] = ..., has_timestamps: bool = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ..., backend: _Optional[str] = ..., backend_reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, stream: _Optional[int] = ..., codec: _Optional[str] = ..., codec_profile: _Optional[str] = ..., pixel_format: _Optional[str] = ..., depth: _Optional[int] = ..., chroma: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., sample_aspect_ratio: _Optional[str] = ..., mirrored: bool = ..., rotation: _Optional[int] = ..., colour: _Optional[_Union[ColourTags, _Mapping]] = ..., frame_rate: _Optional[float] = ..., stated_frame_rate: _Optional[str] = ..., variable_frame_rate: bool = ..., interlaced: bool = ..., time_base: _Optional[str] = ..., start: _Optional[float] = ..., duration: _Optional[float] = ..., frames: _Optional[int] = ..., frames_exact: bool = ..., keyframes: _Optional[int] = ..., has_timestamps: bool = ..., unshown: _Optional[_Union[_frames_pb2.Unshown, _Mapping]] = ..., backend: _Optional[str] = ..., backend_reason: _Optional[str] = ..., clock_breaks: _Optional[_Iterable[_Union[_frames_pb2.ClockBreak, _Mapping]]] = ..., pauses: _Optional[_Iterable[_Union[_frames_pb2.Pause, _Mapping]]] = ..., untimed: _Optional[int] = ..., times_counted: bool = ...) -> None: ...
