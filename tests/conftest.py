@@ -1,5 +1,6 @@
 """What every suite needs: the binary, fresh stores, clips, an S3 server, the media folder."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def media_folder():
 
 
 MEDIA = media_folder()
+LONG_FRAMES = 1000
 NO_MEDIA = "no media folder with ground truth (FRAMECACHE_MEDIA, or shared/media beside the repository)"
 
 
@@ -46,9 +48,16 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("ordinary_clip", make.ORDINARY, indirect=True)
     for name, folder in {"video_file": "videos", "segment_file": "segments", "corrupt_file": "corrupt"}.items():
         if name in metafunc.fixturenames:
-            files = Truth(MEDIA).files(folder) if MEDIA else []
+            files = [media_file(f) for f in Truth(MEDIA).files(folder)] if MEDIA else []
             skip = pytest.param("none", marks=pytest.mark.skip(reason=NO_MEDIA))
             metafunc.parametrize(name, files or [skip])
+
+
+@functools.cache
+def media_file(relative):
+    """A parameter; minutes of footage are slow: one such file takes a tenth of the whole suite's time."""
+    long = len(Truth(MEDIA).framemd5(relative)) > LONG_FRAMES
+    return pytest.param(relative, marks=[pytest.mark.slow] if long else [])
 
 
 def make_clip(name):

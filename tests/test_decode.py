@@ -6,7 +6,7 @@ from .support import oracle, runner_of
 
 
 def framemd5(path, *options, code=0, **more):
-    done = runner_of("framemd5", path, "--backend", "cpu", *options, timeout=300, **more)
+    done = runner_of("framemd5", path, "--backend", "cpu", *options, timeout=1200, **more)
     assert code is None or done.code == code, done.describe()
     return oracle.framemd5_rows(done.text)
 

@@ -86,9 +86,9 @@ def test_a_flood_of_frames_ends_its_connection_and_spoils_nobody(started, v1, at
 
 
 def flood(server, v1, attack, stop):
-    """One attack after the other, each until its connection is closed."""
+    """One attack after the other, each until its connection is closed, or read from no more."""
     while not stop.is_set():
-        connection = http2.Connection(server.target)
+        connection = http2.Connection(server.target, timeout_secs=1)
         with contextlib.suppress(OSError):
             attack(connection, v1)
         connection.close()
@@ -133,18 +133,26 @@ def slow_reader(server, message, stop):
     return True
 
 
+def best(neighbour, seconds):
+    """The quickest of its answers in that time: what else the machine does is not in it."""
+    end, taken = time.monotonic() + seconds, [neighbour.is_served()]
+    while time.monotonic() < end:
+        taken.append(neighbour.is_served())
+    return min(taken)
+
+
 def slow_readers(started, fc, v1, count, stall):
     server, neighbour = started("--stall-timeout", f"{stall}s")
     seqs = [f["seq"] for f in fc.frames("t")]
     message = v1.GetFramesRequest(timeline="t", selection=v1.Selection(sequences=seqs * 200)).SerializeToString()
     ended = lambda: server.metric("grpc_server_handled_total", grpc_method="GetFrames", grpc_code="DEADLINE_EXCEEDED")
-    alone = min(neighbour.is_served() for _ in range(20))
+    alone = best(neighbour, stall / 6)
     stop = threading.Event()
     with ThreadPoolExecutor(count) as pool:
         readers = [pool.submit(slow_reader, server, message, stop) for _ in range(count)]
         try:
             until(lambda: server.metric("framecache_queue_depth", queue="calls") >= count, "all of them read", 120)
-            beside = min(neighbour.is_served() for _ in range(20))
+            beside = best(neighbour, stall / 6)
             until(lambda: ended() >= count, "all of them are dropped", 10 * stall + 120)
         finally:
             stop.set()

@@ -106,6 +106,7 @@ def test_1080p_footage_with_every_frame_wanted_stays_under_400_mib(fc, clip):
     assert watched.peak_mib < 400
 
 
+@pytest.mark.slow
 def test_a_real_1080p_file_of_six_minutes_stays_under_400_mib(fc, media):
     path = media / "videos" / "ax_long_1080p_videoonly_lowbitrate.mp4"
     if not path.exists():

@@ -23,10 +23,10 @@ impl Palette {
         unsafe {
             let brought = ffi::av_packet_get_side_data(packet.raw, KIND, &mut size);
             if !brought.is_null() {
-                self.current = std::slice::from_raw_parts(brought, size as usize).to_vec();
+                self.current = std::slice::from_raw_parts(brought, size).to_vec();
             } else if !self.current.is_empty() {
                 let size = self.current.len();
-                let added = ffi::av_packet_new_side_data(packet.raw, KIND, size as _);
+                let added = ffi::av_packet_new_side_data(packet.raw, KIND, size);
                 if !added.is_null() {
                     added.copy_from_nonoverlapping(self.current.as_ptr(), size);
                 }
@@ -49,7 +49,6 @@ impl Palette {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // a panic is a failed test
 mod tests {
     use super::*;
 

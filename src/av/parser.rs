@@ -13,6 +13,9 @@ pub struct Parser {
     context: *mut ffi::AVCodecContext,
 }
 
+// SAFETY: both contexts may be used from any thread, one at a time; they are only used through `&mut self`.
+unsafe impl Send for Parser {}
+
 /// What a packet's (first) picture says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureHeader {

@@ -148,8 +148,10 @@ impl Follower {
         cut: bool,
     ) -> Option<usize> {
         self.back = self.back.filter(|from| unit - from <= self.rules.depth + 2);
-        if self.last.is_some_and(|last| stamp < last) {
-            self.back = self.back.or(Some(unit));
+        let falls = self.last.is_some_and(|last| stamp < last);
+        if falls {
+            // Where pts stand in for dts they fall at each picture shown early, too: a cut point is none.
+            self.back = self.back.filter(|_| !cut).or(Some(unit));
         }
         self.last = Some(stamp);
         // A cut point that lacks one is shown at its dts at the earliest.

@@ -7,40 +7,77 @@ use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, Parser, PictureHeader, StreamInfo};
 use crate::error::Result;
 
-/// The place of each unit in the order of showing, by a pass over the packets that the index was made of,
-/// of which `is_second_field` tells the second fields and `is_cut` the cut points. None where all is shown as it is decoded.
-///
-/// # Errors
-/// The source's own.
-pub(super) fn read(
-    (mut input, mut unpacker): (Input, Option<Unpacker>),
-    info: &StreamInfo,
-    (is_second_field, is_cut): (impl Fn(usize) -> bool, impl Fn(usize) -> bool),
-) -> Result<Option<Vec<u32>>> {
-    let Some(mut parser) = Parser::open(info)?.filter(|_| info.reorder_depth().is_some()) else {
-        return Ok(None);
-    };
-    input.keep_only(info.index);
-    let mut packet = Packet::new()?;
-    let mut headers = Vec::new();
-    while input.read(&mut packet)? {
-        if packet.stream() == info.index && packet.size() > 0 {
-            if let Some(unpacker) = &mut unpacker {
-                unpacker.unpack(&mut packet)?;
-            }
-            headers.push(parser.read(&packet));
-        }
+/// The headers of a stream's pictures.
+pub(super) struct Headers {
+    parser: Parser,
+    read: Vec<PictureHeader>,
+    by_order_count: bool,
+}
+
+impl Headers {
+    /// None where all is shown as it is decoded.
+    ///
+    /// # Errors
+    /// INTERNAL where there is no memory.
+    pub fn of(info: &StreamInfo) -> Result<Option<Self>> {
+        const BY_COUNT: [AVCodecID; 2] = [AVCodecID::AV_CODEC_ID_H264, AVCodecID::AV_CODEC_ID_HEVC];
+        let parser = match info.reorder_depth() {
+            Some(_) => Parser::open(info)?,
+            None => None,
+        };
+        Ok(parser.map(|parser| Headers {
+            parser,
+            read: Vec::new(),
+            by_order_count: BY_COUNT.iter().any(|id| info.is_codec(*id)),
+        }))
     }
-    let first_fields: Vec<usize> = (0..headers.len())
-        .filter(|place| !is_second_field(*place))
-        .collect();
-    let by_count = [AVCodecID::AV_CODEC_ID_H264, AVCodecID::AV_CODEC_ID_HEVC];
-    let shown = if by_count.iter().any(|id| info.is_codec(*id)) {
-        by_order_counts(&first_fields, &headers, is_cut)
-    } else {
-        by_types(&first_fields, &headers)
-    };
-    Ok(Some(ranks(&shown, headers.len())))
+
+    /// Of all packets of a source.
+    ///
+    /// # Errors
+    /// As [`Headers::of`]; the source's own.
+    pub fn of_packets(
+        (mut input, mut unpacker): (Input, Option<Unpacker>),
+        info: &StreamInfo,
+    ) -> Result<Option<Self>> {
+        let Some(mut headers) = Headers::of(info)? else {
+            return Ok(None);
+        };
+        input.keep_only(info.index);
+        let mut packet = Packet::new()?;
+        while input.read(&mut packet)? {
+            if packet.stream() == info.index && packet.size() > 0 {
+                if let Some(unpacker) = &mut unpacker {
+                    unpacker.unpack(&mut packet)?;
+                }
+                headers.take(&packet);
+            }
+        }
+        Ok(Some(headers))
+    }
+
+    /// Packets must come in decode order, from the first.
+    pub fn take(&mut self, packet: &Packet) {
+        self.read.push(self.parser.read(packet));
+    }
+
+    /// The place of each unit in the order of showing, where it is told which are second fields and cut points.
+    pub fn ranks(
+        self,
+        is_second_field: impl Fn(usize) -> bool,
+        is_cut: impl Fn(usize) -> bool,
+    ) -> Vec<u32> {
+        let count = self.read.len();
+        let first_fields: Vec<usize> = (0..count)
+            .filter(|place| !is_second_field(*place))
+            .collect();
+        let shown = if self.by_order_count {
+            by_order_counts(&first_fields, &self.read, is_cut)
+        } else {
+            by_types(&first_fields, &self.read)
+        };
+        ranks(&shown, count)
+    }
 }
 
 /// MPEG-1, -2, -4 and their kin: a bidirectional picture is shown at once, any other when the next of its

@@ -5,15 +5,16 @@
 mod tests;
 
 use super::clock::Rules;
+use super::heads;
 use super::index::{
     COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
     OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
 };
+use super::order::Headers;
 use super::sets::Change;
 use super::times::{self, Outcome, UNKNOWN};
 use super::unit::{Classifier, UnitKind};
 use super::unpacking::Unpacker;
-use super::{heads, order};
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
@@ -38,6 +39,8 @@ pub(super) struct Pass {
     untimed: u64,
     /// One of them is to be shown before another that is decoded before it.
     goes_back: bool,
+    /// Of all units, where they were read.
+    headers: Option<Headers>,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
     /// Of parameter sets, by unit.
@@ -65,7 +68,7 @@ pub fn read_track(
     check_size(width, height)?;
     input.keep_only(info.index);
     let container = input.format_name();
-    let pass = if heads::are_worth_it(&input, &info) {
+    let mut pass = if heads::are_worth_it(&input, &info) {
         match heads::pass((input, heads::stretches(&info)), &info, (&open, stop))? {
             Some(pass) => pass,
             None => {
@@ -77,10 +80,15 @@ pub fn read_track(
     } else {
         Pass::of_packets(input, &info)?
     };
-    let ranks = match pass.tells_order(&info) {
-        true => None,
-        false => pass.read_order(super::open(open()?, stop)?, &info)?,
+    let headers = match pass.headers.take() {
+        _ if pass.tells_order(&info) => None,
+        None => {
+            let unpacker = Unpacker::open_if(&info, pass.packed)?;
+            Headers::of_packets((super::open(open()?, stop)?, unpacker), &info)?
+        }
+        read => read,
     };
+    let ranks = headers.and_then(|headers| pass.ranks(headers));
     pass.finish((info, container), (identity, init), ranks)
 }
 
@@ -99,6 +107,13 @@ impl Pass {
             }
             if let Some(unpacker) = &mut unpacker {
                 unpacker.unpack(&mut packet)?;
+            }
+            // Where the first has no pts, most have none: headers read later cost another pass.
+            if pass.units.is_empty() && packet.pts().is_none() {
+                pass.headers = Headers::of(info)?;
+            }
+            if let Some(headers) = &mut pass.headers {
+                headers.take(&packet);
             }
             let mut kind = classifier.classify(&packet)?;
             kind.cut &= !input.palette_changed();
@@ -193,12 +208,11 @@ impl Pass {
         alike && shown.count() > 1
     }
 
-    /// The order of showing by the pictures' headers, of the packets read once more.
-    fn read_order(&self, input: Input, info: &StreamInfo) -> Result<Option<Vec<u32>>> {
+    /// The order of showing by the pictures' headers.
+    fn ranks(&self, headers: Headers) -> Option<Vec<u32>> {
         let is = |flag| move |unit: usize| self.units.get(unit).is_some_and(|unit| unit.is(flag));
-        let unpacker = Unpacker::open_if(info, self.packed)?;
-        let ranks = order::read((input, unpacker), info, (is(SECOND_FIELD), is(CUT)))?;
-        Ok(ranks.filter(|ranks| ranks.len() == self.units.len()))
+        let ranks = headers.ranks(is(SECOND_FIELD), is(CUT));
+        (ranks.len() == self.units.len()).then_some(ranks)
     }
 
     /// Adds the pass over the packets that follow.

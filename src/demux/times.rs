@@ -62,6 +62,10 @@ pub(super) fn by_timestamps(units: &mut [Unit], source: &Source) -> Outcome {
     if !begins.is_empty() {
         outcome.breaks = join(units, &begins, source);
     }
+    if source.ranks.is_some() {
+        // Timestamps that miss may be wrong, too; the pictures' headers are not.
+        outcome.placed += sort_times(units, source);
+    }
     outcome
 }
 
@@ -106,21 +110,34 @@ pub(super) fn by_counting(units: &mut [Unit], source: &Source) -> Outcome {
 
 /// Gives units times by sorting: the k-th shown has the k-th smallest pts.
 pub(super) fn by_sorting(units: &mut [Unit], source: &Source) -> Outcome {
-    let order = in_order(units, 0..units.len(), source.ranks);
-    let stated = |unit: &u32| units[*unit as usize].stated;
-    let mut times: Vec<i64> = order.iter().map(stated).collect();
-    times.sort_unstable();
-    let mut placed = 0;
-    for (unit, time) in order.iter().zip(times) {
-        let unit = &mut units[*unit as usize];
-        placed += u64::from(unit.stated != time);
-        unit.time = time;
-    }
+    let stated = |unit: &mut Unit| {
+        unit.time = if unit.is(NUMBERED) {
+            unit.stated
+        } else {
+            UNKNOWN
+        }
+    };
+    units.iter_mut().for_each(stated);
+    let placed = sort_times(units, source);
     fill_unnumbered(units);
     Outcome {
         placed,
         ..Outcome::default()
     }
+}
+
+/// Deals the times of numbered units anew in the order of showing. How many get another one.
+fn sort_times(units: &mut [Unit], source: &Source) -> u64 {
+    let order = in_order(units, 0..units.len(), source.ranks);
+    let time = |unit: &u32| units[*unit as usize].time;
+    let mut times: Vec<i64> = order.iter().map(time).collect();
+    times.sort_unstable();
+    let mut moved = 0;
+    for (unit, time) in order.iter().zip(times) {
+        let known = std::mem::replace(&mut units[*unit as usize].time, time);
+        moved += u64::from(known != time);
+    }
+    moved
 }
 
 fn told(unit: &Unit, dts: i64) -> Told {

@@ -40,13 +40,13 @@ def ping():
 class Connection:
     """One that says what it is told to, and takes what it wants to."""
 
-    def __init__(self, target, receive_bytes=None):
+    def __init__(self, target, receive_bytes=None, timeout_secs=30):
         host, port = target.rsplit(":", 1)
         self.socket = socket.socket()
         if receive_bytes:
             # What the kernel takes for us is taken from the server's view.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(30)
+        self.socket.settimeout(timeout_secs)
         self.socket.connect((host, int(port)))
         self.socket.sendall(PREFACE + frame(SETTINGS))
 

@@ -31,8 +31,9 @@ def main(video, workers=4):
     with framecache.Client() as client:
         made = client.extract("training", video, fps=2, progress=True)
         dataset = Frames(client, "training", range(made.planned_frames))
-        # batch_size=None: the server made the batches already.
-        loader = DataLoader(dataset, batch_size=None, num_workers=workers)
+        # batch_size=None: the server made the batches already. Not forked from here: where gRPC cannot shut down in a
+        # forked child, it ends the child with status 64 (seen with grpcio 1.59, after a fork right behind a call).
+        loader = DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context="forkserver")
         seen = 0
         for images, sequences, _timestamps in loader:
             seen += len(images)

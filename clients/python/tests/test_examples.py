@@ -7,7 +7,7 @@ import sys
 
 from .conftest import encode
 
-#: Where PyTorch is too large to install: of its DataLoader what the example needs, workers being forked processes.
+#: Where PyTorch is too large to install: of its DataLoader what the example needs.
 TORCH = '''
 import multiprocessing, sys, types
 
@@ -37,8 +37,8 @@ def work(dataset, id, count, queue):
     except BaseException as error:
         queue.put(error)
 
-def DataLoader(dataset, batch_size, num_workers):
-    context = multiprocessing.get_context("fork")
+def DataLoader(dataset, batch_size, num_workers, multiprocessing_context):
+    context = multiprocessing.get_context(multiprocessing_context)
     queue = context.Queue()
     workers = [context.Process(target=work, args=(dataset, id, num_workers, queue)) for id in range(num_workers)]
     for worker in workers:
@@ -65,12 +65,7 @@ sys.modules.update({"torch": torch, "torch.utils": utils, "torch.utils.data": da
 
 def run(path, *arguments, cwd):
     command = [sys.executable, str(path), *map(str, arguments)]
-    # Now and then a child waits for ever that was forked beside its parent's threads: seen with the oldest packages,
-    # with the server of this release and of the one before; why is not known. Only that is tried again.
-    for _ in range(3):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=cwd)
-        if "_queue.Empty" not in done.stderr:
-            break
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -82,7 +82,7 @@ impl Written {
             ((*frame).width, (*frame).height) = (width as c_int, height as c_int);
             assert_eq!(ffi::av_frame_get_buffer(frame, shape.align), 0);
             for buffer in (*frame).buf.iter().filter(|buffer| !buffer.is_null()) {
-                (*(*buffer)).data.write_bytes(0, (*(*buffer)).size as usize);
+                (*(*buffer)).data.write_bytes(0, (*(*buffer)).size);
             }
             if has(descriptor, ffi::AV_PIX_FMT_FLAG_PAL) {
                 let palette = written.palette.as_ptr().cast::<u8>();

@@ -10,6 +10,7 @@ use crate::source::tests::{anything, noise, whole};
 use crate::source::{ByteSource, SourcePolicy, open, read_full};
 
 const OBJECT_BYTES: usize = 20_000_000;
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Answers HEAD and ranges of an object as S3 does.
 fn serve(data: &[u8], etag: &str, request: &Request) -> Reply {
@@ -32,8 +33,22 @@ fn serve(data: &[u8], etag: &str, request: &Request) -> Reply {
     Reply::new(206, &data[first..=last]).header(&etag_line)
 }
 
-/// The server runs on a runtime of its own: sources block the thread that reads them.
+/// An object whose reads fail within seconds.
 fn object(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+    served(script, Duration::from_millis(500), Duration::from_secs(3))
+}
+
+/// One whose reads succeed, and which is asked once however busy the machine is.
+fn patient(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+    served(script, PATIENCE, PATIENCE)
+}
+
+/// The server runs on a runtime of its own: sources block the thread that reads them.
+fn served(
+    script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    stall: Duration,
+    deadline: Duration,
+) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -41,8 +56,8 @@ fn object(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server 
     let runtime = runtime.unwrap();
     let fake = runtime.block_on(Fake::start(script));
     let endpoint = Endpoint {
-        stall: Duration::from_millis(500),
-        deadline: Duration::from_secs(3),
+        stall,
+        deadline,
         ..fake.endpoint()
     };
     let aws = Lazy::with_credentials(endpoint, "user", "secret");
@@ -69,7 +84,7 @@ impl Server {
 fn an_object_is_read_by_ranges_once_each_when_read_forward() {
     let data = noise(OBJECT_BYTES);
     let served = data.clone();
-    let server = object(move |request| serve(&served, "v1", request));
+    let server = patient(move |request| serve(&served, "v1", request));
     let mut source = server.open().unwrap();
     assert_eq!(source.bytes(), OBJECT_BYTES as u64);
     let mut read = Vec::new();
@@ -90,7 +105,7 @@ fn an_object_is_read_by_ranges_once_each_when_read_forward() {
 fn an_object_that_is_opened_again_is_fetched_once() {
     let data = noise(OBJECT_BYTES);
     let served = data.clone();
-    let server = object(move |request| serve(&served, "v1", request));
+    let server = patient(move |request| serve(&served, "v1", request));
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| assert!(whole(&mut *server.open().unwrap()) == data));
@@ -108,7 +123,7 @@ fn another_version_of_an_object_is_read_as_it_is() {
     let served = versions.clone();
     let now = Arc::new(AtomicUsize::new(0));
     let version = now.clone();
-    let server = object(move |request| {
+    let server = patient(move |request| {
         let version = version.load(Ordering::Relaxed);
         serve(&served[version], ["v1", "v2"][version], request)
     });
@@ -136,7 +151,7 @@ fn an_object_whose_versions_nothing_tells_apart_is_fetched_each_time() {
 fn an_object_read_here_and_there_gives_the_right_bytes_from_few_ranges() {
     let data = noise(OBJECT_BYTES);
     let served = data.clone();
-    let server = object(move |request| serve(&served, "v1", request));
+    let server = patient(move |request| serve(&served, "v1", request));
     let mut source = server.open().unwrap();
     for offset in [19_999_000, 5, 10_000_000, 7, 19_999_500, 10_000_100] {
         let mut buffer = [0; 400];
@@ -155,7 +170,7 @@ fn an_object_that_changes_is_noticed_even_where_if_match_is_ignored() {
     for ignores in [false, true] {
         let gets = AtomicU64::new(0);
         let data = noise(3_000_000);
-        let server = object(move |request| {
+        let server = patient(move |request| {
             let later = request.method == "GET" && gets.fetch_add(1, Ordering::Relaxed) > 0;
             let etag = if later { "v2" } else { "v1" };
             let mut request = request.clone();
@@ -174,13 +189,14 @@ fn an_object_that_changes_is_noticed_even_where_if_match_is_ignored() {
 #[test]
 fn passing_errors_and_stalls_of_an_object_are_tried_again() {
     let data = noise(3_000_000);
-    let served = data.clone();
-    let server = object(move |request| match request.number % 4 {
+    let object = data.clone();
+    let script = move |request: &Request| match request.number % 4 {
         0 => Reply::error(503, "SlowDown"),
-        1 => serve(&served, "v1", request).cut(0, End::Hang),
+        1 => serve(&object, "v1", request).cut(0, End::Hang),
         2 => Reply::reset(),
-        _ => serve(&served, "v1", request),
-    });
+        _ => serve(&object, "v1", request),
+    };
+    let server = served(script, Duration::from_millis(500), PATIENCE);
     let mut source = server.open().unwrap();
     assert!(whole(&mut *source) == data);
 }
@@ -240,7 +256,7 @@ fn a_range_other_than_the_one_asked_for_is_refused() {
     }
     for total in ["3000000", "*"] {
         let served = data.clone();
-        let server = object(move |request| {
+        let server = patient(move |request| {
             let range = request
                 .header("range")
                 .unwrap_or_default()
