@@ -111,6 +111,10 @@ impl StreamInfo {
 
     /// Every picture of this codec stands by itself.
     pub fn is_intra_only(&self) -> bool {
+        // FFmpeg 5.1 does not say so of PNG.
+        if self.is_codec(ffi::AVCodecID::AV_CODEC_ID_PNG) {
+            return true;
+        }
         // SAFETY: a look-up in static tables.
         unsafe {
             let descriptor = raw::avcodec_descriptor_get(self.codec());

@@ -121,6 +121,9 @@ struct Follower {
     highest: Vec<i64>,
     /// Where the clock went back a moment ago.
     back: Option<usize>,
+    /// The cut point just before, if it is shown before what is decoded before it: dts that libavformat makes
+    /// up go back one unit late.
+    early: Option<usize>,
 }
 
 impl Follower {
@@ -130,6 +133,7 @@ impl Follower {
             last: None,
             highest: Vec::with_capacity(rules.depth + 2),
             back: None,
+            early: None,
         }
     }
 
@@ -151,8 +155,10 @@ impl Follower {
         let falls = self.last.is_some_and(|last| stamp < last);
         if falls {
             // Where pts stand in for dts they fall at each picture shown early, too: a cut point is none.
-            self.back = self.back.filter(|_| !cut).or(Some(unit));
+            let back = self.back.filter(|_| !cut);
+            self.back = back.or(self.early).or(Some(unit));
         }
+        self.early = None;
         self.last = Some(stamp);
         // A cut point that lacks one is shown at its dts at the earliest.
         let pts = pts.map(|pts| self.rules.unwrapped(pts.saturating_add(fold), stamp));
@@ -162,6 +168,7 @@ impl Follower {
         if later > most && self.back.is_some() {
             return self.back;
         }
+        self.early = (cut && later > 0).then_some(unit);
         self.highest.insert(self.highest.len() - later, pts);
         if self.highest.len() > self.rules.depth + 1 {
             self.highest.remove(0);

@@ -175,7 +175,7 @@ mod tests {
     const LAYER: [u8; 9] = [0, 0, 1, 0x20, 0, 0x84, 0x40, 0x06, 0x60];
 
     fn vop(kind: u32, coded: u32) -> Vec<u8> {
-        let bits = kind << 14 | 0b0_1_00111_1 << 6 | coded << 5;
+        let bits = kind << 14 | 0b0100_1111 << 6 | coded << 5;
         let [.., high, low] = bits.to_be_bytes();
         vec![0, 0, 1, 0xb6, high, low]
     }

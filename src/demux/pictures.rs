@@ -51,6 +51,16 @@ impl Typed {
     }
 }
 
+/// A header packet, which chained streams bring again (Theora specification, 6.1).
+pub fn theora_header(data: &[u8]) -> bool {
+    data.first().is_some_and(|byte| byte & 0x80 != 0)
+}
+
+/// A frame packet of an intra frame (Theora specification, 7.1).
+pub fn theora_key(data: &[u8]) -> bool {
+    data.first().is_some_and(|byte| byte & 0xc0 == 0)
+}
+
 fn h263(bits: &mut Bits) -> Option<bool> {
     const EXTENDED: u32 = 7;
     if bits.take(22)? != 0x20 {

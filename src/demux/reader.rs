@@ -41,6 +41,8 @@ pub struct UnitReader {
     unpacker: Option<Unpacker>,
     /// Seeks that failed since one succeeded.
     failed: u32,
+    /// What is read comes after a seek.
+    sought: bool,
 }
 
 impl UnitReader {
@@ -60,6 +62,7 @@ impl UnitReader {
             next: 0,
             held: false,
             failed: 0,
+            sought: false,
         })
     }
 
@@ -84,13 +87,19 @@ impl UnitReader {
     /// # Errors
     /// SOURCE_CHANGED where the packets are not those of the index.
     pub fn advance(&mut self) -> Result<Option<u32>> {
-        if !std::mem::take(&mut self.held) && !self.read_own()? {
-            return Ok(None);
-        }
         let ordinal = self.next;
+        let read = std::mem::take(&mut self.held) || self.read_own()?;
         let known = self.track.units.get(ordinal as usize);
-        if known.is_none_or(|unit| unit.size as usize != self.packet.data().len()) {
-            return Err(changed());
+        let size = read.then(|| self.packet.data().len());
+        if size != known.map(|unit| unit.size as usize) {
+            return match (self.sought, read) {
+                (true, _) => self.again_from_start(),
+                (false, false) => Ok(None),
+                (false, true) => Err(changed()),
+            };
+        }
+        if known.is_none() {
+            return Ok(None);
         }
         self.next += 1;
         self.prepare(ordinal)?;
@@ -130,6 +139,22 @@ impl UnitReader {
         Ok(())
     }
 
+    /// Reads up to the next unit from the start: a demuxer that was sought in may read otherwise from there on
+    /// (Matroska's, at the end of the first of two segments), and is not trusted again.
+    fn again_from_start(&mut self) -> Result<Option<u32>> {
+        let unit = self.next;
+        let starts = self.starts;
+        self.failed = MAX_FAILED;
+        self.restart()?;
+        while self.next < unit {
+            if self.advance()?.is_none() {
+                return Err(changed());
+            }
+        }
+        self.starts = starts;
+        self.advance()
+    }
+
     fn bytes_between(&self, from: u32, to: u32) -> u64 {
         let units = self
             .track
@@ -148,6 +173,7 @@ impl UnitReader {
         let cuts = Cuts::before(&self.track, unit);
         if self.jump(unit) && self.resync(&cuts)? {
             self.failed = 0;
+            self.sought = true;
             return Ok(true);
         }
         self.failed += 1;
@@ -192,6 +218,7 @@ impl UnitReader {
         }
         self.next = 0;
         self.held = false;
+        self.sought = false;
         Ok(())
     }
 

@@ -156,14 +156,14 @@ fn unfold(units: &mut [Unit], source: &Source, stretches: &[Stretch]) {
     let ends = stretches.iter().skip(1).map(|stretch| stretch.from);
     let ends = ends.chain([units.len()]);
     for (stretch, end) in stretches.iter().zip(ends) {
-        for unit in stretch.from..end {
-            let dts = source.dts[unit];
+        let own = stretch.from..end;
+        for (unit, &dts) in units[own.clone()].iter_mut().zip(&source.dts[own]) {
             let near = |pts: i64| if dts == UNKNOWN { pts } else { dts };
-            let time = units[unit].pts().map(|pts| {
+            let time = unit.pts().map(|pts| {
                 let pts = source.rules.unwrapped(pts, near(pts));
                 pts.saturating_add(stretch.fold)
             });
-            units[unit].time = time.unwrap_or(UNKNOWN);
+            unit.time = time.unwrap_or(UNKNOWN);
         }
     }
 }

@@ -66,6 +66,7 @@ enum Syntax {
     /// MPEG-4's relatives, whose headers begin with the picture's type.
     Typed(pictures::Typed),
     Jpeg(pictures::Tables),
+    Theora,
     /// Every picture stands by itself.
     Intra,
     /// Cut points are the container's key frames, nothing is droppable.
@@ -96,6 +97,8 @@ impl Syntax {
             Syntax::Vc1
         } else if is(AV_CODEC_ID_MJPEG) {
             Syntax::Jpeg(pictures::Tables::default())
+        } else if is(AV_CODEC_ID_THEORA) {
+            Syntax::Theora
         } else if let Some(typed) = pictures::Typed::of(stream) {
             Syntax::Typed(typed)
         } else if stream.is_intra_only() {
@@ -287,6 +290,11 @@ impl Classifier {
             },
             Syntax::Jpeg(tables) => UnitKind {
                 cut: tables.suffice(data),
+                ..plain
+            },
+            Syntax::Theora => UnitKind {
+                cut: pictures::theora_key(data),
+                shown: !pictures::theora_header(data),
                 ..plain
             },
             Syntax::Intra => UnitKind::plain(true),

@@ -83,7 +83,6 @@ KINDS = {
     "intra_refresh.ts": whole("h264", "ts", *x264("log=-1:intra-refresh=1:keyint=10:bframes=0")),
     "long_group.ts": whole("h264", "ts", *x264("log=-1:keyint=250:bframes=3")),
     "headers_once.h264": changed(two("h264", "h264", other=x264(f"cabac=0:ref=1:weightp=0:{CLOSED}")), surgery.with_headers_once),
-    "headers_once.ts": of_stream(changed(two("h264_plain", "h264"), surgery.with_headers_once), "ts"),
     "headers_once.mkv": of_stream(changed(two("h264_plain", "h264", other=x264("log=-1:keyint=10:bframes=0:cabac=0:ref=1")), surgery.with_headers_once), "mkv"),
     "headers_changed.h264": two("h264", "h264", one=x264(CLOSED), other=x264(f"cabac=0:ref=1:weightp=0:{CLOSED}")),
     "vps_changes.ts": two("hevc", "ts", other=("-x265-params", "log-level=none:keyint=10:bframes=0:temporal-layers=1")),

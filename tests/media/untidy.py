@@ -220,9 +220,9 @@ APPLIES = {
     # Codecs whose pictures from the twentieth packet on are shown from the twentieth picture on.
     "pause": (["mp4", "mkv", "ts", "flv", "nut"], ["h264", "hevc", "vp8", "mpeg4"]),
     "huge_pts": (["mkv", "nut"], ["h264", "vp8"]),
-    "equal_pts": (["ts", "mpg"], ["h264", "mpeg2"]),
+    "equal_pts": (["ts", "mpg"], ["h264"]),
     "dts_for_pts": (["mkv", "mp4", "nut"], ["h264", "hevc", "mpeg2"]),
-    "pause_some_without_pts": (["ts", "mpg"], ["h264", "h264_plain", "hevc", "mpeg4"]),
+    "pause_some_without_pts": (["ts"], ["h264", "h264_plain", "hevc", "mpeg4"]),
     "wraps": (["ts"], ["h264", "mpeg2", "hevc"]),
     "from_ts": (["mkv", "mp4", "flv"], ["h264", "h264_open"]),
     "from_avi": (["mkv", "mp4"], ["mpeg4"]),
