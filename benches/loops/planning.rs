@@ -73,11 +73,13 @@ fn source(frames: usize) -> SourceIndex {
         },
         shown: shown.collect(),
         unshown: Unshown::default(),
+        clock: Default::default(),
         source: Identity {
             bytes: 1,
             head_sha256: "a".repeat(64),
             tail_sha256: "b".repeat(64),
         },
         init: None,
+        revision: 0,
     }
 }
