@@ -63,9 +63,10 @@ impl Rules {
         }
     }
 
-    /// `value` on the turn of the clock that is nearest to `near`.
+    /// A pts on the turn of the clock of its dts, `near`, behind which it may have wrapped. It is never before
+    /// it: one that is half a turn ahead has jumped.
     pub fn unwrapped(&self, value: i64, near: i64) -> i64 {
-        let turns = self.turns(value, near);
+        let turns = self.turns(value, near).max(0);
         value.saturating_add(turns * self.period().unwrap_or(0))
     }
 }

@@ -357,14 +357,22 @@ async fn a_killed_writer_leaves_whole_objects_and_temporary_files_that_a_sweep_d
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path());
     let (mut left, mut whole) = (0, 0);
-    for kill in 0..20 {
+    for kill in 0..200 {
+        if kill >= 20 && left > 0 {
+            break;
+        }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::dir::tests::writes_until_it_is_killed"])
             .env(CHILD_ROOT, temp.path())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        tokio::time::sleep(Duration::from_millis(60 + 7 * kill)).await;
+        // It writes, and is somewhere in a write by then.
+        while keys(&store, "").await.is_empty() {
+            assert!(child.try_wait().unwrap().is_none(), "the writer ended");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(kill % 20)).await;
         child.kill().unwrap();
         child.wait().unwrap();
         left += names(&temp.path().join(".tmp")).len();
