@@ -42,22 +42,21 @@ def chunk_of(told, facts):
 
 def samplings(chunk):
     """{options: the model's frames}. Times lie between frames, since a fact's are rounded to f64."""
-    chunks, length = [chunk], chunk.end
+    chunks = [chunk]
     low, high = (between(chunk, share) for share in (Fraction(3, 10), Fraction(7, 10)))
     window = ["--from", str(low), "--to", str(high)]
     times = [between(chunk, Fraction(k, 10)) for k in (1, 4, 5, 8)]
-    found = {
+    return {
         ("--every", "5"): timelines.by_every(chunks, 5),
         ("--keyframes",): timelines.by_keyframes(chunks),
         ("--at", ",".join(map(str, times))): timelines.by_times(chunks, times),
         ("--all", *window): timelines.by_every(chunks, 1, (low, high)),
         ("--every", "3", *window): timelines.by_every(chunks, 3, (low, high)),
         ("--at", str(between(chunk, Fraction(1)))): timelines.by_times(chunks, [between(chunk, Fraction(1))]),
+        # Rates whose times are no frame's.
+        ("--fps", "7.3"): timelines.by_fps(chunks, Fraction("7.3")),
+        ("--count", "7"): timelines.by_count(chunks, 7),
     }
-    if length < 20:
-        # Rates and counts whose times are no frame's.
-        found["--fps", "7.3"] = {k: f for k, f in timelines.by_fps(chunks, Fraction("7.3")).items()}
-    return found
 
 
 def between(chunk, share):

@@ -53,12 +53,18 @@ impl Rules {
             .then(|| 1 << self.wrap_bits)
     }
 
-    /// How often a period is to be added to `value` for it to be the one that is nearest to `near`: -1, 0 or 1.
+    /// How often a period is to be added to `value` for it to be on the turn of what is `near`: -1, 0 or 1. What
+    /// is far ahead has jumped, unless it is more than the bits hold (libavformat adds a turn to a clock that
+    /// starts again) or back by less than an eighth of a turn.
     fn turns(&self, value: i64, near: i64) -> i64 {
-        let half = self.period().map_or(i64::MAX, |period| period / 2);
-        match value.saturating_sub(near) {
-            ahead if ahead > half => -1,
-            behind if behind < -half => 1,
+        let Some(period) = self.period() else {
+            return 0;
+        };
+        let ahead = value.saturating_sub(near);
+        let back = value >= period || period.saturating_sub(ahead) <= period / 8;
+        match ahead {
+            _ if ahead > period / 2 && back => -1,
+            _ if ahead < -(period / 2) => 1,
             _ => 0,
         }
     }

@@ -8,13 +8,13 @@ use crate::av::{Input, Packet, Parser, PictureHeader, StreamInfo};
 use crate::error::Result;
 
 /// The headers of a stream's pictures.
-pub(super) struct Headers {
+pub(super) struct PictureHeaders {
     parser: Parser,
     read: Vec<PictureHeader>,
     by_order_count: bool,
 }
 
-impl Headers {
+impl PictureHeaders {
     /// None where all is shown as it is decoded.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ impl Headers {
             Some(_) => Parser::open(info)?,
             None => None,
         };
-        Ok(parser.map(|parser| Headers {
+        Ok(parser.map(|parser| PictureHeaders {
             parser,
             read: Vec::new(),
             by_order_count: BY_COUNT.iter().any(|id| info.is_codec(*id)),
@@ -35,12 +35,12 @@ impl Headers {
     /// Of all packets of a source.
     ///
     /// # Errors
-    /// As [`Headers::of`]; the source's own.
+    /// As [`PictureHeaders::of`]; the source's own.
     pub fn of_packets(
         (mut input, mut unpacker): (Input, Option<Unpacker>),
         info: &StreamInfo,
     ) -> Result<Option<Self>> {
-        let Some(mut headers) = Headers::of(info)? else {
+        let Some(mut headers) = PictureHeaders::of(info)? else {
             return Ok(None);
         };
         input.keep_only(info.index);

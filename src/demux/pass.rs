@@ -10,7 +10,7 @@ use super::index::{
     COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
     OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
 };
-use super::order::Headers;
+use super::order::PictureHeaders;
 use super::sets::Change;
 use super::times::{self, Outcome, UNKNOWN};
 use super::unit::{Classifier, UnitKind};
@@ -40,7 +40,7 @@ pub(super) struct Pass {
     /// One of them is to be shown before another that is decoded before it.
     goes_back: bool,
     /// Of all units, where they were read.
-    headers: Option<Headers>,
+    headers: Option<PictureHeaders>,
     /// Of the packet that is shown last.
     last: Option<(i64, i64)>,
     /// Of parameter sets, by unit.
@@ -84,7 +84,7 @@ pub fn read_track(
         _ if pass.tells_order(&info) => None,
         None => {
             let unpacker = Unpacker::open_if(&info, pass.packed)?;
-            Headers::of_packets((super::open(open()?, stop)?, unpacker), &info)?
+            PictureHeaders::of_packets((super::open(open()?, stop)?, unpacker), &info)?
         }
         read => read,
     };
@@ -110,7 +110,7 @@ impl Pass {
             }
             // Where the first has no pts, most have none: headers read later cost another pass.
             if pass.units.is_empty() && packet.pts().is_none() {
-                pass.headers = Headers::of(info)?;
+                pass.headers = PictureHeaders::of(info)?;
             }
             if let Some(headers) = &mut pass.headers {
                 headers.take(&packet);
@@ -209,7 +209,7 @@ impl Pass {
     }
 
     /// The order of showing by the pictures' headers.
-    fn ranks(&self, headers: Headers) -> Option<Vec<u32>> {
+    fn ranks(&self, headers: PictureHeaders) -> Option<Vec<u32>> {
         let is = |flag| move |unit: usize| self.units.get(unit).is_some_and(|unit| unit.is(flag));
         let ranks = headers.ranks(is(SECOND_FIELD), is(CUT));
         (ranks.len() == self.units.len()).then_some(ranks)

@@ -198,6 +198,28 @@ fn a_clock_set_back_between_cut_points_starts_again_there() {
 }
 
 #[test]
+fn far_ahead_is_a_jump_but_for_more_than_the_bits_hold() {
+    const BITS: u32 = 20;
+    let recording = |back| Recording {
+        frames: 30,
+        between: 0,
+        group: 10,
+        back,
+    };
+    // Ahead by three quarters of what the bits count.
+    let jump = 3 << (BITS - 2);
+    let (made_ahead, times) = made(&[recording(0), recording(-jump)]);
+    assert_eq!(read(&made_ahead, false, BITS), (times, 0));
+    // A turn was added to a clock that starts again.
+    let (mut made_again, times) = made(&[recording(0), recording(25 * STEP)]);
+    for made in &mut made_again[30..] {
+        made.pts = made.pts.map(|pts| pts + (1 << BITS));
+        made.dts = made.dts.map(|dts| dts + (1 << BITS));
+    }
+    assert_eq!(read(&made_again, false, BITS), (times, 1));
+}
+
+#[test]
 fn a_time_that_contradicts_the_order_of_showing_is_set_aside() {
     let mut times = [Some(0), Some(40), Some(400), Some(120), None, Some(200)];
     keep_rising(&mut times);
