@@ -177,7 +177,7 @@ impl<'a> Iterator for Nals<'a> {
             }
             Framing::StartCodes if self.rest.is_empty() => None,
             Framing::StartCodes => {
-                let end = find_start_code(self.rest).unwrap_or(self.rest.len());
+                let end = sets::start_code(self.rest).unwrap_or(self.rest.len());
                 let (nal, rest) = self.rest.split_at(end);
                 self.rest = after_start_code(rest);
                 Some(nal)
@@ -186,20 +186,8 @@ impl<'a> Iterator for Nals<'a> {
     }
 }
 
-fn find_start_code(data: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = data.get(from..)?.iter().position(|byte| *byte == 1) {
-        let one = from + at;
-        if one >= 2 && data[one - 1] == 0 && data[one - 2] == 0 {
-            return Some(one - 2);
-        }
-        from = one + 1;
-    }
-    None
-}
-
 fn after_start_code(data: &[u8]) -> &[u8] {
-    find_start_code(data).map_or(&[], |at| &data[at + 3..])
+    sets::start_code(data).map_or(&[], |at| &data[at + 3..])
 }
 
 pub fn h264(

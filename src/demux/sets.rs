@@ -4,7 +4,9 @@
 //! (SMPTE 421M, E.5) and AV1 sequence headers. What repeats costs a comparison and no memory.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use memchr::memmem::Finder;
 
 use super::bits::Bits;
 use super::h26x::without_zeros;
@@ -281,8 +283,10 @@ pub fn elements(data: &[u8], is_data: fn(u8) -> bool) -> impl Iterator<Item = &[
     })
 }
 
-fn start_code(data: &[u8]) -> Option<usize> {
-    data.windows(3).position(|window| window == [0, 0, 1])
+/// Where the first start code begins. Vectorised: pictures of megabytes are looked through.
+pub fn start_code(data: &[u8]) -> Option<usize> {
+    static START_CODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 1]));
+    START_CODE.find(data)
 }
 
 #[cfg(test)]
