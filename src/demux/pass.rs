@@ -252,6 +252,7 @@ impl Pass {
         (source, init): (Identity, Option<Identity>),
         ranks: Option<Vec<u32>>,
     ) -> Result<Track> {
+        self.forget_guessed_pts(&container);
         let mended = self.settle_keys(&info);
         let gradual = self.settle_flags();
         let configurations = self.configurations(&info)?;
@@ -291,6 +292,15 @@ impl Pass {
             units: self.units,
             info,
         })
+    }
+
+    /// AVI stores no pts (Microsoft's AVI RIFF reference): where pictures are reordered, libavformat makes them of
+    /// some pictures' decoding times, and of the first before it knows that anything is reordered.
+    fn forget_guessed_pts(&mut self, container: &str) {
+        if container.starts_with("avi") && self.untimed > 0 {
+            self.units.iter_mut().for_each(|unit| unit.stated = NO_PTS);
+            self.range = None;
+        }
     }
 
     /// Source time of each unit, and what is out of the ordinary with the clock.
