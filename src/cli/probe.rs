@@ -106,11 +106,11 @@ fn lines(probe: &Probe) -> Vec<(&'static str, String)> {
 pub(super) fn clock_remarks(clock: &ClockFacts) -> impl Iterator<Item = String> + use<> {
     let counted = "times are counted: no frame has a timestamp, or all have the same".to_owned();
     let untimed = format!(
-        "{} frames without a timestamp of use are placed evenly",
+        "frames placed evenly, without a timestamp of use: {}",
         clock.untimed
     );
     let first = |count: usize, what: &str, at: Option<f64>| {
-        at.map(|at| format!("{count} {what}, the first at {at} s"))
+        at.map(|at| format!("{what}: {count}, the first at {at} s"))
     };
     let breaks = &clock.clock_breaks;
     let pauses = &clock.pauses;
