@@ -6,6 +6,8 @@ mod alignment;
 mod cpu;
 mod device;
 mod frames;
+#[path = "../../src/bin/gpu-check/sums.rs"]
+mod sums;
 #[path = "../../src/bin/gpu-check/surfaces.rs"]
 mod surfaces;
 mod tensors;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use framecache::app;
+use framecache::cache::clear::ClearRequest;
 use framecache::config::{Flags, Settings};
 use framecache::decode::Backend;
 use framecache::error::{Error, Result};
@@ -18,6 +19,18 @@ pub struct Extractor {
     runtime: Runtime,
     folder: PathBuf,
     timelines: AtomicU32,
+}
+
+/// Memory where there is some, so that no disk is measured.
+fn place() -> PathBuf {
+    const ENOUGH_BYTES: u64 = 4 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let free = rustix::fs::statvfs(&memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if free >= ENOUGH_BYTES {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 /// What came of one.
@@ -47,7 +60,7 @@ impl Extractor {
     /// INTERNAL where the system gives no threads.
     pub fn new() -> Result<Self> {
         let name = format!("gpu-check-{}", framecache::hex::new_id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = place().join(name);
         let flags = Flags {
             store: Some(folder.to_string_lossy().into_owned()),
             ..Flags::default()
@@ -108,6 +121,19 @@ impl Extractor {
             summary,
             facts,
         })
+    }
+
+    /// Gives back the room of one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self, of: &Extracted) -> Result<()> {
+        let request = ClearRequest {
+            plan: true,
+            ..ClearRequest::default()
+        };
+        let cleared = self.frames.cache().clear(&of.timeline, None, request);
+        self.runtime.block_on(cleared).map(drop)
     }
 
     /// The stored bytes of a frame.
