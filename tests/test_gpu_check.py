@@ -113,6 +113,17 @@ def test_with_stand_ins_what_needs_a_gpu_passes_and_what_nvdec_does_not_take_is_
     assert len(rows(report, "spans", "pass")) == 2
 
 
+def test_without_nvdecs_library_the_kernels_are_compared_and_its_absence_is_a_failure(fixtures, standin):
+    lacking = {**standin, "LD_LIBRARY_PATH": str(STANDIN.parent / "no-video")}
+    done, report = check("--quick", "--fixtures", fixtures, "--only", "kernels,planes,spans", **lacking)
+    failed = rows(report, outcome="fail")
+    assert {row["part"] for row in failed} == {"probe"} and failed[-1]["name"] == "NVDEC loads", done.describe()
+    assert len(rows(report, "kernels", "pass")) == 5
+    # By libavcodec alone.
+    assert "four threads" in rows(report, "planes", "pass")[0]["says"]
+    assert rows(report, "spans")[0]["outcome"] == "skipped"
+
+
 @pytest.mark.parametrize(("fault", "part"), [("decode_fails=700,fails_at=3", "frames"), ("broken", "kernels")])
 def test_a_fault_of_the_gpu_is_a_failure(fixtures, standin, fault, part):
     faulty = {**standin, "FRAMECACHE_STANDIN": f"{standin['FRAMECACHE_STANDIN']},{fault}"}

@@ -41,7 +41,8 @@ def assemble(ptx: Path, arch: str, cubin: Path, *options: str) -> dict[str, Reso
     log = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     found = {}
     for entry in log.split("Compiling entry function '")[1:]:
-        numbers = {word: int(number) for number, word in re.findall(r"(\d+) (?:bytes )?(stack|spill stores|registers)", entry)}
+        said = re.findall(r"(\d+) (?:bytes )?(stack|spill stores|registers)", entry)
+        numbers = {word: int(number) for number, word in said}
         found[entry.split("'")[0]] = Resources(numbers["registers"], numbers["spill stores"], numbers["stack"])
     return found
 

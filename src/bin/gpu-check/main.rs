@@ -157,7 +157,7 @@ fn no_card(args: &Args) -> &'static str {
     if args.no_gpu {
         "needs a GPU, and --no-gpu was given"
     } else {
-        "there is no GPU to use"
+        "there is no GPU to use, or NVDEC did not load"
     }
 }
 
