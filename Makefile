@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 lint kernels bench-peers bench-growth bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 lint kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -39,6 +39,12 @@ kernels: ## compile kernels/*.cu to the PTX that is committed beside them; needs
 	@scripts/venv.sh
 	@.venv/bin/pip install --quiet --disable-pip-version-check nvidia-cuda-nvrtc-cu12==12.0.140
 	@.venv/bin/python scripts/kernels.py
+
+bench-kernels: ## count the instructions of the kernels from their machine code; needs no GPU
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@.venv/bin/pip install --quiet --disable-pip-version-check nvidia-cuda-nvdisasm==13.5.37
+	@.venv/bin/python benches/gpu/instructions.py
 
 bench-peers: ## measure against what one would use instead, into BENCHMARKS.md (BENCH='--rounds 1 --clips …')
 	@scripts/install.sh test

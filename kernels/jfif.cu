@@ -13,48 +13,121 @@ struct Jfif {
     u8 *chroma;
 };
 
-// Cb' or Cr' from the factors of Cb and Cr: of four samples, the mean of what they become.
-__device__ __forceinline__ u8 jfif_chroma(const Jfif &p, const Block &block, u32 column, int of_u, int of_v) {
-    const int centre = (128 << p.shift) + (1 << (p.shift - 1));
+// Four columns of luma of a row.
+__device__ __forceinline__ u32 jfif_luma(const Jfif &p, const Block &block, u32 row) {
+    const int base = (1 << (p.shift - 1)) - p.yy * p.luma_offset - (p.yu + p.yv) * p.chroma_offset;
+    int out[4];
+    UNROLLED
+    for (u32 i = 0; i < 4; i++) {
+        const int chroma = p.yu * block.u[row][i] + p.yv * block.v[row][i] + base;
+        out[i] = (p.yy * block.y[row][i] + chroma) >> p.shift;
+    }
+    return packed(out[0], out[1], out[2], out[3]);
+}
+
+// Cb' or Cr' of two columns from the factors of Cb and Cr: of four samples, the mean of what they
+// become; where chroma is halved those are one.
+template <class Layout>
+__device__ __forceinline__ int jfif_chroma(const Jfif &p, const Block &block, u32 column, int of_u, int of_v) {
+    const int base = (128 << p.shift) + (1 << (p.shift - 1)) - (of_u + of_v) * p.chroma_offset;
     int sum = 2;
+    UNROLLED
     for (u32 row = 0; row < 2; row++) {
+        UNROLLED
         for (u32 x = column; x < column + 2; x++) {
-            const int u = block.u[row][x] - p.chroma_offset;
-            const int v = block.v[row][x] - p.chroma_offset;
-            sum += clamped((of_u * u + of_v * v + centre) >> p.shift);
+            const int value = (of_u * block.u[row][x] + of_v * block.v[row][x] + base) >> p.shift;
+            if (Layout::halved) {
+                return value;
+            }
+            sum += clamped(value);
         }
     }
     return sum >> 2;
 }
 
-__device__ __forceinline__ u8 jfif_luma(const Jfif &p, int y, int u, int v) {
-    const int half = 1 << (p.shift - 1);
-    const int chroma = p.yu * (u - p.chroma_offset) + p.yv * (v - p.chroma_offset);
-    return clamped((p.yy * (y - p.luma_offset) + chroma + half) >> p.shift);
+// Where a thread writes.
+struct JfifOut {
+    u8 *luma, *cb, *cr;
+
+    __device__ __forceinline__ JfifOut(const Jfif &p, u32 x, u32 y) {
+        const u32 width = p.surfaces.width, height = p.surfaces.height;
+        const u32 half_width = (width + 1) / 2, half_height = (height + 1) / 2;
+        // Rows of all frames are fewer than 2^32, and pixels of one.
+        const u64 plane = half_width * half_height;
+        luma = p.luma + static_cast<u64>(blockIdx.z * height + y) * width + x;
+        cb = p.chroma + 2 * blockIdx.z * plane + (y / 2 * half_width + x / 2);
+        cr = cb + plane;
+    }
+};
+
+template <class Layout> __device__ __forceinline__ void interior(const Jfif &p, u32 x, u32 y) {
+    const Wide<Layout> wide(p.surfaces, x, y);
+    u32 luma[2][4], cb[2], cr[2];
+    UNROLLED
+    for (u32 half = 0; half < 2; half++) {
+        const Block blocks[2] = {wide.block(2 * half, p.surfaces.low_bits),
+                                 wide.block(2 * half + 1, p.surfaces.low_bits)};
+        int u[4], v[4];
+        UNROLLED
+        for (u32 i = 0; i < 4; i++) {
+            u[i] = jfif_chroma<Layout>(p, blocks[i / 2], i % 2 * 2, p.uu, p.uv);
+            v[i] = jfif_chroma<Layout>(p, blocks[i / 2], i % 2 * 2, p.vu, p.vv);
+            luma[i % 2][2 * half + i / 2] = jfif_luma(p, blocks[i / 2], i % 2);
+        }
+        cb[half] = packed(u[0], u[1], u[2], u[3]);
+        cr[half] = packed(v[0], v[1], v[2], v[3]);
+    }
+    const JfifOut out(p, x, y);
+    const bool quads = are_quads(p.surfaces, p.luma);
+    UNROLLED
+    for (u32 row = 0; row < 2; row++) {
+        const u32 *words = luma[row];
+        store_quad(out.luma + row * p.surfaces.width, {words[0], words[1], words[2], words[3]}, quads);
+    }
+    // Eight bytes, of rows that are aligned to four where the width is no multiple of 16.
+    if (quads) {
+        store_aligned(out.cb, cb[0], cb[1]);
+        store_aligned(out.cr, cr[0], cr[1]);
+    } else {
+        UNROLLED
+        for (u32 i = 0; i < 2; i++) {
+            reinterpret_cast<u32 *>(out.cb)[i] = cb[i];
+            reinterpret_cast<u32 *>(out.cr)[i] = cr[i];
+        }
+    }
+}
+
+template <class Layout> __device__ __forceinline__ void edge(const Jfif &p, u32 x, u32 y) {
+    const u32 columns = smaller(4, p.surfaces.width - x);
+    const Block block = load_block<Layout>(p.surfaces, x, y);
+    const JfifOut out(p, x, y);
+    store(out.luma, jfif_luma(p, block, 0), columns);
+    if (y + 1 < p.surfaces.height) {
+        store(out.luma + p.surfaces.width, jfif_luma(p, block, 1), columns);
+    }
+    int chroma[4];
+    UNROLLED
+    for (u32 i = 0; i < 2; i++) {
+        chroma[i] = jfif_chroma<Layout>(p, block, 2 * i, p.uu, p.uv);
+        chroma[2 + i] = jfif_chroma<Layout>(p, block, 2 * i, p.vu, p.vv);
+    }
+    const u32 word = packed(chroma[0], chroma[1], chroma[2], chroma[3]);
+    store(out.cb, word, (columns + 1) / 2);
+    store(out.cr, word >> 16, (columns + 1) / 2);
 }
 
 template <class Layout> __device__ __forceinline__ void to_jfif(const Jfif &p) {
-    const u32 x = column_of_thread(4), y = row_of_thread(2);
-    const u64 width = p.surfaces.width, height = p.surfaces.height;
-    if (x >= width || y >= height) {
+    const u32 x = column_of_thread(COLUMNS), y = row_of_thread(2);
+    if (x >= p.surfaces.width || y >= p.surfaces.height) {
         return;
     }
-    const u32 columns = smaller(4, width - x);
-    const Block block = load_block<Layout>(p.surfaces, x, y);
-    u8 *luma = p.luma + blockIdx.z * width * height + y * width + x;
-    for (u32 row = 0; row < 2 && y + row < height; row++) {
-        u8 out[4];
-        for (u32 i = 0; i < 4; i++) {
-            out[i] = jfif_luma(p, block.y[row][i], block.u[row][i], block.v[row][i]);
-        }
-        store(luma + row * width, out, columns);
+    if (are_words<Layout>(p.surfaces, p.luma) && is_aligned(p.chroma, 8) && is_inside(p.surfaces, x, y)) {
+        return interior<Layout>(p, x, y);
     }
-    const u64 half_width = (width + 1) / 2, plane = half_width * ((height + 1) / 2);
-    u8 *cb = p.chroma + 2 * blockIdx.z * plane + y / 2 * half_width + x / 2;
-    const u8 cb_out[2] = {jfif_chroma(p, block, 0, p.uu, p.uv), jfif_chroma(p, block, 2, p.uu, p.uv)};
-    const u8 cr_out[2] = {jfif_chroma(p, block, 0, p.vu, p.vv), jfif_chroma(p, block, 2, p.vu, p.vv)};
-    store(cb, cb_out, (columns + 1) / 2);
-    store(cb + plane, cr_out, (columns + 1) / 2);
+    NOT_UNROLLED
+    for (u32 column = x; column < smaller(x + COLUMNS, p.surfaces.width); column += 4) {
+        edge<Layout>(p, column, y);
+    }
 }
 
 extern "C" {

@@ -77,14 +77,12 @@ fn by_nvdec(track: &Track, reader: UnitReader, stop: &Stop) -> Result<Report> {
     let pool = Pool::new(&device, 0)?;
     let stream = Stream::new(&device)?;
     let mut decoder = Nvdec::open(&pool, &track.info, Options::default())?;
+    let mut host = None;
     decode_all(
         (track, stop),
         (reader, &mut decoder),
         false,
-        &mut |picture, out| {
-            *out = picture.map(&stream)?.native_bytes()?;
-            Ok(())
-        },
+        &mut |picture, out| picture.map(&stream)?.native_bytes_into(&mut host, out),
     )
 }
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -52,6 +53,40 @@ def test_without_a_gpu_all_that_needs_none_passes_and_the_rest_says_why_not(fixt
         assert row["outcome"] == "skipped" and "GPU" in row["says"]
 
 
+def test_only_the_parts_that_are_named_are_made_and_an_unknown_one_is_refused(fixtures):
+    done, report = check("--no-gpu", "--only", "kernels,planes", "--fixtures", fixtures)
+    assert done.code == 0 and {row["part"] for row in report["rows"]} == {"probe", "kernels", "planes"}
+    done, report = check("--no-gpu", "--only", "rates/copies")
+    assert {row["part"] for row in report["rows"]} == {"probe", "rates"}
+    refused = runner.run([CHECK, "--no-gpu", "--only", "kernel"])
+    assert refused.code == 2 and "rates/copies" in refused.err
+
+
+def test_nothing_is_begun_once_the_budget_is_spent(fixtures):
+    done, report = check("--no-gpu", "--budget", "0", "--fixtures", fixtures)
+    assert done.code == 0 and report["finished"] and len(report["rows"]) > 5
+    assert {(row["outcome"], row["says"]) for row in report["rows"]} == {("skipped", "the budget is spent")}
+
+
+def test_killed_at_any_moment_it_leaves_valid_json_of_the_rows_so_far(fixtures, tmp_path):
+    left = []
+    for tenths in [0, 1, 2, 3, 5, 8, 12, 18, 25]:
+        file = tmp_path / f"{tenths}.json"
+        command = [CHECK, "--no-gpu", "--budget", "30", "--fixtures", fixtures, "--json", file]
+        process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not file.exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(tenths / 10)
+        process.kill()
+        _, table = process.communicate()
+        left.append(json.loads(file.read_text()))
+        named = [row["name"] for row in left[-1]["rows"]]
+        # The table may be a line ahead of the file.
+        said = [line for line in table.splitlines() if line.startswith(("ok", "FAIL", "--"))]
+        assert len(said) - len(named) in (0, 1) and all(name in line for name, line in zip(named, said, strict=False))
+    assert not left[0]["finished"] and max(len(report["rows"]) for report in left) > 1
+
+
 def test_where_a_gpu_is_asked_for_and_there_is_none_it_fails():
     if subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout.find("libcuda.so.1") >= 0:
         pytest.skip("there is a driver")
@@ -76,6 +111,17 @@ def test_with_stand_ins_what_needs_a_gpu_passes_and_what_nvdec_does_not_take_is_
     assert rows(report, "frames")[0]["figures"]["backend"] == "nvdec"
     assert rows(report, "pixels", "pass")[0]["figures"]["tensors_on_the_card"] > 0
     assert len(rows(report, "spans", "pass")) == 2
+
+
+def test_without_nvdecs_library_the_kernels_are_compared_and_its_absence_is_a_failure(fixtures, standin):
+    lacking = {**standin, "LD_LIBRARY_PATH": str(STANDIN.parent / "no-video")}
+    done, report = check("--quick", "--fixtures", fixtures, "--only", "kernels,planes,spans", **lacking)
+    failed = rows(report, outcome="fail")
+    assert {row["part"] for row in failed} == {"probe"} and failed[-1]["name"] == "NVDEC loads", done.describe()
+    assert len(rows(report, "kernels", "pass")) == 5
+    # By libavcodec alone.
+    assert "four threads" in rows(report, "planes", "pass")[0]["says"]
+    assert rows(report, "spans")[0]["outcome"] == "skipped"
 
 
 @pytest.mark.parametrize(("fault", "part"), [("decode_fails=700,fails_at=3", "frames"), ("broken", "kernels")])

@@ -25,13 +25,22 @@ void run_thread(void (*typed)(Parameters...), void **arguments) {
     run_thread<kernel>(typed, arguments, std::index_sequence_for<Parameters...>());
 }
 
-template <auto kernel> void run_block(void **arguments) {
+template <auto kernel> void run_threads(void **arguments) {
     for (threadIdx.z = 0; threadIdx.z < blockDim.z; threadIdx.z++) {
         for (threadIdx.y = 0; threadIdx.y < blockDim.y; threadIdx.y++) {
             for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++) {
                 run_thread<kernel>(kernel, arguments);
             }
         }
+    }
+}
+
+template <auto kernel> void run_block(void **arguments) {
+    met_barrier = is_past_barrier = false;
+    run_threads<kernel>(arguments);
+    if (met_barrier) {
+        is_past_barrier = true;
+        run_threads<kernel>(arguments);
     }
 }
 
@@ -58,7 +67,7 @@ const Entry entries[] = {
     ENTRY(jfif_nv12),         ENTRY(jfif_p016),         ENTRY(jfif_yuv444), ENTRY(jfif_yuv444_16),
     ENTRY(rgb_nv12),          ENTRY(rgb_p016),          ENTRY(rgb_yuv444),  ENTRY(rgb_yuv444_16),
     ENTRY(luma_nv12),         ENTRY(luma_p016),         ENTRY(luma_yuv444), ENTRY(luma_yuv444_16),
-    ENTRY(resample_across_1), ENTRY(resample_across_3), ENTRY(resample_down),
+    ENTRY(resample_across_1), ENTRY(resample_across_3), ENTRY(resample_across_many), ENTRY(resample_down),
     ENTRY(turn_1),            ENTRY(turn_3),
     ENTRY(tensor_uint8),      ENTRY(tensor_fp16),       ENTRY(tensor_fp32),
 };

@@ -79,7 +79,8 @@ impl Drop for Queue {
     }
 }
 
-/// A mark in a stream. One that was never recorded counts as reached.
+/// A mark in a stream. One that was never recorded counts as reached. Those of [`Event::timed`] tell
+/// how far apart they are.
 pub struct Event {
     device: Device,
     event: CUevent,
@@ -92,8 +93,17 @@ unsafe impl Sync for Event {}
 
 impl Event {
     pub fn new(device: &Device) -> Result<Self> {
+        Self::with(device, CUevent_flags::CU_EVENT_DISABLE_TIMING)
+    }
+
+    /// One that says when it was reached, by the device's clock.
+    pub fn timed(device: &Device) -> Result<Self> {
+        Self::with(device, CUevent_flags::CU_EVENT_DEFAULT)
+    }
+
+    fn with(device: &Device, flags: CUevent_flags) -> Result<Self> {
         device.bind()?;
-        let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING)
+        let event = result::event::create(flags)
             .map_err(|error| failure("could not create a CUDA event", error))?;
         Ok(Event {
             device: device.clone(),
@@ -107,6 +117,19 @@ impl Event {
         // SAFETY: both exist.
         unsafe { result::event::record(self.event, stream.raw()) }
             .map_err(|error| failure("could not record a CUDA event", error))
+    }
+
+    /// Seconds from an earlier mark to this one; both are timed, and reached.
+    ///
+    /// # Errors
+    /// GPU_UNAVAILABLE where one is neither.
+    pub fn seconds_since(&self, earlier: &Event) -> Result<f64> {
+        self.device.bind()?;
+        // SAFETY: both exist.
+        let milliseconds = unsafe { result::event::elapsed(earlier.event, self.event) };
+        let milliseconds =
+            milliseconds.map_err(|error| failure("could not time CUDA events", error))?;
+        Ok(f64::from(milliseconds) / 1e3)
     }
 
     /// Whether the mark is reached.

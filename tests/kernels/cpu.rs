@@ -119,6 +119,11 @@ impl Guarded {
 
 /// The output of a plan for these planes of surfaces, by the kernels on the CPU.
 pub fn run_plan(plan: &impl Plan, surfaces: &[[&[u8]; 3]]) -> Vec<u8> {
+    run_plan_at(plan, surfaces, 0)
+}
+
+/// As [`run_plan`], with planes that begin so many bytes behind an aligned address.
+pub fn run_plan_at(plan: &impl Plan, surfaces: &[[&[u8]; 3]], offset: usize) -> Vec<u8> {
     for planes in surfaces {
         for (index, plane) in planes[..plan.source().format.plane_count()]
             .iter()
@@ -130,9 +135,17 @@ pub fn run_plan(plan: &impl Plan, surfaces: &[[&[u8]; 3]]) -> Vec<u8> {
             );
         }
     }
-    let addresses: Vec<[Address; 3]> = surfaces
-        .iter()
-        .map(|planes| planes.map(|plane| plane.as_ptr().addr() as u64))
+    let placed = |plane: &[u8]| {
+        let mut buffer = Guarded::new(offset + plane.len());
+        let start = buffer.start() + offset;
+        buffer.0[start..][..plane.len()].copy_from_slice(plane);
+        buffer
+    };
+    let mut memory: Vec<_> = surfaces.iter().map(|planes| planes.map(placed)).collect();
+    let at = |buffer: &mut Guarded| buffer.address() + offset as u64;
+    let addresses: Vec<[Address; 3]> = memory
+        .iter_mut()
+        .map(|buffers| buffers.each_mut().map(at))
         .collect();
     let workspace_bytes = plan.workspace_bytes(surfaces.len()).unwrap();
     let output_bytes = plan.output_bytes(surfaces.len());

@@ -14,16 +14,16 @@ use framecache::timeline::plan::HashKind;
 use crate::cpu::run_plan;
 use crate::surfaces::{FORMATS, MATRICES, RANGES, Surface, source};
 
-const HASHES: [HashKind; 3] = [HashKind::Phash, HashKind::Dhash, HashKind::AverageHash];
+pub const HASHES: [HashKind; 3] = [HashKind::Phash, HashKind::Dhash, HashKind::AverageHash];
 
-fn orientations() -> impl Iterator<Item = Orientation> {
+pub fn orientations() -> impl Iterator<Item = Orientation> {
     [false, true]
         .into_iter()
         .flat_map(|mirrored| [0, 90, 180, 270].map(|rotation| Orientation { mirrored, rotation }))
 }
 
 /// Compares a batch with what the reference makes of each of its frames; how many bytes were compared.
-fn compare(
+pub fn compare(
     source: &Source,
     request: &JfifRequest,
     hashes: &[HashKind],
@@ -67,7 +67,11 @@ fn compare(
     compared
 }
 
-fn compare_rgb(source: &Source, orientation: Orientation, seeds: std::ops::Range<u64>) -> usize {
+pub fn compare_rgb(
+    source: &Source,
+    orientation: Orientation,
+    seeds: std::ops::Range<u64>,
+) -> usize {
     let what = format!("{source:?} {orientation:?} seeds={seeds:?}");
     let surfaces: Vec<Surface> = seeds.map(|seed| Surface::new(source, seed)).collect();
     let planes: Vec<[&[u8]; 3]> = surfaces.iter().map(Surface::planes).collect();

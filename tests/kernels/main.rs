@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is a failed test
 
+mod alignment;
 mod cpu;
 mod device;
 mod frames;
+#[path = "../../src/bin/gpu-check/sums.rs"]
+mod sums;
 #[path = "../../src/bin/gpu-check/surfaces.rs"]
 mod surfaces;
 mod tensors;
@@ -23,6 +26,6 @@ fn the_cpus_kernels_are_those_of_the_ptx() {
         );
         found += 1;
     }
-    assert_eq!(found, 20);
+    assert_eq!(found, 21);
     assert!(!cpu::launch("none_of_these", nothing, nothing, &()));
 }

@@ -10,7 +10,8 @@ use crate::surfaces::Surface;
 
 pub struct Card {
     pub device: Device,
-    pub pool: Pool,
+    /// None where the machine lacks NVDEC's library: kernels run all the same.
+    pub pool: Option<Pool>,
     pub stream: Stream,
     pub kernels: Kernels,
 }
@@ -19,24 +20,33 @@ pub struct Card {
 pub struct Uploaded(Vec<Vec<DeviceBuffer>>);
 
 impl Card {
+    /// Without NVDEC, so far.
+    ///
     /// # Errors
     /// GPU_UNAVAILABLE with the reason.
     pub fn open() -> Result<Self> {
         let device = Device::open(0)?;
         Ok(Card {
-            pool: Pool::new(&device, 14)?,
+            pool: None,
             stream: Stream::new(&device)?,
             kernels: Kernels::load(&device)?,
             device,
         })
     }
 
-    /// Whether NVDEC is said to decode the clip.
-    pub fn takes(&self, clip: &Clip) -> bool {
-        nvdec::check(&self.device, &clip.media.track.info).is_ok()
+    /// # Errors
+    /// GPU_UNAVAILABLE with the reason.
+    pub fn open_decoders(&mut self) -> Result<()> {
+        self.pool = Some(Pool::new(&self.device, 14)?);
+        Ok(())
     }
 
-    pub fn upload(&self, surfaces: &[Surface]) -> Result<Uploaded> {
+    /// Whether NVDEC is said to decode the clip.
+    pub fn takes(&self, clip: &Clip) -> bool {
+        self.pool.is_some() && nvdec::check(&self.device, &clip.media.track.info).is_ok()
+    }
+
+    pub fn upload<'s>(&self, surfaces: impl IntoIterator<Item = &'s Surface>) -> Result<Uploaded> {
         let plane = |bytes: &[u8]| DeviceBuffer::from_bytes(&self.stream, bytes);
         let surface = |surface: &Surface| {
             let planes = surface.planes().into_iter();
@@ -44,7 +54,7 @@ impl Card {
             filled.map(plane).collect::<Result<Vec<_>>>()
         };
         surfaces
-            .iter()
+            .into_iter()
             .map(surface)
             .collect::<Result<_>>()
             .map(Uploaded)

@@ -1,10 +1,11 @@
 //! Whole extractions through the library, into a folder that goes when the check ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use framecache::app;
+use framecache::cache::clear::ClearRequest;
 use framecache::config::{Flags, Settings};
 use framecache::decode::Backend;
 use framecache::error::{Error, Result};
@@ -18,6 +19,39 @@ pub struct Extractor {
     runtime: Runtime,
     folder: PathBuf,
     timelines: AtomicU32,
+}
+
+/// Of folders; then the process that has it.
+const PREFIX: &str = "gpu-check-";
+
+/// Removes what runs that were killed have left.
+fn sweep(place: &Path) {
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        let is_left = process
+            .and_then(|process| process.parse::<u32>().ok())
+            .is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists());
+        if is_left {
+            // Somebody else's may not be ours to remove.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Memory where there is some, so that no disk is measured.
+fn place() -> PathBuf {
+    const ENOUGH_BYTES: u64 = 4 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let free = rustix::fs::statvfs(&memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if free >= ENOUGH_BYTES {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 /// What came of one.
@@ -46,8 +80,14 @@ impl Extractor {
     /// # Errors
     /// INTERNAL where the system gives no threads.
     pub fn new() -> Result<Self> {
-        let name = format!("gpu-check-{}", framecache::hex::new_id());
-        let folder = std::env::temp_dir().join(name);
+        let place = place();
+        sweep(&place);
+        let name = format!(
+            "{PREFIX}{}-{}",
+            std::process::id(),
+            framecache::hex::new_id()
+        );
+        let folder = place.join(name);
         let flags = Flags {
             store: Some(folder.to_string_lossy().into_owned()),
             ..Flags::default()
@@ -108,6 +148,19 @@ impl Extractor {
             summary,
             facts,
         })
+    }
+
+    /// Gives back the room of one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self, of: &Extracted) -> Result<()> {
+        let request = ClearRequest {
+            plan: true,
+            ..ClearRequest::default()
+        };
+        let cleared = self.frames.cache().clear(&of.timeline, None, request);
+        self.runtime.block_on(cleared).map(drop)
     }
 
     /// The stored bytes of a frame.

@@ -10,27 +10,47 @@ mod probe;
 mod rates;
 mod report;
 mod spans;
+mod sums;
 mod surfaces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use framecache::error::{Error, Result};
+use framecache::error::Result;
 
 use device::Card;
 use extract::Extractor;
 use files::Clip;
 use report::{Outcome, Report, sentence};
 
+/// What `--only` takes.
+const PARTS: [&str; 14] = [
+    "kernels",
+    "refusals",
+    "planes",
+    "frames",
+    "seeks",
+    "pixels",
+    "spans",
+    "rates",
+    "rates/copies",
+    "rates/kernels",
+    "rates/decode",
+    "rates/jpeg",
+    "rates/extraction",
+    "peers",
+];
+
 /// Check NVDEC and the CUDA kernels against the CPU, and measure them
 ///
-/// Prints one JSON object and, on stderr, a short table. Exit status 0: nothing failed;
-/// 1: something did; 2: usage.
+/// Prints one JSON object and, on stderr, a line for each row as it is made. The file of --json
+/// is whole after each row, too. Exit status 0: nothing failed; 1: something did; 2: usage.
 ///
 ///   gpu-check --fixtures media/videos --json gpu.json
+///   gpu-check --only kernels,rates/kernels --budget 60
 ///   gpu-check --no-gpu                   what needs no GPU
 #[derive(Parser, Debug)]
 #[command(name = "gpu-check", version, verbatim_doc_comment)]
@@ -44,6 +64,14 @@ pub struct Args {
     /// Write the JSON here too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Only these parts; the probe is always made
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PARTS)]
+    only: Vec<String>,
+    /// Begin nothing after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    budget: Option<f64>,
+    #[arg(skip = Instant::now())]
+    began: Instant,
     /// Fewer cases, and no rates
     #[arg(long)]
     quick: bool,
@@ -57,8 +85,24 @@ impl Args {
         Duration::from_secs_f64(self.seconds.clamp(0.05, 600.0))
     }
 
+    /// When nothing more is to begin.
+    fn until(&self) -> Option<Instant> {
+        let budget = self.budget?.clamp(0.0, 1e6);
+        Some(self.began + Duration::from_secs_f64(budget))
+    }
+
+    fn is_over(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() >= until)
+    }
+
     fn as_json(&self) -> serde_json::Value {
-        serde_json::json!({ "no_gpu": self.no_gpu, "quick": self.quick, "seconds": self.seconds })
+        serde_json::json!({
+            "no_gpu": self.no_gpu,
+            "quick": self.quick,
+            "seconds": self.seconds,
+            "only": self.only,
+            "budget": self.budget,
+        })
     }
 }
 
@@ -73,10 +117,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Err(error) = publish(&args, &report) {
-        eprintln!("gpu-check: {}", sentence(&error));
-        return ExitCode::FAILURE;
-    }
+    eprintln!("{}", report.summary());
+    print!("{}", report.text());
     ExitCode::from(u8::from(report.count(Outcome::Fail) > 0))
 }
 
@@ -89,34 +131,24 @@ fn start_log() {
         .init();
 }
 
-fn publish(args: &Args, report: &Report) -> Result<()> {
-    let text = format!("{:#}\n", report.json(&args.as_json()));
-    eprint!("{}", report.table());
-    print!("{text}");
-    let Some(path) = &args.json else {
-        return Ok(());
-    };
-    std::fs::write(path, text).map_err(|e| {
-        Error::field(format!("could not write the JSON, path={}", path.display())).caused_by(e)
-    })
-}
-
 /// # Errors
 /// FIELD_INVALID for a folder that cannot be read, INTERNAL where no threads or files are given.
 fn run(args: &Args) -> Result<Report> {
+    let mut report = Report::new(args)?;
     let clips = match &args.fixtures {
         Some(folder) => files::clips(folder)?,
         None => Vec::new(),
     };
     let extractor = Extractor::new()?;
-    let mut report = Report::default();
     let card = probe::check(&mut report, args);
     kernels::check(&mut report, card.as_ref(), args);
-    files::check(&mut report, &clips, (card.as_ref(), &extractor), args);
-    pixels::check(&mut report, &clips, card.as_ref(), args);
-    spans::check(&mut report, &clips, (card.as_ref(), extractor), args);
+    let decoding = card.as_ref().filter(|card| card.pool.is_some());
+    files::check(&mut report, &clips, (decoding, &extractor), args);
+    pixels::check(&mut report, &clips, decoding, args);
+    spans::check(&mut report, &clips, (decoding, extractor), args);
     rates::check(&mut report, &clips, card.as_ref(), args);
-    peers::check(&mut report, &clips, card.as_ref(), args);
+    peers::check(&mut report, &clips, decoding, args);
+    report.finish()?;
     Ok(report)
 }
 
@@ -125,7 +157,7 @@ fn no_card(args: &Args) -> &'static str {
     if args.no_gpu {
         "needs a GPU, and --no-gpu was given"
     } else {
-        "there is no GPU to use"
+        "there is no GPU to use, or NVDEC did not load"
     }
 }
 

@@ -44,10 +44,13 @@ pub fn check(report: &mut Report, clips: &[Clip], card: Option<&Card>, args: &Ar
         report.add(
             PART,
             format!("ffmpeg -hwaccel cuda, {sessions} processes"),
-            || ffmpeg(clip, sessions, ours),
+            || ffmpeg(clip, (sessions, args), ours),
         );
     }
     for (name, script) in SCRIPTS {
+        if !report.wants(PART) || args.is_over() {
+            return;
+        }
         python(report, (name, script), clip, args);
     }
 }
@@ -93,12 +96,12 @@ fn start_ffmpeg(clip: &Clip) -> std::io::Result<Child> {
 }
 
 /// So many processes decode the clip to surfaces, their start included.
-fn ffmpeg(clip: &Clip, processes: usize, ours: Option<f64>) -> Result<Finding> {
+fn ffmpeg(clip: &Clip, (processes, args): (usize, &Args), ours: Option<f64>) -> Result<Finding> {
     if let Err(why) = start_ffmpeg(clip).and_then(Child::wait_with_output) {
         return Ok(absent("ffmpeg", why));
     }
     let frames = (clip.media.track.index.shown.len() * processes) as f64;
-    let rate = Rate::of(|| {
+    let rate = Rate::of(args, || {
         let began = Instant::now();
         let spawned: Vec<_> = (0..processes).map(|_| start_ffmpeg(clip)).collect();
         for child in spawned {

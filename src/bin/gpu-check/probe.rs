@@ -29,10 +29,16 @@ pub fn check(report: &mut Report, args: &Args) -> Option<Card> {
         codecs(report, ordinal);
     }
     let mut card = None;
-    report.add(PART, "NVDEC and kernels load", || {
+    report.add(PART, "kernels load", || {
         card = Some(Card::open()?);
         Ok(Finding::pass("on device 0"))
     });
+    if let Some(card) = &mut card {
+        report.add(PART, "NVDEC loads", || {
+            card.open_decoders()?;
+            Ok(Finding::pass("on device 0"))
+        });
+    }
     card
 }
 

@@ -4,20 +4,20 @@ use framecache::decode::Backend;
 use framecache::error::Result;
 use framecache::media::time::Exact;
 use framecache::timeline::plan::{ChunkSpec, Parameters, Sampling};
-use std::thread::sleep;
-use std::time::Duration;
 
 use crate::device::Card;
 use crate::extract::Extractor;
 use crate::files::Clip;
 use crate::report::{Finding, Report};
+use crate::sums::slope;
 use crate::{Args, clip_to_measure, probe};
 
 const PART: &str = "spans";
-/// Longer than a card's thread waits before it lets go of what it holds.
-const REST: Duration = Duration::from_millis(1500);
-/// What a driver may keep for itself once everything of ours is gone.
-const DRIVERS_OWN: u64 = 64 << 20;
+/// After which memory is looked at, and one before them.
+const BATCHES: usize = 8;
+const MIB: f64 = (1 << 20) as f64;
+/// Drivers take and give 2 MiB at a time: so much growth may be theirs.
+const DRIVERS_STEPS: f64 = 8.0 * MIB;
 
 /// Takes the extractor: its end is part of what is checked.
 pub fn check(
@@ -37,7 +37,7 @@ pub fn check(
     };
     let spans = if args.quick { 20 } else { 1000 };
     report.add(PART, format!("memory over {spans} spans"), || {
-        leaks(card, clip, (&extractor, spans))
+        leaks(card, clip, (&extractor, spans), args)
     });
     let before = card.device.memory();
     drop(extractor);
@@ -68,32 +68,35 @@ fn batch(clip: &Clip, extractor: &Extractor, spans: usize) -> Result<u64> {
     Ok(made.summary.frames)
 }
 
-/// Memory after the first half, in which everything is opened, and after the second.
-fn leaks(card: &Card, clip: &Clip, (extractor, spans): (&Extractor, usize)) -> Result<Finding> {
-    let used = || -> Result<u64> {
-        sleep(REST);
+/// Memory after each of some batches, the first of which opens everything: how it rises over them.
+fn leaks(
+    card: &Card,
+    clip: &Clip,
+    (extractor, spans): (&Extractor, usize),
+    args: &Args,
+) -> Result<Finding> {
+    let each = spans.div_ceil(BATCHES + 1);
+    let (mut frames, mut used) = (0, Vec::new());
+    while used.len() <= BATCHES && (used.len() < 3 || !args.is_over()) {
+        frames += batch(clip, extractor, each)?;
         let memory = card.device.memory()?;
-        Ok(memory.total - memory.free)
-    };
-    let start = used()?;
-    let mut frames = batch(clip, extractor, spans / 2)?;
-    let half = used()?;
-    frames += batch(clip, extractor, spans - spans / 2)?;
-    let end = used()?;
+        used.push((memory.total - memory.free) as f64);
+    }
+    let (first, last) = (used[1], used[used.len() - 1]);
+    let growth = slope(&used[1..]) * (used.len() - 2) as f64;
     let says = format!(
-        "{frames} frames; {} MiB used before, {} after half, {} at the end",
-        start >> 20,
-        half >> 20,
-        end >> 20
+        "{frames} frames; {:.0} MiB used after the first spans, {:.0} at the end, {:+.1} by the slope between",
+        first / MIB,
+        last / MIB,
+        growth / MIB
     );
-    let finding = if end > half && end - half > DRIVERS_OWN / 64 {
+    let finding = if growth > DRIVERS_STEPS {
         Finding::fail(says)
     } else {
         Finding::pass(says)
     };
     Ok(finding
-        .with("spans", spans)
-        .with("bytes_before", start)
-        .with("bytes_after_half", half)
-        .with("bytes_at_the_end", end))
+        .with("spans", each * used.len())
+        .with("bytes", used)
+        .with("growth_bytes", growth))
 }

@@ -9,27 +9,48 @@ impl MappedSurface {
     /// The shown part as planar YUV (yuv420p, yuv444p and their 10 to 16 bit kin, little endian),
     /// rows without padding. Waits for the copy.
     pub fn native_bytes(&self) -> Result<Vec<u8>> {
-        let planes = self
-            .planes()
-            .iter()
-            .map(|plane| self.download(plane))
-            .collect::<Result<Vec<_>>>()?;
         let mut bytes = Vec::new();
-        for (place, plane) in planes.iter().enumerate() {
-            match (self.format(), place) {
-                (SurfaceFormat::Nv12 | SurfaceFormat::P016, 1) => {
-                    self.append(plane, place, (2, 0), &mut bytes);
-                    self.append(plane, place, (2, 1), &mut bytes);
-                }
-                _ => self.append(plane, place, (1, 0), &mut bytes),
-            }
-        }
+        self.native_bytes_into(&mut None, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The whole plane, rows without padding.
-    fn download(&self, plane: &SurfacePlane<'_>) -> Result<Vec<u8>> {
-        let mut host = PinnedBuffer::new(self.stream().device(), plane.width_bytes * plane.rows)?;
+    /// As [`MappedSurface::native_bytes`]; `host` is kept from picture to picture: page-locked memory
+    /// takes longer to allocate than a picture to copy.
+    ///
+    /// # Errors
+    /// What the copy fails with.
+    pub fn native_bytes_into(
+        &self,
+        host: &mut Option<PinnedBuffer>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<()> {
+        bytes.clear();
+        for (place, plane) in self.planes().iter().enumerate() {
+            let host = self.download(plane, host)?;
+            let plane = &host.bytes()?[..plane.width_bytes * plane.rows];
+            match (self.format(), place) {
+                (SurfaceFormat::Nv12 | SurfaceFormat::P016, 1) => {
+                    self.append(plane, place, (2, 0), bytes);
+                    self.append(plane, place, (2, 1), bytes);
+                }
+                _ => self.append(plane, place, (1, 0), bytes),
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole plane, rows without padding, at the start of a buffer: the one that is there, where it
+    /// is large enough.
+    fn download<'h>(
+        &self,
+        plane: &SurfacePlane<'_>,
+        host: &'h mut Option<PinnedBuffer>,
+    ) -> Result<&'h PinnedBuffer> {
+        let size = plane.width_bytes * plane.rows;
+        let host = match host.take().filter(|host| host.len() >= size) {
+            Some(large) => host.insert(large),
+            None => host.insert(PinnedBuffer::new(self.stream().device(), size)?),
+        };
         let copy = Copy2d {
             host: Pitched {
                 offset: 0,
@@ -43,7 +64,7 @@ impl MappedSurface {
             rows: plane.rows,
         };
         host.download(plane.view, &copy, self.stream())?;
-        Ok(host.bytes()?.to_vec())
+        Ok(host)
     }
 
     /// The shown samples of a plane, every `step`th from `first` on: one component of interleaved chroma.

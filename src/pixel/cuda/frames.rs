@@ -43,7 +43,7 @@ impl FramesPlan {
         let (size, mut tables) = (source.size(), Vec::new());
         let target = limited_size(size, request.max_side)?;
         let mut limit =
-            |from, to| Resize::new(&Geometry::whole(from, to, Filter::Box), &mut tables);
+            |from, to| Resize::new(&Geometry::whole(from, to, Filter::Box), 1, &mut tables);
         let limits = if target == size {
             None
         } else {
@@ -52,7 +52,7 @@ impl FramesPlan {
         let upright = request.orientation.upright(size.0, size.1);
         let mut small = |&kind: &HashKind| {
             let geometry = Geometry::whole(upright, kind.size(), Filter::Lanczos);
-            Ok((kind, Resize::new(&geometry, &mut tables)?))
+            Ok((kind, Resize::new(&geometry, 1, &mut tables)?))
         };
         let hashes = hashes.iter().map(&mut small).collect::<Result<_>>()?;
         Ok(FramesPlan {
@@ -141,11 +141,11 @@ impl FramesPlan {
         to: Planes,
     ) -> Result<()> {
         let frames = steps.frames();
-        luma.run(steps, (1, frames), from.luma, to.luma)?;
+        luma.run(steps, frames, from.luma, to.luma)?;
         if self.source.is_gray {
             return Ok(());
         }
-        chroma.run(steps, (1, 2 * frames), from.chroma, to.chroma)
+        chroma.run(steps, 2 * frames, from.chroma, to.chroma)
     }
 
     fn turn<L: Launch>(&self, steps: &mut Steps<L>, from: Planes, to: Planes) -> Result<()> {
@@ -172,7 +172,7 @@ impl FramesPlan {
         let luma = steps.upright(&self.source, 1, self.orientation, None)?;
         for ((_, resize), (_, at)) in self.hashes.iter().zip(&layout.small) {
             let out = steps.batch.output + *at as Address;
-            resize.run(steps, (1, steps.frames()), luma, out)?;
+            resize.run(steps, steps.frames(), luma, out)?;
         }
         Ok(())
     }

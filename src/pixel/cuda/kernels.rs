@@ -118,6 +118,8 @@ pub struct Resample {
     pub rows: u32,
     /// Down only: rows that the source lacks at its beginning.
     pub missing_rows: u32,
+    /// [`ACROSS_MANY`] only: weights of each target.
+    pub taps: u32,
 }
 
 #[repr(C)]
@@ -157,10 +159,13 @@ impl Parameters for Resample {}
 impl Parameters for Turn {}
 impl Parameters for Tensor {}
 
-const PICTURE: ([u32; 2], [u32; 2]) = ([32, 4], [4, 2]);
+/// As in kernels/common.cuh, and turn.cu, and resample.cu.
+const PICTURE: ([u32; 2], [u32; 2]) = ([8, 12], [16, 2]);
+const TURNS: ([u32; 2], [u32; 2]) = ([32, 8], [1, 4]);
+const TARGETS: ([u32; 2], [u32; 2]) = ([LANES, 4], [1, 8]);
 const SAMPLES: ([u32; 2], [u32; 2]) = ([32, 8], [1, 1]);
-/// High blocks: rows that are read as columns share cache lines.
-const TURNS: ([u32; 2], [u32; 2]) = ([8, 32], [1, 1]);
+/// Threads that make one target of [`ACROSS_MANY`].
+pub const LANES: u32 = 32;
 
 macro_rules! kernels {
     ($shape:ident: $($name:literal),*) => {
@@ -178,6 +183,8 @@ pub const LUMA: [Kernel<Rgb>; 4] =
 /// Of 1 and of 3 channels.
 pub const ACROSS: [Kernel<Resample>; 2] =
     kernels!(SAMPLES: "resample_across_1", "resample_across_3");
+/// Of 1 channel, a column of [`LANES`] samples for each target.
+pub const ACROSS_MANY: Kernel<Resample> = Kernel::new("resample_across_many", TARGETS.0, TARGETS.1);
 pub const DOWN: Kernel<Resample> = Kernel::new("resample_down", SAMPLES.0, SAMPLES.1);
 /// Of 1 and of 3 channels.
 pub const TURN: [Kernel<Turn>; 2] = kernels!(TURNS: "turn_1", "turn_3");

@@ -92,7 +92,12 @@ impl TensorPlan {
         let resize = if place.keeps_pixels() {
             None
         } else {
-            Some(Resize::new(&place.geometry(spec.filter), &mut tables)?)
+            let channels = spec.channels.count();
+            Some(Resize::new(
+                &place.geometry(spec.filter),
+                channels,
+                &mut tables,
+            )?)
         };
         Ok(TensorPlan {
             source,
@@ -157,7 +162,7 @@ impl Plan for TensorPlan {
         if let Some(resize) = &self.resize {
             let (width, height) = resize.target;
             parameters.source = steps.scratch(width * height * channels * frames);
-            resize.run(&mut steps, (channels, frames), upright, parameters.source)?;
+            resize.run(&mut steps, frames, upright, parameters.source)?;
         }
         let kernel = match self.datatype {
             Datatype::Uint8 => &kernels::TENSOR[0],

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::media::picture::Orientation;
-use crate::pixel::cuda::kernels::{self, Address, Launch, Resample};
+use crate::pixel::cuda::kernels::{self, Address, LANES, Launch, Resample};
 use crate::pixel::cuda::steps::{Pictures, Steps};
 use crate::pixel::resample::{Axis, Geometry, Resampler};
 
@@ -12,11 +12,15 @@ use crate::pixel::resample::{Axis, Geometry, Resampler};
 #[derive(Debug)]
 pub(super) struct Resize {
     source: (usize, usize),
+    channels: usize,
     pub target: (usize, usize),
     across: Option<Pass>,
     down: Option<Pass>,
     down_first: bool,
 }
+
+/// From so many taps on a warp makes a target of one channel, not a thread.
+const MANY_TAPS: usize = 64;
 
 /// Of one direction.
 #[derive(Debug)]
@@ -24,44 +28,54 @@ struct Pass {
     /// Where its table begins, in bytes from the first one.
     table: u64,
     targets: usize,
+    /// Of each target, where a warp makes it: so its table is.
+    shared_taps: Option<usize>,
     /// Source samples that it needs.
     span: Range<usize>,
 }
 
 impl Pass {
-    fn new(axis: &Axis, tables: &mut Vec<i32>) -> Pass {
+    fn new(axis: &Axis, may_share: bool, tables: &mut Vec<i32>) -> Pass {
         let table = 4 * tables.len() as u64;
-        tables.extend(axis.table());
+        let many = Some(axis.most_taps()).filter(|&taps| may_share && taps >= MANY_TAPS);
+        tables.extend(match many {
+            Some(_) => axis.table_by_target(),
+            None => axis.table(),
+        });
         Pass {
             table,
             targets: axis.starts.len(),
+            shared_taps: many,
             span: axis.span(),
         }
     }
 }
 
 impl Resize {
-    /// Appends its weights to `tables`.
-    pub fn new(geometry: &Geometry, tables: &mut Vec<i32>) -> Result<Resize> {
+    /// For pictures of `channels` bytes a pixel. Appends its weights to `tables`.
+    pub fn new(geometry: &Geometry, channels: usize, tables: &mut Vec<i32>) -> Result<Resize> {
         let resampler = Resampler::new(geometry)?;
-        let mut pass = |axis: Option<&Axis>| axis.map(|axis| Pass::new(axis, tables));
+        let mut pass =
+            |axis: Option<&Axis>, may_share| axis.map(|axis| Pass::new(axis, may_share, tables));
         Ok(Resize {
             source: geometry.source,
             target: geometry.target,
-            across: pass(resampler.horizontal()),
-            down: pass(resampler.vertical()),
+            channels,
+            across: pass(resampler.horizontal(), channels == 1),
+            down: pass(resampler.vertical(), false),
             down_first: resampler.is_vertical_first(),
         })
     }
 
-    /// `count` pictures of `channels` bytes a pixel.
+    /// `count` pictures.
     pub fn run<L: Launch>(
         &self,
         steps: &mut Steps<L>,
-        (channels, count): (usize, usize),
+        count: usize,
         source: Address,
         out: Address,
     ) -> Result<()> {
+        let channels = self.channels;
         let way = Way {
             channels,
             count,
@@ -123,9 +137,16 @@ impl Way {
             first_row: rows.start as u32,
             rows: rows.len() as u32,
             missing_rows: 0,
+            taps: pass.shared_taps.unwrap_or(0) as u32,
         };
-        let kernel = &kernels::ACROSS[usize::from(self.channels == 3)];
-        let size = (pass.targets * self.channels, rows.len());
+        let (kernel, columns) = match pass.shared_taps {
+            Some(_) => (&kernels::ACROSS_MANY, LANES as usize),
+            None => (
+                &kernels::ACROSS[usize::from(self.channels == 3)],
+                self.channels,
+            ),
+        };
+        let size = (pass.targets * columns, rows.len());
         steps.launch(kernel, size, self.count, &parameters)
     }
 
@@ -148,6 +169,7 @@ impl Way {
             first_row: 0,
             rows: pass.targets as u32,
             missing_rows: rows.start as u32,
+            taps: 0,
         };
         let size = (row_bytes, pass.targets);
         steps.launch(&kernels::DOWN, size, self.count, &parameters)

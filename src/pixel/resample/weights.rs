@@ -95,13 +95,31 @@ impl Axis {
     /// As the kernels read it: every target's start, every target's count of taps, then for each
     /// tap the weights of all targets, so that neighbouring threads read neighbours.
     pub(crate) fn table(&self) -> Vec<i32> {
-        // Starts and counts are at most 65,535.
-        let sides = self.starts.iter().chain(&self.counts);
-        let mut table: Vec<i32> = sides.map(|&side| side as i32).collect();
-        for tap in 0..self.counts.iter().copied().max().unwrap_or(0) {
+        let mut table = self.sides();
+        for tap in 0..self.most_taps() {
             table.extend(self.weights.iter().skip(tap).step_by(self.taps));
         }
         table
+    }
+
+    /// As [`Axis::table`], but for each target its [`Axis::most_taps`] weights, for threads that
+    /// share a target.
+    pub(crate) fn table_by_target(&self) -> Vec<i32> {
+        let mut table = self.sides();
+        for weights in self.weights.chunks(self.taps) {
+            table.extend(&weights[..self.most_taps()]);
+        }
+        table
+    }
+
+    fn sides(&self) -> Vec<i32> {
+        // Starts and counts are at most 65,535.
+        let sides = self.starts.iter().chain(&self.counts);
+        sides.map(|&side| side as i32).collect()
+    }
+
+    pub(crate) fn most_taps(&self) -> usize {
+        self.counts.iter().copied().max().unwrap_or(0)
     }
 
     /// Start and own weights of target sample `index`.

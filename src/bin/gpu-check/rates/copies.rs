@@ -23,9 +23,9 @@ fn on_device(card: &Card, args: &Args) -> Result<Rate> {
     let mut from = DeviceBuffer::new(&card.device, BYTES)?;
     from.fill(1, &card.stream)?;
     let mut to = DeviceBuffer::new(&card.device, BYTES)?;
-    Rate::of(|| {
+    Rate::of(args, || {
         let copy = || to.copy_from(from.view(), &card.stream);
-        let copies = per_second(args.round(), copy, || card.stream.synchronize())?;
+        let copies = per_second(card, (args.round(), 32), copy)?;
         Ok(copies * 2.0 * BYTES as f64 / 1e9)
     })
 }
@@ -33,9 +33,9 @@ fn on_device(card: &Card, args: &Args) -> Result<Rate> {
 fn to_host(card: &Card, args: &Args) -> Result<Rate> {
     let from = DeviceBuffer::new(&card.device, BYTES)?;
     let mut to = PinnedBuffer::new(&card.device, BYTES)?;
-    Rate::of(|| {
+    Rate::of(args, || {
         let copy = || to.download(from.view(), &Copy2d::line(BYTES), &card.stream);
-        let copies = per_second(args.round(), copy, || card.stream.synchronize())?;
+        let copies = per_second(card, (args.round(), 4), copy)?;
         Ok(copies * BYTES as f64 / 1e9)
     })
 }

@@ -29,7 +29,7 @@ pub fn check(report: &mut Report, clip: &Clip, card: &Card, args: &Args) {
         // What so many engines would do at the rate at which one does it.
         let one = report.figure(PART, &name(clip, 1), UNIT);
         report.add(PART, name(clip, sessions), || {
-            let rate = Rate::of(|| together(clip, card, (sessions, args.round())))?;
+            let rate = Rate::of(args, || together(clip, card, (sessions, args.round())))?;
             let finding = match one.filter(|_| sessions > 1) {
                 Some(one) => {
                     let busy = sessions.min(engines);
@@ -62,7 +62,9 @@ fn together(clip: &Clip, card: &Card, (sessions, round): (usize, Duration)) -> R
 fn session(clip: &Clip, card: &Card, until: Instant) -> Result<u64> {
     let stream = Stream::new(&card.device)?;
     let track = &clip.media.track;
-    let mut decoder = Nvdec::open(&card.pool, &track.info, Options::default())?;
+    let pool = card.pool.as_ref();
+    let pool = pool.ok_or_else(|| Error::internal("NVDEC did not load"))?;
+    let mut decoder = Nvdec::open(pool, &track.info, Options::default())?;
     let mut pictures = 0;
     while Instant::now() < until {
         let mut take = |event| {

@@ -8,6 +8,7 @@ use framecache::media::time::Exact;
 use framecache::timeline::plan::{Parameters, Sampling};
 
 use super::decode::{self, SESSIONS};
+use super::load::{Load, Watch};
 use super::{PART, Rate, jpeg};
 use crate::Args;
 use crate::device::Card;
@@ -25,25 +26,26 @@ const END_TO_END: Option<f64> = Some(0.8);
 const WANTED: usize = 64;
 
 pub fn check(report: &mut Report, clip: &Clip, card: &Card, args: &Args) {
-    let bench = match Bench::new(clip, card) {
+    let bench = match Bench::new(clip, card, args) {
         Ok(bench) => bench,
         Err(error) => return report.add(PART, "extraction", || Err(error)),
     };
     let lower = ceiling(report, clip);
     report.add(PART, "end to end, every frame to JPEGs", || {
         let parameters = Parameters::new(Sampling::All);
-        let rate = Rate::of(|| bench.frames_per_second(&parameters, bench.chunks))?;
-        Ok(match lower {
+        let (rate, load) = bench.rate(&parameters, bench.chunks)?;
+        let finding = match lower {
             Some((name, ceiling)) => rate.against(UNIT, (name, ceiling), END_TO_END),
             None => rate.finding(UNIT),
-        })
+        };
+        Ok(load.of(finding))
     });
     report.add(PART, SAMPLED, || {
         let parameters = Parameters::new(Sampling::Fps(Exact::whole(2)));
-        let rate = Rate::of(|| bench.frames_per_second(&parameters, bench.chunks))?;
-        Ok(rate.finding(UNIT).with("chunks", bench.chunks))
+        let (rate, load) = bench.rate(&parameters, bench.chunks)?;
+        Ok(load.of(rate.finding(UNIT)).with("chunks", bench.chunks))
     });
-    report.add(PART, RANDOM, || bench.random(args));
+    report.add(PART, RANDOM, || bench.random());
 }
 
 /// The lower of the best rates of decoding and of encoding.
@@ -62,16 +64,18 @@ fn ceiling(report: &Report, clip: &Clip) -> Option<(&'static str, f64)> {
 
 struct Bench<'c> {
     clip: &'c Clip,
+    args: &'c Args,
     extractor: Extractor,
     /// As many as keep every engine busy.
     chunks: usize,
 }
 
 impl<'c> Bench<'c> {
-    fn new(clip: &'c Clip, card: &Card) -> Result<Self> {
+    fn new(clip: &'c Clip, card: &Card, args: &'c Args) -> Result<Self> {
         let engines = crate::probe::engines(&card.device)?.max(1) as usize;
         Ok(Bench {
             clip,
+            args,
             extractor: Extractor::new()?,
             chunks: 4 * engines,
         })
@@ -81,10 +85,19 @@ impl<'c> Bench<'c> {
         let chunks = vec![self.clip.spec.clone(); chunks];
         let began = Instant::now();
         let made = self.extractor.run(chunks, parameters, Backend::Gpu)?;
-        Ok(made.summary.frames as f64 / began.elapsed().as_secs_f64())
+        let seconds = began.elapsed().as_secs_f64();
+        self.extractor.clear(&made)?;
+        Ok(made.summary.frames as f64 / seconds)
     }
 
-    fn random(&self, _: &Args) -> Result<Finding> {
+    /// Frames a second, and what the machine was busy with meanwhile.
+    fn rate(&self, parameters: &Parameters, chunks: usize) -> Result<(Rate, Load)> {
+        let watch = Watch::start();
+        let rate = Rate::of(self.args, || self.frames_per_second(parameters, chunks))?;
+        Ok((rate, watch.end()))
+    }
+
+    fn random(&self) -> Result<Finding> {
         let index = &self.clip.media.track.index;
         let base = self.clip.media.track.info.time_base.seconds()?;
         let first = index.shown.first().map_or(0, |shown| shown.pts);
@@ -98,7 +111,7 @@ impl<'c> Bench<'c> {
         times.sort_unstable();
         times.dedup();
         let parameters = Parameters::new(Sampling::Timestamps(times));
-        let rate = Rate::of(|| self.frames_per_second(&parameters, 1))?;
-        Ok(rate.finding(UNIT).with("wanted", WANTED))
+        let (rate, load) = self.rate(&parameters, 1)?;
+        Ok(load.of(rate.finding(UNIT)).with("wanted", WANTED))
     }
 }

@@ -38,7 +38,7 @@ pub fn check(report: &mut Report, clip: &Clip, args: &Args) {
         let one = report.figure(PART, &name(1), UNIT).filter(|_| threads > 1);
         report.add(PART, name(threads), || {
             let planes = planes(clip)?;
-            let rate = Rate::of(|| together(&planes, (threads, args.round())))?;
+            let rate = Rate::of(args, || together(&planes, (threads, args.round())))?;
             Ok(match one {
                 Some(one) => {
                     let ceiling = format!("{threads} x one thread");

@@ -5,10 +5,12 @@ mod decode;
 mod extraction;
 mod jpeg;
 mod kernels;
+mod load;
 
 use std::time::{Duration, Instant};
 
 use framecache::error::Result;
+use framecache::gpu::Event;
 
 use crate::device::Card;
 use crate::files::Clip;
@@ -29,24 +31,45 @@ pub fn check(report: &mut Report, clips: &[Clip], card: Option<&Card>, args: &Ar
     let Some(card) = card else {
         return probe::skip(report, PART, name, args);
     };
-    copies::check(report, card, args);
-    kernels::check(report, card, args);
-    let Some(clip) = clip_to_measure(clips, card) else {
+    if report.wants("rates/copies") {
+        copies::check(report, card, args);
+    }
+    if report.wants("rates/kernels") {
+        kernels::check(report, card, args);
+    }
+    let clip = clip_to_measure(clips, card);
+    if report.wants("rates/decode") {
+        decoding(report, clips, (clip, card), args);
+    }
+    if let Some(clip) = clip.or(clips.first())
+        && report.wants("rates/jpeg")
+    {
+        jpeg::check(report, clip, args);
+    }
+    if let Some(clip) = clip
+        && report.wants("rates/extraction")
+    {
+        extraction::check(report, clip, card, args);
+    }
+}
+
+/// Of the clip that all else is measured on, and of every other that is as large as 1080p.
+fn decoding(
+    report: &mut Report,
+    clips: &[Clip],
+    (clip, card): (Option<&Clip>, &Card),
+    args: &Args,
+) {
+    let Some(clip) = clip else {
         return report.add(PART, "decoding", || {
             Ok(Finding::skipped("NVDEC takes no video of the fixtures"))
         });
     };
-    for clip in clips
-        .iter()
-        .filter(|clip| card.takes(clip) && clip.pixels() >= 1920 * 1080)
-    {
-        decode::check(report, clip, card, args);
+    decode::check(report, clip, card, args);
+    let others = clips.iter().filter(|other| other.name != clip.name);
+    for other in others.filter(|other| card.takes(other) && other.pixels() >= 1920 * 1080) {
+        decode::check(report, other, card, args);
     }
-    if clip.pixels() < 1920 * 1080 {
-        decode::check(report, clip, card, args);
-    }
-    jpeg::check(report, clip, args);
-    extraction::check(report, clip, card, args);
 }
 
 /// Of several rounds.
@@ -54,19 +77,24 @@ pub struct Rate {
     pub median: f64,
     /// Between the slowest and the fastest, by the median.
     pub spread: f64,
+    rounds: usize,
 }
 
 impl Rate {
-    /// Measures rounds; each gives its rate.
-    pub fn of(mut round: impl FnMut() -> Result<f64>) -> Result<Rate> {
+    /// Measures rounds; each gives its rate. Once the budget is spent no round more is begun.
+    pub fn of(args: &Args, mut round: impl FnMut() -> Result<f64>) -> Result<Rate> {
         // Warm clocks and caches first.
         round()?;
-        let mut rates = (0..ROUNDS).map(|_| round()).collect::<Result<Vec<f64>>>()?;
+        let mut rates = vec![round()?];
+        while rates.len() < ROUNDS && !args.is_over() {
+            rates.push(round()?);
+        }
         rates.sort_by(f64::total_cmp);
-        let median = rates[ROUNDS / 2];
+        let median = rates[rates.len() / 2];
         Ok(Rate {
             median,
-            spread: (rates[ROUNDS - 1] - rates[0]) / median,
+            spread: (rates[rates.len() - 1] - rates[0]) / median,
+            rounds: rates.len(),
         })
     }
 
@@ -79,6 +107,7 @@ impl Rate {
         Finding::pass(says)
             .with(unit, self.median)
             .with("spread", self.spread)
+            .with("rounds", self.rounds)
     }
 
     /// As [`Rate::finding`], with what it is of a ceiling, and whether that is what is aimed at.
@@ -101,6 +130,7 @@ impl Rate {
         let mut finding = Finding::pass(says)
             .with(unit, self.median)
             .with("spread", self.spread)
+            .with("rounds", self.rounds)
             .with("ceiling", name)
             .with("ratio", ratio);
         if let Some(target) = target {
@@ -112,22 +142,32 @@ impl Rate {
     }
 }
 
-/// How often work is done a second, in one round: repeated until the time is over. `wait` ends
-/// what is queued.
+/// How often work that is queued on the card's stream is done a second, in one round, by the card's
+/// own clock. While `at_once` of it are done as many are queued: the card never waits, where they take
+/// a few milliseconds.
 pub fn per_second(
-    round: Duration,
+    card: &Card,
+    (round, at_once): (Duration, u32),
     mut work: impl FnMut() -> Result<()>,
-    wait: impl Fn() -> Result<()>,
 ) -> Result<f64> {
-    const AT_ONCE: u32 = 16;
+    let (begin, end) = (Event::timed(&card.device)?, Event::timed(&card.device)?);
+    let marks = [Event::new(&card.device)?, Event::new(&card.device)?];
     let began = Instant::now();
+    begin.record(&card.stream)?;
     let mut count = 0;
-    while began.elapsed() < round {
-        for _ in 0..AT_ONCE {
+    for mark in marks.iter().cycle() {
+        // Of those before the last.
+        mark.wait()?;
+        if began.elapsed() >= round {
+            break;
+        }
+        for _ in 0..at_once {
             work()?;
         }
-        wait()?;
-        count += AT_ONCE;
+        mark.record(&card.stream)?;
+        count += at_once;
     }
-    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+    end.record(&card.stream)?;
+    end.wait()?;
+    Ok(f64::from(count) / end.seconds_since(&begin)?)
 }
