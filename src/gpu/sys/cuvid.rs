@@ -47,7 +47,6 @@ pub mod packet {
     use std::ffi::c_ulong;
 
     pub const END_OF_STREAM: c_ulong = 1;
-    pub const TIMESTAMP: c_ulong = 2;
     pub const END_OF_PICTURE: c_ulong = 8;
 }
 

@@ -62,7 +62,7 @@ super::standin_tests! {
         for (name, clip) in clips::good() {
             println!("{name}");
             prove(&clip, Options::default());
-            prove(&clip, Options { extra_surfaces: 1, display_delay: 0 });
+            prove(&clip, Options { extra_surfaces: 1 });
         }
     }
 
