@@ -10,7 +10,7 @@ use crate::decode::conformance::{Clip, Pictures};
 use crate::error::{Error, Reason, Result};
 use crate::gpu::nvdec::{self, Nvdec, Options, Pool, Refusal};
 use crate::gpu::{
-    Device, DriverVersion, Stream, Unavailable, device_count, driver_version, survey,
+    self, Device, DriverVersion, Stream, Unavailable, device_count, driver_version, survey,
 };
 
 /// Decodes the whole clip, waiting at most 200 ms for anything; whether there was a complaint.
@@ -48,6 +48,20 @@ super::standin_tests! {
 
     fn a_driver_that_lacks_a_function_is_named_before_any_call on "no-launch", [""]; {
         assert_eq!(device_count(), Err(Unavailable::DriverSymbol("cuLaunchKernel")));
+    }
+
+    fn a_toolkits_stub_in_the_drivers_place_is_named on "stub", [""]; {
+        let why = device_count().unwrap_err();
+        assert_eq!(why.name(), "another_driver");
+        assert!(why.to_string().ends_with("stub/libcuda.so"), "{why}");
+    }
+
+    fn who_waits_for_a_device_sleeps_unless_told_to_spin on "whole", [""]; {
+        drop(Device::open(0).unwrap());
+        assert_eq!(standin::waits(), 4);
+        gpu::spin_while_waiting(true);
+        drop(Device::open(0).unwrap());
+        assert_eq!(standin::waits(), 1);
     }
 
     fn an_old_driver_says_its_version on "whole", ["driver=11040"]; {
