@@ -23,7 +23,8 @@ DEVICE_FAULTS = {
     "create_parser_fails=1": "device",
     "map_fails=205": "device",
     "fails_at=9,parse_fails=1": "damage",
-    "fails_at=9,parse_fails=999": "device",
+    "fails_at=9,parse_fails=999": "damage",
+    "fails_at=9,parse_fails=719": "device",
     "fails_at=9,decode_fails=999": "device",
     "nonsense=3": "device",
     "memory=1000": "device",
@@ -60,8 +61,11 @@ def assert_equal(runner, reference, *arguments):
 
 def assert_same_frames(runner, reference):
     """Byte for byte, with the same facts."""
-    assert runner.jpegs("t") == reference.jpegs("t")
     assert facts(runner) == facts(reference)
+    # What was made before a span began again may lie there still, under no record.
+    kept = [frame["seq"] for frame in reference.frames("t") if not frame.get("missing")]
+    ours, theirs = runner.jpegs("t"), reference.jpegs("t")
+    assert [ours[seq] for seq in kept] == [theirs[seq] for seq in kept]
 
 
 def only_chunk(done):

@@ -13,7 +13,7 @@ from tests.conftest import MEDIA, media_file
 from tests.media import make
 from tests.support.framecache import BINARY
 from tests.support.oracle import Truth
-from tests.test_gpu import compare
+from tests.test_gpu import compare, decoded
 
 pytestmark = pytest.mark.skipif("FRAMECACHE_NVCUVID" not in os.environ, reason="NVIDIA's own parser is not here (scripts/nvcuvid.sh)")
 
@@ -23,6 +23,8 @@ SESSIONS = {1: "any_size", 14: "any_size,memory=32000000000"}
 MANY = 400
 DAMAGED_FILES = 300
 TO_DAMAGE = ["h264_bframes.mp4", "hevc.ts", "vp9.webm", "hevc_12bit.mp4", "av1_svt.mp4", "h264_opengop.mp4"]
+# Their codecs have no decode status.
+NO_STATUS = ["vp9.webm", "av1_svt.mp4"]
 
 
 def videos():
@@ -91,6 +93,12 @@ def damage(data, chance):
     return kind
 
 
+def is_damaged(runner, path):
+    """Whether the CPU finds damage in what can be opened."""
+    done = runner.extract("t", "--all", path, code=None)
+    return done.code in (0, 3) and any(frame.get("damaged") or frame.get("missing") for frame in runner.frames("t"))
+
+
 @pytest.mark.parametrize("batch", range(DAMAGED_FILES // 10))
 def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip, tmp_path, batch):
     source = clip(TO_DAMAGE[batch % len(TO_DAMAGE)])
@@ -99,4 +107,9 @@ def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip
         kind = damage(data, random.Random(seed))
         path = tmp_path / f"{seed}-{kind}{source.suffix}"
         path.write_bytes(data)
-        assert is_a_reason(compare(on_nvidias_parser(on_card), new_store, path, "--all")), path.name
+        if source.name in NO_STATUS and is_damaged(new_store(), path):
+            # An engine says nothing of it, so all that is known of its frames is that they come.
+            done = decoded(on_nvidias_parser(on_card)(), "--all", path, code=None)
+            assert done.code in (0, 3) or is_a_reason(done.err), done.describe()
+        else:
+            assert is_a_reason(compare(on_nvidias_parser(on_card), new_store, path, "--all")), path.name

@@ -64,6 +64,8 @@ struct Parser {
     Caller caller;
     CUvideoparser real_parser = nullptr;
     AVCodecContext *context = nullptr;
+    // Decodes the same, and takes no error for less than one.
+    AVCodecContext *judge = nullptr;
     AVFrame *frame = av_frame_alloc();
     AVPacket *packet = av_packet_alloc();
     std::vector<uint8_t> header;
@@ -73,6 +75,7 @@ struct Parser {
 
     ~Parser() {
         avcodec_free_context(&context);
+        avcodec_free_context(&judge);
         av_frame_free(&frame);
         av_packet_free(&packet);
     }
@@ -111,6 +114,22 @@ void receive(Parser &p) {
     }
 }
 
+// Whether an engine would report an error. It says nothing of VP8, VP9 and AV1.
+bool is_damaged(Parser &p, const std::vector<uint8_t> &data) {
+    if (p.codec() != cudaVideoCodec_H264 && p.codec() != cudaVideoCodec_HEVC)
+        return false;
+    if (!p.judge && (p.judge = open_codec(p.codec())))
+        p.judge->err_recognition = AV_EF_EXPLODE | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_CAREFUL;
+    if (!p.judge)
+        return false;
+    bool damaged = send(p.judge, p.packet, data, 0) < 0;
+    while (avcodec_receive_frame(p.judge, p.frame) >= 0) {
+        damaged |= p.frame->decode_error_flags || p.frame->flags & AV_FRAME_FLAG_CORRUPT;
+        av_frame_unref(p.frame);
+    }
+    return damaged;
+}
+
 bool feed(Parser &p, std::vector<uint8_t> data) {
     if (!p.context) {
         p.context = open_codec(p.codec());
@@ -126,7 +145,7 @@ bool feed(Parser &p, std::vector<uint8_t> data) {
     if (!p.header.empty())
         data.insert(data.begin(), p.header.begin(), p.header.end());
     p.header.clear();
-    unit.failed = send(p.context, p.packet, data, unit.serial) < 0;
+    unit.failed = is_damaged(p, data) | (send(p.context, p.packet, data, unit.serial) < 0);
     receive(p);
     while (p.units.size() > REMEMBERED) {
         judge(p.units.front());
@@ -141,6 +160,8 @@ void drain(Parser &p) {
     avcodec_send_packet(p.context, nullptr);
     receive(p);
     avcodec_flush_buffers(p.context);
+    if (p.judge)
+        avcodec_flush_buffers(p.judge);
     for (Unit &unit : p.units)
         judge(unit);
 }
@@ -271,5 +292,8 @@ EXPORT CUresult cuvidParseVideoData(CUvideoparser handle, CUVIDSOURCEDATAPACKET 
     }
     if (packet->flags & CUVID_PKT_ENDOFSTREAM)
         drain(*p);
-    return real().parse(p->real_parser, packet);
+    CUresult parsed = real().parse(p->real_parser, packet);
+    if (asked("trace") && parsed)
+        std::fprintf(stderr, "hybrid: parsing unit %ld gives %d\n", p->serial - 1, parsed);
+    return parsed;
 }

@@ -3,7 +3,7 @@
 //
 // The parser chooses surfaces and knows nothing of who holds a displayed picture, as the real one:
 // who does not take care sees another picture's bytes. It holds a packet back until the next one
-// unless told that it is a whole picture. It takes timestamps for decoding times, and gives the displayed pictures
+// unless told that it is a whole picture, but for AV1. It takes timestamps for decoding times, and gives the displayed pictures
 // those of the decoded ones sorted. With a delay, pictures of an old sequence are displayed
 // after the new one was announced. What FRAMECACHE_STANDIN may say:
 //   like_h100               no AV1
@@ -292,7 +292,8 @@ EXPORT CUresult cuvidParseVideoData(CUvideoparser handle, CUVIDSOURCEDATAPACKET 
         if (int failed = release_held(*p))
             return result(failed);
         long long timestamp = packet->flags & CUVID_PKT_TIMESTAMP ? packet->timestamp : 0;
-        if (packet->flags & CUVID_PKT_ENDOFPICTURE) {
+        // Temporal units of AV1 end where they end.
+        if (packet->flags & CUVID_PKT_ENDOFPICTURE || p->caller.params.CodecType == cudaVideoCodec_AV1) {
             if (int failed = unit(*p, std::move(data), timestamp))
                 return result(failed);
         } else {

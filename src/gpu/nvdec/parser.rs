@@ -14,7 +14,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::caps;
-use super::library::{SUCCESS, blames_the_stream, failure};
+use super::library::{SUCCESS, UNKNOWN, blames_the_stream, failure};
 use super::picture::Picture;
 use super::pool::Pool;
 use super::sequence::Sequence;
@@ -250,7 +250,8 @@ impl Parser {
                 Err(error)
             }
             None if status == SUCCESS && !refused => Ok(Parsed::Taken),
-            None if status == SUCCESS || blames_the_stream(status) => {
+            // Of damaged AV1 NVIDIA's parser, which is no GPU's, says UNKNOWN.
+            None if [SUCCESS, UNKNOWN].contains(&status) || blames_the_stream(status) => {
                 self.state().damage = true;
                 Ok(Parsed::Refused)
             }

@@ -150,7 +150,7 @@ impl Session {
         let (index, second_field) = unsafe { ((*params).picture_index, (*params).second_field) };
         let index = self.index(index)?;
         self.wait_free(index)?;
-        self.check(index)?;
+        self.settle_one(index)?;
         // SAFETY: by the caller.
         let status = unsafe { self.hardware()?.decode(params) }?;
         if status != SUCCESS && !blames_the_stream(status) {
@@ -251,23 +251,24 @@ impl Session {
 
     /// Waits until every picture is decoded, so that all damage is known.
     pub fn settle(&self) -> Result<()> {
+        (0..self.surfaces()?).try_for_each(|index| self.settle_one(index))
+    }
+
+    fn settle_one(&self, index: u32) -> Result<()> {
         let patience = self.device()?.patience();
         let deadline = Instant::now() + patience;
-        for index in 0..self.surfaces()? {
-            loop {
-                self.check(index)?;
-                let slot = self.lock().slots[index as usize];
-                if slot.checked || slot.content.is_none() {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    self.broken.store(true, Ordering::Relaxed);
-                    return Err(stalled("the GPU does not finish a picture", patience));
-                }
-                thread::sleep(POLL);
+        loop {
+            self.check(index)?;
+            let slot = self.lock().slots[index as usize];
+            if slot.checked || slot.content.is_none() {
+                return Ok(());
             }
+            if Instant::now() > deadline {
+                self.broken.store(true, Ordering::Relaxed);
+                return Err(stalled("the GPU does not finish a picture", patience));
+            }
+            thread::sleep(POLL);
         }
-        Ok(())
     }
 
     /// Maps a held picture, when fewer than [`OUTPUT_SURFACES`] are. The mapping holds it, too.

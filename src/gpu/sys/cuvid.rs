@@ -423,7 +423,7 @@ mod tests {
         let made = tempfile::tempdir().unwrap();
         let program = made.path().join("layout");
         let mut compiler = Command::new("cc");
-        for folder in folder {
+        if let Some(folder) = folder {
             compiler.arg("-I").arg(folder);
         }
         let built = compiler.args([source, "-o"]).arg(&program).status();

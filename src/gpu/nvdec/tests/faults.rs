@@ -142,7 +142,7 @@ super::standin_tests! {
         assert_eq!(standin::created(), 2);
     }
 
-    fn a_device_that_is_full_says_so on "whole", ["create_fails=2", "memory=1000000"]; {
+    fn a_device_that_is_full_says_so on "whole", ["create_fails=2", "memory=500000"]; {
         assert_eq!(failure(&clips::h264()).reason(), Reason::MemoryBudget);
     }
 
@@ -158,14 +158,14 @@ super::standin_tests! {
     }
 
     fn units_that_the_parser_refuses_are_damage on "whole",
-        ["parse_fails=1,fails_at=3", "decode_fails=1,fails_at=3", "decode_fails=300,fails_at=0"];
+        ["parse_fails=1,fails_at=3", "parse_fails=999,fails_at=3", "decode_fails=1,fails_at=3", "decode_fails=300,fails_at=0"];
     {
         let (_, complaint) = decode(&clips::h264()).unwrap();
         assert!(complaint);
     }
 
     fn a_driver_that_fails_in_mid_stream_is_an_error on "whole",
-        ["parse_fails=999,fails_at=3", "decode_fails=719,fails_at=3", "broken"];
+        ["parse_fails=719,fails_at=3", "decode_fails=719,fails_at=3", "broken"];
     {
         assert_eq!(failure(&clips::h264()).reason(), Reason::GpuUnavailable);
     }
