@@ -214,7 +214,7 @@ EXPORT CUresult cuvidGetDecodeStatus(CUvideodecoder handle, int index, CUVIDGETD
         out->decodeStatus = cuvidDecodeStatus_Error;
     if (picture.number == setting("concealed_at", -1))
         out->decodeStatus = cuvidDecodeStatus_Error_Concealed;
-    if (!picture.judged || asked("never_decoded") || (asked("slow_status") && picture.asked++ < 2))
+    if (asked("never_decoded") || (asked("slow_status") && picture.asked++ < 2))
         out->decodeStatus = cuvidDecodeStatus_InProgress;
     return result(OK);
 }

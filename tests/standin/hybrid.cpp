@@ -92,24 +92,12 @@ int keep_buffer(AVCodecContext *context, AVFrame *frame, int flags) {
     return failed;
 }
 
-void judge(Unit &unit) {
-    if (unit.picture)
-        unit.picture->judged = true;
-}
-
 // What libavcodec shows by now.
 void receive(Parser &p) {
     while (avcodec_receive_frame(p.context, p.frame) >= 0) {
-        for (Unit &unit : p.units) {
-            if (unit.serial != p.frame->pts)
-                continue;
-            unit.failed |= p.frame->decode_error_flags || p.frame->flags & AV_FRAME_FLAG_CORRUPT;
-            if (!unit.output)
+        for (Unit &unit : p.units)
+            if (unit.serial == p.frame->pts && !unit.output)
                 unit.output = av_frame_clone(p.frame);
-            if (unit.picture)
-                unit.picture->damaged |= unit.failed;
-            judge(unit);
-        }
         av_frame_unref(p.frame);
     }
 }
@@ -147,10 +135,8 @@ bool feed(Parser &p, std::vector<uint8_t> data) {
     p.header.clear();
     unit.failed = is_damaged(p, data) | (send(p.context, p.packet, data, unit.serial) < 0);
     receive(p);
-    while (p.units.size() > REMEMBERED) {
-        judge(p.units.front());
+    while (p.units.size() > REMEMBERED)
         p.units.pop_front();
-    }
     return true;
 }
 
@@ -162,8 +148,6 @@ void drain(Parser &p) {
     avcodec_flush_buffers(p.context);
     if (p.judge)
         avcodec_flush_buffers(p.judge);
-    for (Unit &unit : p.units)
-        judge(unit);
 }
 
 bool holds(const Unit &unit, const unsigned char *bytes, size_t size) {
@@ -199,9 +183,6 @@ AVFrame *pixels(Parser &p, Unit &unit, const CUVIDPICPARAMS &params) {
 
 int CUDAAPI on_sequence(void *user, CUVIDEOFORMAT *format) {
     auto &p = *static_cast<Parser *>(user);
-    // Nobody may wait here for what libavcodec still holds back.
-    for (Unit &unit : p.units)
-        judge(unit);
     return p.caller.announce(*format);
 }
 
@@ -214,7 +195,6 @@ int CUDAAPI on_decode(void *user, CUVIDPICPARAMS *params) {
     if (!picture->frame)
         picture->frame = pixels(p, *unit, *params);
     picture->damaged = unit->failed;
-    picture->judged = unit->output || p.codec() == cudaVideoCodec_AV1;
     unit->picture = picture;
     p.surfaces[params->CurrPicIdx] = picture;
     if (asked("trace"))

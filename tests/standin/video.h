@@ -77,8 +77,6 @@ int fault(const char *what);
 struct Picture {
     AVFrame *frame = nullptr;
     bool damaged = false;
-    // Whether it is damaged is known.
-    bool judged = true;
     long number = 0;
     int asked = 0;
     ~Picture() { av_frame_free(&frame); }
