@@ -110,6 +110,8 @@ def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip
         if source.name in NO_STATUS and is_damaged(new_store(), path):
             # An engine says nothing of it, so all that is known of its frames is that they come.
             done = decoded(on_nvidias_parser(on_card)(), "--all", path, code=None)
-            assert done.code in (0, 3) or is_a_reason(done.err), done.describe()
+            # Of some damage the parser says UNKNOWN, and is not called again.
+            given_up = "could not parse the video" in done.err
+            assert done.code in (0, 3) or given_up or is_a_reason(done.err), done.describe()
         else:
             assert is_a_reason(compare(on_nvidias_parser(on_card), new_store, path, "--all")), path.name

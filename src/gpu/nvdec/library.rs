@@ -79,7 +79,6 @@ unsafe fn find<F: Copy>(
 pub(super) const SUCCESS: cuvid::Status = 0;
 const OUT_OF_MEMORY: cuvid::Status = 2;
 pub(super) const NOT_SUPPORTED: cuvid::Status = 801;
-pub(super) const UNKNOWN: cuvid::Status = 999;
 
 /// A failed call of the library as our error; the name of its status is the cause.
 pub(super) fn failure(what: impl Into<String>, status: cuvid::Status) -> Error {
@@ -114,7 +113,7 @@ fn status_name(status: cuvid::Status) -> String {
         700 => "CUDA_ERROR_ILLEGAL_ADDRESS",
         719 => "CUDA_ERROR_LAUNCH_FAILED",
         NOT_SUPPORTED => "CUDA_ERROR_NOT_SUPPORTED",
-        UNKNOWN => "CUDA_ERROR_UNKNOWN",
+        999 => "CUDA_ERROR_UNKNOWN",
         other => return format!("CUDA error {other}"),
     };
     name.to_owned()

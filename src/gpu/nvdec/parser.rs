@@ -14,7 +14,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::caps;
-use super::library::{SUCCESS, UNKNOWN, blames_the_stream, failure};
+use super::library::{SUCCESS, blames_the_stream, failure};
 use super::picture::Picture;
 use super::pool::Pool;
 use super::sequence::Sequence;
@@ -250,11 +250,11 @@ impl Parser {
                 Err(error)
             }
             None if status == SUCCESS && !refused => Ok(Parsed::Taken),
-            // Of damaged AV1 NVIDIA's parser, which is no GPU's, says UNKNOWN.
-            None if [SUCCESS, UNKNOWN].contains(&status) || blames_the_stream(status) => {
+            None if status == SUCCESS || blames_the_stream(status) => {
                 self.state().damage = true;
                 Ok(Parsed::Refused)
             }
+            // Of some damaged AV1 NVIDIA's parser says UNKNOWN; called again after that it may crash.
             None => {
                 self.break_off();
                 Err(failure("could not parse the video", status))
