@@ -40,19 +40,14 @@ FRAMECACHE_TEST_S3=$(head -n1 "$s3_file")
 [ -n "$FRAMECACHE_TEST_S3" ] || { echo "the S3 test server did not start within 30 s" >&2; exit 1; }
 export FRAMECACHE_TEST_S3
 
-# The library's own tests: over the same dependencies, but unoptimised, and with overflow checks. Compiling them takes 2
-# minutes of CPU, and 8 as released; running them 2.6, and 1.9.
-unit_tests() {
-  local setting own=()
-  for setting in opt-level=0 debug=0 debug-assertions=true overflow-checks=true; do
-    own+=(--config "profile.release.package.framecache.$setting")
-  done
-  cargo test --release --locked --quiet --lib "${own[@]}" -- "$@"
-}
+# NVIDIA's own parser, where it can be had: said where not.
+if FRAMECACHE_NVCUVID=$(scripts/nvcuvid.sh); then
+  export FRAMECACHE_NVCUVID
+fi
 
 if [ -n "$slow" ]; then
   echo "==> cargo test, ignored ones"
-  unit_tests --ignored --nocapture
+  scripts/unit-tests.sh --ignored --nocapture
   echo "==> pytest, slow ones"
   exec_pytest=(-m slow -s -v)
 else
@@ -63,7 +58,7 @@ else
   echo "==> pytest, and cargo test --lib beside it"
   # A process group of its own, so that all of it ends with this script.
   set -m
-  unit_tests >"$scratch/unit" 2>&1 &
+  scripts/unit-tests.sh >"$scratch/unit" 2>&1 &
   unit_pid=$!
   set +m
   # Suites side by side, whole files: each wants a store of its own, and most wait for processes.

@@ -72,7 +72,11 @@ fn by_libavcodec(track: &Track, reader: UnitReader, threads: usize, stop: &Stop)
     )
 }
 
-fn by_nvdec(track: &Track, reader: UnitReader, stop: &Stop) -> Result<Report> {
+fn by_nvdec(track: &Track, mut reader: UnitReader, stop: &Stop) -> Result<Report> {
+    // What is before it gives libavcodec no picture either.
+    if let Some(first) = track.cuts.first() {
+        reader.go_to(first.unit)?;
+    }
     let device = Device::open(0)?;
     let pool = Pool::new(&device, 0)?;
     let stream = Stream::new(&device)?;

@@ -28,6 +28,9 @@ def media_folder():
 
 MEDIA = media_folder()
 LONG_FRAMES = 1000
+# Which stand-in a card is; on `hybrid` the parser is NVIDIA's own (scripts/nvcuvid.sh).
+CARD = os.environ.get("FRAMECACHE_TEST_CARD", "whole")
+NVCUVID = {name: path for name, path in os.environ.items() if name == "FRAMECACHE_NVCUVID"}
 NO_MEDIA = "no media folder with ground truth (FRAMECACHE_MEDIA, or shared/media beside the repository)"
 
 
@@ -94,8 +97,8 @@ def standins():
 def on_card(tmp_path, standins):
     """Makes framecache on a machine with a GPU, stood in for, over a fresh directory store."""
 
-    def make(does="any_size", libraries="whole", name=None):
-        environment = {"LD_LIBRARY_PATH": str(standins / libraries), "FRAMECACHE_STANDIN": does}
+    def make(does="any_size", libraries=CARD, name=None):
+        environment = {"LD_LIBRARY_PATH": str(standins / libraries), "FRAMECACHE_STANDIN": does, **NVCUVID}
         return runner.Framecache(tmp_path / (name or uuid.uuid4().hex), environment=environment)
 
     return make

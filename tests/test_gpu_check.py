@@ -7,11 +7,12 @@ import time
 
 import pytest
 
+from tests.conftest import CARD, NVCUVID
 from tests.media import make
 from tests.support import framecache as runner
 
 CHECK = runner.BINARY.parent / "gpu-check"
-STANDIN = runner.ROOT / "target" / "standin" / "whole"
+STANDIN = runner.ROOT / "target" / "standin" / CARD
 CLIPS = ["h264_bframes.mp4"]
 
 
@@ -29,7 +30,7 @@ def standin():
     done = subprocess.run(["tests/standin/build.sh"], cwd=runner.ROOT, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"the stand-ins cannot be built here: {done.stderr.strip().splitlines()[-1:]}")
-    return {"LD_LIBRARY_PATH": str(STANDIN), "FRAMECACHE_STANDIN": "any_size"}
+    return {"LD_LIBRARY_PATH": str(STANDIN), "FRAMECACHE_STANDIN": "any_size", **NVCUVID}
 
 
 def check(*arguments, **environment):

@@ -158,6 +158,7 @@ fn gpus() -> Vec<Check> {
             .devices
             .iter()
             .map(|device| gpu_check(device, &found))
+            .chain(found.unusable.iter().map(unusable_gpu))
             .collect(),
         Err(error) => vec![no_gpu(&error)],
     }
@@ -185,6 +186,11 @@ fn gpu_check(device: &SurveyedDevice, found: &Survey) -> Check {
             )
         }
     }
+}
+
+fn unusable_gpu((ordinal, error): &(u32, Error)) -> Check {
+    let says = format!("GPU {ordinal} is not used: {error}");
+    bad("GPU", says, error.hint_text().unwrap_or_default())
 }
 
 fn no_gpu(error: &Error) -> Check {

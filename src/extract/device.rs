@@ -67,6 +67,7 @@ impl Lane {
             Ok(()) => cards.cards_rate.measured(task.load(), began.elapsed()),
             Err(error) => {
                 self.close();
+                cards.remember(&task.span.media.track, &error);
                 leave(&task.span, error);
             }
         }

@@ -9,7 +9,7 @@
 //! are decoded there, and hand what they made to the workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -32,8 +32,16 @@ pub struct Engine {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Lent to one caller at a time, who takes pictures in their order: it has one thread on a card.
     is_lane: bool,
-    /// The cards' threads, once they were started: how many.
-    lanes: OnceLock<Result<u32>>,
+    /// The cards' threads.
+    lanes: Mutex<Lanes>,
+}
+
+/// Threads on cards, as far as they were started.
+#[derive(Default)]
+struct Lanes {
+    /// Cards that were asked for.
+    cards: usize,
+    threads: u32,
 }
 
 impl Engine {
@@ -61,7 +69,7 @@ impl Engine {
             cards,
             threads: Mutex::default(),
             is_lane,
-            lanes: OnceLock::new(),
+            lanes: Mutex::default(),
         };
         for n in 0..workers {
             let (shared, cards) = (engine.shared.clone(), engine.cards.clone());
@@ -92,7 +100,7 @@ impl Engine {
 
     /// Whether it has threads on cards.
     pub fn is_on_cards(&self) -> bool {
-        matches!(self.lanes.get(), Some(Ok(sessions)) if *sessions > 0)
+        self.lanes().threads > 0
     }
 
     /// Whether spans can be asked of that backend here.
@@ -102,7 +110,7 @@ impl Engine {
     pub fn check(&self, backend: Backend) -> Result<()> {
         match backend {
             Backend::Auto | Backend::Cpu => Ok(()),
-            Backend::Gpu => self.cards.opened().map(|_| ()),
+            Backend::Gpu => self.cards.first().map(|_| ()),
         }
     }
 
@@ -142,21 +150,30 @@ impl Engine {
         Ok(())
     }
 
-    /// The cards' threads, and how many; started once.
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        // Nothing that can panic runs under the lock.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many threads are on cards: those of one card, and of one more whenever tasks wait.
     fn start_lanes(&self) -> Result<u32> {
-        let started = self.lanes.get_or_init(|| {
-            if self.is_lane {
-                let card = self.cards.place_for_lane()?;
-                card.map_or(Ok(0), |card| self.start_on(&card, 1))
-            } else {
-                let cards = self.cards.opened()?;
-                cards
-                    .iter()
-                    .map(|card| self.start_on(card, card.sessions))
-                    .sum()
+        let mut lanes = self.lanes();
+        if lanes.cards > 0 && (self.is_lane || !self.shared.waits_for_card()) {
+            return Ok(lanes.threads);
+        }
+        let (card, threads) = match self.is_lane {
+            true => (self.cards.place_for_lane()?, 1),
+            false => {
+                let card = self.cards.usable(lanes.cards)?;
+                let sessions = card.as_ref().map_or(0, |card| card.sessions);
+                (card, sessions)
             }
-        });
-        started.clone()
+        };
+        if let Some(card) = card {
+            lanes.threads += self.start_on(&card, threads)?;
+        }
+        lanes.cards += 1;
+        Ok(lanes.threads)
     }
 
     fn start_on(&self, card: &Arc<Card>, sessions: u32) -> Result<u32> {

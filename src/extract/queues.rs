@@ -96,6 +96,11 @@ impl Shared {
         self.device_work.notify_all();
     }
 
+    /// Whether a task waits for a card's thread.
+    pub(super) fn waits_for_card(&self) -> bool {
+        self.lock().device_decodes.iter().next().is_some()
+    }
+
     /// Hands a picture to a helper, or back where none is free to take it soon.
     pub(super) fn offer(&self, picture: PictureTask) -> Option<PictureTask> {
         let mut state = self.lock();

@@ -2,12 +2,13 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cudarc::driver::result::{self, DriverError};
-use cudarc::driver::sys::{self as cuda, CUcontext, CUdevice, CUdevice_attribute};
+use cudarc::driver::sys::{self as cuda, CUcontext, CUctx_flags, CUdevice, CUdevice_attribute};
 
-use super::driver::Driver;
+use super::driver::{Driver, error_name};
 use super::{failure, log_failure};
 use crate::error::{Error, Reason, Result};
 
@@ -67,6 +68,7 @@ impl Device {
             let device = result::device::get(ordinal as c_int).map_err(fail)?;
             let name = name(device).map_err(fail)?;
             let capability = capability(device).map_err(fail)?;
+            wait_asleep(device);
             let context = result::primary_ctx::retain(device).map_err(fail)?;
             Ok(Device(Arc::new(Context {
                 ordinal,
@@ -129,6 +131,30 @@ impl Drop for Context {
         // SAFETY: retained once in `open`; children hold the Arc, so none is left.
         let released = unsafe { result::primary_ctx::release(self.device) };
         log_failure("release a GPU's context", released);
+    }
+}
+
+/// Whether threads that wait for a GPU spin from now on, for devices that are opened later. They
+/// sleep otherwise: the cores they would spin on code pictures. To be measured; nobody else wants it.
+pub fn spin_while_waiting(spin: bool) {
+    SPIN.store(spin, Ordering::Relaxed);
+}
+
+static SPIN: AtomicBool = AtomicBool::new(false);
+
+/// Of the primary context, before it is retained. That of somebody else in this process stays as it is.
+///
+/// # Safety
+/// As [`name`].
+unsafe fn wait_asleep(device: CUdevice) {
+    let how = match SPIN.load(Ordering::Relaxed) {
+        true => CUctx_flags::CU_CTX_SCHED_SPIN,
+        false => CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC,
+    };
+    // SAFETY: by the caller.
+    let set = unsafe { cuda::cuDevicePrimaryCtxSetFlags_v2(device, how as u32) };
+    if let Err(error) = set.result() {
+        tracing::debug!(cause = error_name(error), "a GPU's context waits as it is");
     }
 }
 

@@ -1,7 +1,9 @@
 //! libcuda: loaded, checked and started once in a process.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, OsStr, c_int};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -9,7 +11,10 @@ use cudarc::driver::result::DriverError;
 use cudarc::driver::sys::{self as cuda, CUresult};
 
 use super::Unavailable;
-use super::sys::{CUDA_SYMBOLS, OLDEST_DRIVER};
+use super::sys::{CUDA_SYMBOLS, OLDEST_DRIVER, SymbolInfo, dladdr};
+
+/// A driver's name; a toolkit's is without the number.
+const NAME: &str = "libcuda.so.1";
 
 /// The newest CUDA that a driver knows: 12080 is 12.8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,12 +86,23 @@ fn start() -> Result<Driver, Unavailable> {
 fn check_symbols() -> Result<(), Unavailable> {
     // SAFETY: loading runs the library's initialisers; NVIDIA's (and the tests') ask nothing of us.
     // `culib` panics only where `is_culib_present` is false.
-    let library = unsafe {
+    let (own, library) = unsafe {
+        let own = libloading::Library::new(NAME).map_err(|_| Unavailable::NoDriver)?;
         if !cuda::is_culib_present() {
             return Err(Unavailable::NoDriver);
         }
-        cuda::culib()
+        (own, cuda::culib())
     };
+    // cudarc takes libcuda.so, a CUDA toolkit's stub, before the driver's own.
+    let address = |library: &libloading::Library| {
+        // SAFETY: as below.
+        unsafe { library.get::<*const ()>(b"cuInit") }.map(|function| *function)
+    };
+    if let (Ok(own), Ok(taken)) = (address(&own), address(library))
+        && own != taken
+    {
+        return Err(Unavailable::AnotherDriver(file_of(taken)));
+    }
     for symbol in CUDA_SYMBOLS {
         // SAFETY: the address is only asked for, never used.
         let found = unsafe { library.get::<*const ()>(symbol.as_bytes()) };
@@ -95,6 +111,27 @@ fn check_symbols() -> Result<(), Unavailable> {
         }
     }
     Ok(())
+}
+
+/// The folder that the driver's library was loaded from.
+pub(super) fn folder() -> Option<PathBuf> {
+    Driver::load().ok()?;
+    // SAFETY: the driver is loaded; the address is only asked for.
+    let function = unsafe { cuda::culib().get::<*const ()>(b"cuInit") }.ok()?;
+    Some(file_of(*function)?.parent()?.to_owned())
+}
+
+/// The file that an address was loaded from.
+fn file_of(address: *const ()) -> Option<PathBuf> {
+    let mut info = SymbolInfo::default();
+    // SAFETY: the structure is dladdr's; the name that it gives lives as long as the library, which is never unloaded.
+    unsafe {
+        if dladdr(address.cast(), &mut info) == 0 || info.file.is_null() {
+            return None;
+        }
+        let name = CStr::from_ptr(info.file);
+        Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+    }
 }
 
 fn check(result: CUresult) -> Result<(), Unavailable> {

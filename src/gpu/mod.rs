@@ -19,7 +19,7 @@ mod sys;
 mod unavailable;
 
 pub use buffer::{Copy2d, DeviceBuffer, DeviceView, PinnedBuffer, Pitched};
-pub use device::{Device, Memory};
+pub use device::{Device, Memory, spin_while_waiting};
 pub use driver::{DriverVersion, device_count, driver_version};
 pub use module::{Function, Module};
 pub use pipeline::{Kernels, Pipeline};

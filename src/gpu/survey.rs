@@ -2,7 +2,7 @@
 
 use super::nvdec::{self, Shape, capability};
 use super::{Device, DriverVersion, Memory, Unavailable, device_count, driver_version};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One GPU.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct SurveyedDevice {
 pub struct Survey {
     pub driver: DriverVersion,
     pub devices: Vec<SurveyedDevice>,
+    /// Those that do not open, by their ordinals, and why.
+    pub unusable: Vec<(u32, Error)>,
     /// Why none of them decodes, if so.
     pub no_decoding: Option<Unavailable>,
 }
@@ -30,12 +32,19 @@ pub struct Survey {
 /// Opens each GPU in turn and asks what it decodes.
 ///
 /// # Errors
-/// GPU_UNAVAILABLE with why there is none to use.
+/// GPU_UNAVAILABLE with why there is none to use, or why the first does not open where none does.
 pub fn survey() -> Result<Survey> {
     let driver = driver_version()?;
-    let devices = (0..device_count()?)
-        .map(surveyed)
-        .collect::<Result<Vec<_>>>()?;
+    let (mut devices, mut unusable) = (Vec::new(), Vec::new());
+    for ordinal in 0..device_count()? {
+        match surveyed(ordinal) {
+            Ok(device) => devices.push(device),
+            Err(error) => unusable.push((ordinal, error)),
+        }
+    }
+    if let (true, Some((_, error))) = (devices.is_empty(), unusable.first()) {
+        return Err(error.clone());
+    }
     let no_decoding = match nvdec::available() {
         Err(why) => Some(why),
         Ok(()) => devices
@@ -46,6 +55,7 @@ pub fn survey() -> Result<Survey> {
     Ok(Survey {
         driver,
         devices,
+        unusable,
         no_decoding,
     })
 }

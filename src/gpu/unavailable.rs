@@ -1,6 +1,7 @@
 //! Why there is no GPU to use, in plain words.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::driver::DriverVersion;
 use crate::error::{Error, Reason};
@@ -10,6 +11,8 @@ use crate::error::{Error, Reason};
 pub enum Unavailable {
     /// libcuda.so.1 cannot be loaded.
     NoDriver,
+    /// What is found as libcuda.so is not the driver's libcuda.so.1; where it lies.
+    AnotherDriver(Option<PathBuf>),
     /// libcuda lacks a function.
     DriverSymbol(&'static str),
     DriverTooOld(DriverVersion),
@@ -29,6 +32,7 @@ impl Unavailable {
     pub fn name(&self) -> &'static str {
         match self {
             Unavailable::NoDriver => "no_driver",
+            Unavailable::AnotherDriver(_) => "another_driver",
             Unavailable::DriverSymbol(_) => "driver_incomplete",
             Unavailable::DriverTooOld(_) => "driver_too_old",
             Unavailable::DriverFault(_) => "driver_fault",
@@ -44,6 +48,9 @@ impl Unavailable {
         match self {
             Unavailable::NoDriver => {
                 "install NVIDIA's driver; in a container, start it with its GPUs (docker run --gpus all)"
+            }
+            Unavailable::AnotherDriver(_) => {
+                "take the CUDA toolkit's stubs out of LD_LIBRARY_PATH, or put the driver's folder before them"
             }
             Unavailable::DriverSymbol(_)
             | Unavailable::DriverTooOld(_)
@@ -69,6 +76,13 @@ impl fmt::Display for Unavailable {
         match self {
             Unavailable::NoDriver => {
                 f.write_str("there is no NVIDIA driver here, library=libcuda.so.1")
+            }
+            Unavailable::AnotherDriver(file) => {
+                f.write_str("libcuda.so is not the NVIDIA driver's")?;
+                let file = file
+                    .as_ref()
+                    .map(|file| format!(", path={}", file.display()));
+                f.write_str(&file.unwrap_or_default())
             }
             Unavailable::DriverSymbol(symbol) => {
                 write!(f, "the NVIDIA driver lacks a function, symbol={symbol}")

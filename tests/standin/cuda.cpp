@@ -3,6 +3,7 @@
 // Copies are put off until somebody waits for them, as on a GPU: whoever looks too early sees old
 // bytes. Memory is checked: a copy outside live memory fails. What FRAMECACHE_STANDIN may say:
 //   devices=N             how many there are (1)
+//   card_fails=N          that device does not open
 //   driver=N              the version that cuDriverGetVersion gives (12040)
 //   init=N                what cuInit returns (0)
 //   memory=BYTES          more than that cannot be allocated
@@ -45,6 +46,7 @@ enum : int {
     NOT_READY = 600,
     ILLEGAL_ADDRESS = 700,
     LAUNCH_FAILED = 719,
+    UNKNOWN = 999,
 };
 
 using Result = CUresult;
@@ -75,6 +77,8 @@ std::set<Stream *> streams;
 std::set<Event *> events;
 std::set<Module *> modules;
 std::map<int, int> retained;
+std::map<int, unsigned> waits;
+std::set<int> opened;
 long allocations = 0, launches = 0;
 bool started = false;
 thread_local uintptr_t current = 0;
@@ -151,9 +155,9 @@ void report() {
         contexts += entry.second;
     std::fprintf(file,
                  "cuda contexts=%ld device=%zu pinned=%zu streams=%zu events=%zu modules=%zu "
-                 "launches=%ld\n",
+                 "launches=%ld opened=%zu\n",
                  contexts, device_memory.size(), pinned_memory.size(), streams.size(),
-                 events.size(), modules.size(), launches);
+                 events.size(), modules.size(), launches, opened.size());
     std::fclose(file);
 }
 
@@ -251,9 +255,25 @@ EXPORT Result cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUd
     }
 }
 
+EXPORT Result cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) {
+    LOCK;
+    if (retained[device] == 0)
+        waits[device] = flags;
+    return result(OK);
+}
+
+// How the first device's threads wait: the flags of its context.
+EXPORT long framecache_standin_waits() {
+    LOCK;
+    return waits[0];
+}
+
 EXPORT Result cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice device) {
     LOCK;
+    if (standin::setting("card_fails", -1) == device)
+        return result(UNKNOWN);
     retained[device]++;
+    opened.insert(device);
     *out = reinterpret_cast<CUcontext>(static_cast<uintptr_t>(device) + 1);
     return result(OK);
 }

@@ -1,10 +1,11 @@
 //! libnvcuvid: loaded and checked once in a process.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::error::{Error, Reason};
-use crate::gpu::Unavailable;
 use crate::gpu::sys::cuvid;
+use crate::gpu::{Unavailable, driver};
 
 /// In containers the unversioned name is often absent.
 const NAMES: [&str; 2] = ["libnvcuvid.so.1", "libnvcuvid.so"];
@@ -35,10 +36,13 @@ impl Library {
 }
 
 fn open() -> Result<Library, Unavailable> {
+    // Drivers that lie where nobody looks (a container's mounts) have both libraries there.
+    let beside = driver::folder().map(|folder| folder.join(NAMES[0]));
+    let paths = NAMES.iter().map(PathBuf::from).chain(beside);
     // SAFETY: loading runs the library's initialisers; NVIDIA's (and the tests') ask nothing of us.
-    let library = NAMES
-        .iter()
-        .find_map(|name| unsafe { libloading::Library::new(*name) }.ok())
+    let library = paths
+        .filter_map(|path| unsafe { libloading::Library::new(path) }.ok())
+        .next()
         .ok_or(Unavailable::NoVideoLibrary)?;
     // SAFETY: the types are those of nvcuvid.h, which a test of `cuvid` compares.
     unsafe {

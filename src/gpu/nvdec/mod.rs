@@ -51,17 +51,11 @@ pub const OUTPUT_SURFACES: u32 = 2;
 pub struct Options {
     /// Pictures that their taker may hold at the same time without making the decoder wait.
     pub extra_surfaces: u32,
-    /// Pictures that the parser holds back so that the engine always has work: 0 for single
-    /// pictures, 2 to 4 for long runs.
-    pub display_delay: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            extra_surfaces: 4,
-            display_delay: 2,
-        }
+        Options { extra_surfaces: 4 }
     }
 }
 

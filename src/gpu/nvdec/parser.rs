@@ -18,7 +18,7 @@ use super::library::{SUCCESS, blames_the_stream, failure};
 use super::picture::Picture;
 use super::pool::Pool;
 use super::sequence::Sequence;
-use super::session::{Decoded, Session};
+use super::session::{Content, Decoded, Session};
 use super::shape::Codec;
 use super::{Options, Refusal, nonsense};
 use crate::decode::Event;
@@ -35,9 +35,9 @@ pub(super) type Out<'a> = dyn FnMut(Event<Picture>) -> Result<()> + 'a;
 #[derive(Clone, Copy)]
 pub(super) struct Data<'a> {
     pub bytes: &'a [u8],
-    /// The ordinal that the pictures in it carry; none for a header.
+    /// What the pictures are labelled by that it begins or shows; none for a header.
     pub unit: Option<u32>,
-    /// Exactly one picture is in it.
+    /// Exactly one picture is in it: the parser is not to wait for the next one's first bytes.
     pub one_picture: bool,
 }
 
@@ -68,6 +68,8 @@ struct State {
     sequence: Option<Sequence>,
     /// Of the first sequence; kept when the parser begins anew.
     signal: Option<[u8; 4]>,
+    /// What the parser was given last.
+    unit: u32,
     /// Pictures were decoded since the parser began.
     began: bool,
     /// Units whose pictures are decoded but not shown (edit lists).
@@ -94,6 +96,7 @@ impl Parser {
             session: None,
             sequence: None,
             signal: None,
+            unit: 0,
             began: false,
             hidden: HashSet::new(),
             damage: false,
@@ -137,7 +140,8 @@ impl Parser {
         // Overridden by what the sequence callback returns.
         params.max_decode_surfaces = 1;
         params.error_threshold = 100;
-        params.max_display_delay = state.options.display_delay;
+        // With a delay, pictures of an old sequence are displayed after the new one's callback.
+        params.max_display_delay = 0;
         params.user_data = user_data;
         params.sequence = Some(on_sequence);
         params.decode = Some(on_decode);
@@ -160,18 +164,17 @@ impl Parser {
 
     /// Parses bytes; pictures that become ready go to `out`.
     pub fn parse(&mut self, data: Data<'_>, out: &mut Out<'_>) -> Result<Parsed> {
-        let mut flags = 0;
-        if data.unit.is_some() {
-            flags |= cuvid::packet::TIMESTAMP;
-        }
-        if data.one_picture {
-            flags |= cuvid::packet::END_OF_PICTURE;
+        if let Some(unit) = data.unit {
+            self.state().unit = unit;
         }
         let packet = SourcePacket {
-            flags,
+            flags: match data.one_picture {
+                true => cuvid::packet::END_OF_PICTURE,
+                false => 0,
+            },
             bytes: data.bytes.len() as u64,
             payload: data.bytes.as_ptr(),
-            timestamp: data.unit.map_or(0, i64::from),
+            timestamp: 0,
         };
         self.call(packet, out)
     }
@@ -251,6 +254,7 @@ impl Parser {
                 self.state().damage = true;
                 Ok(Parsed::Refused)
             }
+            // Of some damaged AV1 NVIDIA's parser says UNKNOWN; called again after that it may crash.
             None => {
                 self.break_off();
                 Err(failure("could not parse the video", status))
@@ -333,10 +337,27 @@ impl State {
             return Err(Refusal::FilmGrain.into());
         }
         self.began = true;
+        let content = Content {
+            unit: self.unit,
+            crop: sequence.crop,
+        };
         // SAFETY: by the caller.
-        let decoded = unsafe { session.decode(params, sequence.crop) }?;
+        let decoded = unsafe { session.decode(params, content) }?;
         self.refused |= decoded == Decoded::Refused;
         Ok(1)
+    }
+
+    /// The unit of a picture that is displayed now.
+    ///
+    /// Note: timestamps are no labels. NVIDIA's parser takes them for decoding times, and gives the
+    /// displayed pictures those of the decoded ones sorted.
+    fn label(&self, content: Content) -> u32 {
+        match self.codec {
+            // Reordered: pictures are those of the units that they began in.
+            Codec::H264 | Codec::Hevc => content.unit,
+            // Never reordered, but hidden, and shown by a unit without a picture: it is that unit's.
+            Codec::Vp8 | Codec::Vp9 | Codec::Av1 => self.unit,
+        }
     }
 
     fn display(&mut self, info: &DisplayInfo) -> Result<c_int> {
@@ -346,17 +367,12 @@ impl State {
                 info.picture_index,
             ));
         };
-        let Ok(unit) = u32::try_from(info.timestamp) else {
-            return Err(nonsense("a picture of no unit", info.timestamp));
-        };
-        if self.hidden.contains(&unit) {
-            return Ok(1);
-        }
-        let Some((index, crop, damaged)) = session.hold(info.picture_index)? else {
+        let Some(held) = session.hold(info.picture_index)? else {
             return Ok(1);
         };
-        let picture = Picture::held(session, index, crop, info.progressive != 0);
-        let Some(mut out) = self.out else {
+        let unit = self.label(held.content);
+        let picture = Picture::held(session, held, info.progressive != 0);
+        let Some(mut out) = self.out.filter(|_| !self.hidden.contains(&unit)) else {
             return Ok(1);
         };
         // SAFETY: set for the time of the call that this callback runs in; nothing else uses it now.
@@ -364,7 +380,8 @@ impl State {
         out(Event::Picture {
             unit,
             picture,
-            damaged,
+            // That is known once it is mapped, or at the end.
+            damaged: false,
         })?;
         Ok(1)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::hardware::Mapping;
 use super::sequence::Crop;
-use super::session::Session;
+use super::session::{Held, Session};
 use super::shape::{Chroma, Shape, SurfaceFormat};
 use crate::error::Result;
 use crate::gpu::{DeviceView, Stream};
@@ -20,11 +20,11 @@ pub struct Picture {
 
 impl Picture {
     /// Takes over one hold of the surface.
-    pub(super) fn held(session: Arc<Session>, index: u32, crop: Crop, progressive: bool) -> Self {
+    pub(super) fn held(session: Arc<Session>, held: Held, progressive: bool) -> Self {
         Picture {
             session,
-            index,
-            crop,
+            index: held.index,
+            crop: held.content.crop,
             progressive,
         }
     }

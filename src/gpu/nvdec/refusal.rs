@@ -53,6 +53,17 @@ impl Refusal {
         error.source()?.downcast_ref()
     }
 
+    /// Whether the whole of a track is refused, rather than a stretch of it.
+    pub fn is_of_the_track(&self) -> bool {
+        !matches!(
+            self,
+            Refusal::Unavailable(_)
+                | Refusal::SizeChanges
+                | Refusal::ColourChanges
+                | Refusal::SequenceChanges
+        )
+    }
+
     /// One word for labels and facts.
     pub fn name(&self) -> &'static str {
         match self {

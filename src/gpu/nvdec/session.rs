@@ -45,12 +45,27 @@ struct State {
 struct Slot {
     /// Displayed pictures that are queued or mapped.
     held: u32,
-    /// What part of the picture in it is shown; none before the first was decoded into it.
-    crop: Option<Crop>,
+    /// None before the first picture was decoded into it.
+    content: Option<Content>,
     /// The driver would not decode that picture: what is in the surface is an older one.
     refused: bool,
     /// How its decoding went has been asked, with an answer.
     checked: bool,
+}
+
+/// The picture in a surface.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    /// The unit that it began in.
+    pub unit: u32,
+    /// What part of it is shown.
+    pub crop: Crop,
+}
+
+/// One hold of a surface.
+pub(super) struct Held {
+    pub index: u32,
+    pub content: Content,
 }
 
 /// A mapping that nobody looks at any more, once `done` is reached.
@@ -130,11 +145,12 @@ impl Session {
     ///
     /// # Safety
     /// As [`Hardware::decode`].
-    pub unsafe fn decode(&self, params: *mut PictureParams, crop: Crop) -> Result<Decoded> {
+    pub unsafe fn decode(&self, params: *mut PictureParams, content: Content) -> Result<Decoded> {
         // SAFETY: by the caller.
-        let index = self.index(unsafe { (*params).picture_index })?;
+        let (index, second_field) = unsafe { ((*params).picture_index, (*params).second_field) };
+        let index = self.index(index)?;
         self.wait_free(index)?;
-        self.check(index)?;
+        self.settle_one(index)?;
         // SAFETY: by the caller.
         let status = unsafe { self.hardware()?.decode(params) }?;
         if status != SUCCESS && !blames_the_stream(status) {
@@ -142,9 +158,12 @@ impl Session {
             return Err(failure("could not decode a picture", status));
         }
         let refused = status != SUCCESS;
-        self.lock().slots[index as usize] = Slot {
+        let slot = &mut self.lock().slots[index as usize];
+        // A second field goes on with the first one's picture.
+        let begun = slot.content.filter(|_| second_field != 0);
+        *slot = Slot {
             held: 0,
-            crop: Some(crop),
+            content: Some(begun.unwrap_or(content)),
             refused,
             checked: refused,
         };
@@ -192,29 +211,19 @@ impl Session {
         }
     }
 
-    /// A displayed picture takes hold of its surface: what part of it is shown, and whether it is
-    /// known to be damaged. None for a picture that the driver refused.
-    pub fn hold(&self, index: i32) -> Result<Option<(u32, Crop, bool)>> {
+    /// A displayed picture takes hold of its surface. None for a picture that the driver refused.
+    pub fn hold(&self, index: i32) -> Result<Option<Held>> {
         let index = self.index(index)?;
-        let crop = {
-            let mut state = self.lock();
-            let slot = &mut state.slots[index as usize];
-            let Some(crop) = slot.crop else {
-                return Err(nonsense("a picture that was never decoded", index));
-            };
-            if slot.refused {
-                return Ok(None);
-            }
-            slot.held += 1;
-            crop
+        let mut state = self.lock();
+        let slot = &mut state.slots[index as usize];
+        let Some(content) = slot.content else {
+            return Err(nonsense("a picture that was never decoded", index));
         };
-        match self.check(index) {
-            Ok(damaged) => Ok(Some((index, crop, damaged))),
-            Err(error) => {
-                self.release(index);
-                Err(error)
-            }
+        if slot.refused {
+            return Ok(None);
         }
+        slot.held += 1;
+        Ok(Some(Held { index, content }))
     }
 
     pub fn release(&self, index: u32) {
@@ -225,10 +234,11 @@ impl Session {
         self.changed.notify_all();
     }
 
-    /// Whether the surface's picture is known to be damaged; false while the engine is at it.
+    /// Whether the surface's picture is known to be damaged; false while the engine is at it. Asked
+    /// once it is mapped, or else before another one is decoded into it, or at the end.
     pub fn check(&self, index: u32) -> Result<bool> {
         let slot = self.lock().slots[index as usize];
-        if slot.crop.is_none() || slot.checked {
+        if slot.content.is_none() || slot.checked {
             return Ok(false);
         }
         let progress = self.hardware()?.progress(index)?;
@@ -241,23 +251,24 @@ impl Session {
 
     /// Waits until every picture is decoded, so that all damage is known.
     pub fn settle(&self) -> Result<()> {
+        (0..self.surfaces()?).try_for_each(|index| self.settle_one(index))
+    }
+
+    fn settle_one(&self, index: u32) -> Result<()> {
         let patience = self.device()?.patience();
         let deadline = Instant::now() + patience;
-        for index in 0..self.surfaces()? {
-            loop {
-                self.check(index)?;
-                let slot = self.lock().slots[index as usize];
-                if slot.checked || slot.crop.is_none() {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    self.broken.store(true, Ordering::Relaxed);
-                    return Err(stalled("the GPU does not finish a picture", patience));
-                }
-                thread::sleep(POLL);
+        loop {
+            self.check(index)?;
+            let slot = self.lock().slots[index as usize];
+            if slot.checked || slot.content.is_none() {
+                return Ok(());
             }
+            if Instant::now() > deadline {
+                self.broken.store(true, Ordering::Relaxed);
+                return Err(stalled("the GPU does not finish a picture", patience));
+            }
+            thread::sleep(POLL);
         }
-        Ok(())
     }
 
     /// Maps a held picture, when fewer than [`OUTPUT_SURFACES`] are. The mapping holds it, too.

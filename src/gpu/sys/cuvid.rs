@@ -47,7 +47,6 @@ pub mod packet {
     use std::ffi::c_ulong;
 
     pub const END_OF_STREAM: c_ulong = 1;
-    pub const TIMESTAMP: c_ulong = 2;
     pub const END_OF_PICTURE: c_ulong = 8;
 }
 
@@ -349,6 +348,7 @@ const _: () = assert!(size_of::<c_long>() == size_of::<*const c_void>());
 mod tests {
     use super::*;
     use std::mem::offset_of;
+    use std::path::Path;
     use std::process::Command;
 
     /// The same lines as tests/standin/layout.c prints.
@@ -356,21 +356,23 @@ mod tests {
         let mut text = String::new();
         macro_rules! layout {
             ($type:ident: $($field:ident),*) => {
-                text += &format!("{} size {}\n", stringify!($type), size_of::<$type>());
+                text += &format!("{} size {} align {}\n", stringify!($type), size_of::<$type>(), align_of::<$type>());
                 $(text += &format!("{} {} {}\n", stringify!($type), stringify!($field), offset_of!($type, $field));)*
             };
         }
-        layout!(DecodeCaps: codec, chroma, depth_minus_8, supported, engines, output_formats,
-            max_width, max_height, max_macroblocks, min_width, min_height);
+        layout!(DecodeCaps: codec, chroma, depth_minus_8, reserved1, supported, engines, output_formats,
+            max_width, max_height, max_macroblocks, min_width, min_height, reserved3);
         layout!(CreateInfo: width, height, decode_surfaces, codec, chroma, flags, depth_minus_8,
-            intra_only, max_width, max_height, display_area, output_format, deinterlace,
-            target_width, target_height, output_surfaces, lock, target_rect);
-        layout!(ReconfigureInfo: width, height, target_width, target_height, decode_surfaces,
-            display_area, target_rect);
+            intra_only, max_width, max_height, reserved1, display_area, output_format, deinterlace,
+            target_width, target_height, output_surfaces, lock, target_rect, enable_histogram, reserved2);
+        layout!(ReconfigureInfo: width, height, target_width, target_height, decode_surfaces, reserved1,
+            display_area, target_rect, reserved2);
         layout!(PictureParams: width_in_macroblocks, height_in_macroblocks, picture_index, field,
-            bottom_field, second_field, reference, intra, specific);
-        layout!(ProcessParams: progressive, second_field, top_field_first, unpaired_field, stream);
-        layout!(DecodeStatus: status);
+            bottom_field, second_field, bitstream_bytes, bitstream, slices, slice_offsets, reference,
+            intra, reserved, specific);
+        layout!(ProcessParams: progressive, second_field, top_field_first, unpaired_field, reserved_flags,
+            reserved_zero, reserved1, stream, reserved, histogram, reserved2);
+        layout!(DecodeStatus: status, reserved, reserved_pointers);
         layout!(VideoFormat: codec, rate_numerator, rate_denominator, progressive_sequence,
             luma_depth_minus_8, chroma_depth_minus_8, min_surfaces, coded_width, coded_height,
             display_area, chroma, bit_rate, aspect, signal, header_bytes);
@@ -378,7 +380,30 @@ mod tests {
         layout!(DisplayInfo: picture_index, progressive, top_field_first, repeat_first_field, timestamp);
         layout!(SourcePacket: flags, bytes, payload, timestamp);
         layout!(ParserParams: codec, max_decode_surfaces, clock_rate, error_threshold,
-            max_display_delay, flags, user_data, sequence, decode, display, operating_point, header);
+            max_display_delay, flags, reserved1, user_data, sequence, decode, display, operating_point, header);
+        macro_rules! values {
+            ($($value:path),*) => {$(text += &format!("{} {}\n", stringify!($value), $value);)*};
+        }
+        values!(codec::H264, codec::HEVC, codec::VP8, codec::VP9, codec::AV1);
+        values!(chroma::MONOCHROME, chroma::C420, chroma::C422, chroma::C444);
+        values!(
+            surface::NV12,
+            surface::P016,
+            surface::YUV444,
+            surface::YUV444_16
+        );
+        values!(
+            WEAVE,
+            PREFER_CUVID,
+            packet::END_OF_STREAM,
+            packet::END_OF_PICTURE
+        );
+        values!(
+            status::IN_PROGRESS,
+            status::SUCCESS,
+            status::ERROR,
+            status::ERROR_CONCEALED
+        );
         let head = offset_of!(PictureParams, specific);
         text += &format!(
             "film grain word {} bits {:#x}\n",
@@ -392,21 +417,36 @@ mod tests {
         text
     }
 
-    #[test]
-    fn the_declarations_are_laid_out_as_in_nvidias_headers() {
+    /// What the headers say that are found in `folder`, or on this machine.
+    fn theirs(folder: Option<&Path>) -> String {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/standin/layout.c");
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("layout");
-        let built = Command::new("cc")
-            .args([source, "-o"])
-            .arg(&program)
-            .status()
-            .expect("cc must run");
+        let made = tempfile::tempdir().unwrap();
+        let program = made.path().join("layout");
+        let mut compiler = Command::new("cc");
+        if let Some(folder) = folder {
+            compiler.arg("-I").arg(folder);
+        }
+        let built = compiler.args([source, "-o"]).arg(&program).status();
         assert!(
-            built.success(),
+            built.expect("cc must run").success(),
             "scripts/install.sh test installs libffmpeg-nvenc-dev"
         );
-        let theirs = Command::new(&program).output().unwrap();
-        assert_eq!(ours(), String::from_utf8(theirs.stdout).unwrap());
+        String::from_utf8(Command::new(&program).output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn the_declarations_are_laid_out_as_in_nvidias_headers() {
+        assert_eq!(ours(), theirs(None));
+    }
+
+    /// FRAMECACHE_NV_HEADERS: the `include` folders of some releases of nv-codec-headers.
+    #[test]
+    fn the_declarations_are_laid_out_as_in_older_and_newer_headers() {
+        let Some(folders) = std::env::var_os("FRAMECACHE_NV_HEADERS") else {
+            return;
+        };
+        for folder in std::env::split_paths(&folders) {
+            assert_eq!(ours(), theirs(Some(&folder)), "{}", folder.display());
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 pub mod cuvid;
 
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
 /// Every symbol of libcuda that this crate calls, by itself or through cudarc, which
 /// panics where one is missing. A name that is not here may not be used in `gpu`.
 pub const CUDA_SYMBOLS: &[&str] = &[
@@ -12,6 +15,7 @@ pub const CUDA_SYMBOLS: &[&str] = &[
     "cuDeviceGetName",
     "cuDevicePrimaryCtxRelease_v2",
     "cuDevicePrimaryCtxRetain",
+    "cuDevicePrimaryCtxSetFlags_v2",
     "cuDriverGetVersion",
     "cuEventCreate",
     "cuEventDestroy_v2",
@@ -38,6 +42,31 @@ pub const CUDA_SYMBOLS: &[&str] = &[
     "cuStreamQuery",
     "cuStreamWaitEvent",
 ];
+
+/// Dl_info of dlfcn.h.
+#[repr(C)]
+pub struct SymbolInfo {
+    pub file: *const c_char,
+    base: *mut c_void,
+    symbol: *const c_char,
+    address: *mut c_void,
+}
+
+impl Default for SymbolInfo {
+    fn default() -> Self {
+        SymbolInfo {
+            file: ptr::null(),
+            base: ptr::null_mut(),
+            symbol: ptr::null(),
+            address: ptr::null_mut(),
+        }
+    }
+}
+
+unsafe extern "C" {
+    /// Of the C library: which file an address was loaded from; 0 where none.
+    pub fn dladdr(address: *const c_void, info: *mut SymbolInfo) -> c_int;
+}
 
 /// CUDA 12.0 (driver 525): the kernels' PTX is of its version, and so are cudarc's declarations.
 pub const OLDEST_DRIVER: i32 = 12_000;

@@ -62,8 +62,18 @@ super::standin_tests! {
         for (name, clip) in clips::good() {
             println!("{name}");
             prove(&clip, Options::default());
-            prove(&clip, Options { extra_surfaces: 1, display_delay: 0 });
+            prove(&clip, Options { extra_surfaces: 1 });
         }
+    }
+
+    // Where scripts/nvcuvid.sh found it.
+    fn nvdec_keeps_what_decode_promises_with_nvidias_own_parser on "hybrid",
+        std::env::var_os("FRAMECACHE_NVCUVID").map(|_| "any_size"); {
+        for (name, clip) in clips::good() {
+            println!("{name}");
+            prove(&clip, Options::default());
+        }
+        prove(&changing_pictures(), Options::default());
     }
 
     fn the_media_folder_decodes_to_libavcodecs_bytes on "whole", ["any_size"]; {

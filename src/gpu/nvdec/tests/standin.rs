@@ -92,6 +92,11 @@ pub fn reconfigured() -> i64 {
     number("libnvcuvid.so.1", c"framecache_standin_reconfigured")
 }
 
+/// How threads wait for the first device, as CUctx_flags has it.
+pub fn waits() -> i64 {
+    number("libcuda.so.1", c"framecache_standin_waits")
+}
+
 /// Pictures mapped since the process began.
 pub fn mapped() -> i64 {
     number("libnvcuvid.so.1", c"framecache_standin_mapped")

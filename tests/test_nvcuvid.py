@@ -1,0 +1,125 @@
+"""NVIDIA's own parser between us and libavcodec: what a card makes of videos is the CPU's, frame by frame.
+
+The stand-in's decoder finds a picture's pixels by the bytes that the parser names (tests/standin/hybrid.cpp), so a frame
+under another's label is seen. `make test-nvcuvid` fetches the parser; without FRAMECACHE_NVCUVID all is skipped.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MEDIA
+from tests.media import make
+from tests.support.framecache import BINARY
+from tests.support.oracle import Truth
+from tests.test_gpu import compare, decoded
+
+pytestmark = pytest.mark.skipif("FRAMECACHE_NVCUVID" not in os.environ, reason="NVIDIA's own parser is not here (scripts/nvcuvid.sh)")
+
+# Sessions are as many as memory holds: one in 1 GiB, else two for each of seven engines.
+SESSIONS = {1: "any_size", 14: "any_size,memory=32000000000"}
+# Pictures, above which not all are extracted.
+MANY = 400
+DAMAGED_FILES = 300
+TO_DAMAGE = ["h264_bframes.mp4", "hevc.ts", "vp9.webm", "hevc_12bit.mp4", "av1_svt.mp4", "h264_opengop.mp4"]
+# Their codecs have no decode status.
+NO_STATUS = ["vp9.webm", "av1_svt.mp4"]
+
+
+def videos():
+    """Generated clips, and where the media folder is what lies there and beside it: that only in `make test-nvcuvid`."""
+    found = [pytest.param(name, id=name) for name in make.ORDINARY]
+    if MEDIA:
+        names = [name for folder in ("videos", "segments") for name in Truth(MEDIA).files(folder)]
+        untidy = sorted((MEDIA.parent / "faults" / "media").glob("*.*"))
+        names += [str(path) for path in untidy if path.suffix not in (".py", ".sh", ".json")]
+        found += [pytest.param(name, id=Path(name).name, marks=pytest.mark.slow) for name in names]
+    return found
+
+
+@pytest.fixture
+def video(clip, request):
+    name = request.param
+    if name in make.ORDINARY:
+        return clip(name)
+    return MEDIA / name
+
+
+def on_nvidias_parser(on_card, sessions=1):
+    return lambda: on_card(SESSIONS[sessions], "hybrid")
+
+
+def is_a_reason(refusal):
+    """What no card takes is refused in its own words; neither the driver nor its parser is to blame."""
+    blamed = ("NVIDIA's parser named", "could not", "panic", "pictures were wanted")
+    return refusal is None or not any(words in refusal for words in blamed)
+
+
+def planes(runner, path, backend):
+    done = runner.run("framemd5", command=[str(BINARY), "framemd5", path, "--backend", backend], code=None, timeout=300)
+    return done.text.splitlines() if done.code == 0 else done.err
+
+
+@pytest.mark.parametrize("video", videos(), indirect=True)
+def test_what_a_card_makes_of_every_video_is_the_cpus(on_card, new_store, video):
+    card = on_nvidias_parser(on_card)
+    by_cpu, by_card = (planes(card(), video, backend) for backend in ("cpu", "gpu"))
+    assert by_card == by_cpu or (isinstance(by_card, str) and is_a_reason(by_card))
+    whole = ["--all"] if len(by_cpu) < MANY else ["--count", "60"]
+    for how in (whole, ["--every", "7"], ["--count", "3"]):
+        refusal = compare(card, new_store, video, *how)
+        assert is_a_reason(refusal)
+        if refusal:
+            return
+    assert compare(on_nvidias_parser(on_card, 14), new_store, video, *whole) is None
+
+
+def damage(data, chance):
+    """Bits, stretches and ends, behind the header, so that most are still videos."""
+    kind = chance.choice(["bits", "zeros", "noise", "gap", "cut"])
+    at = chance.randrange(len(data) // 8, len(data))
+    length = chance.randrange(1, 600)
+    if kind == "cut":
+        del data[at:]
+    elif kind == "gap":
+        del data[at : at + length]
+    elif kind == "zeros":
+        data[at : at + length] = bytes(len(data[at : at + length]))
+    elif kind == "noise":
+        data[at : at + length] = chance.randbytes(len(data[at : at + length]))
+    else:
+        for _ in range(chance.randrange(1, 12)):
+            data[chance.randrange(len(data) // 8, len(data))] ^= 1 << chance.randrange(8)
+    return kind
+
+
+def is_damaged(runner, path):
+    """Whether the CPU finds damage in what can be opened."""
+    done = runner.extract("t", "--all", path, code=None)
+    return done.code in (0, 3) and any(frame.get("damaged") or frame.get("missing") for frame in runner.frames("t"))
+
+
+def batches():
+    """A batch of each clip; the others only in `make test-nvcuvid`."""
+    number = DAMAGED_FILES // 10
+    return [batch if batch < len(TO_DAMAGE) else pytest.param(batch, marks=pytest.mark.slow) for batch in range(number)]
+
+
+@pytest.mark.parametrize("batch", batches())
+def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip, tmp_path, batch):
+    source = clip(TO_DAMAGE[batch % len(TO_DAMAGE)])
+    for seed in range(batch * 10, batch * 10 + 10):
+        data = bytearray(source.read_bytes())
+        kind = damage(data, random.Random(seed))
+        path = tmp_path / f"{seed}-{kind}{source.suffix}"
+        path.write_bytes(data)
+        if source.name in NO_STATUS and is_damaged(new_store(), path):
+            # An engine says nothing of it, so all that is known of its frames is that they come.
+            done = decoded(on_nvidias_parser(on_card)(), "--all", path, code=None)
+            # Of some damage the parser says UNKNOWN, and is not called again.
+            given_up = "could not parse the video" in done.err
+            assert done.code in (0, 3) or given_up or is_a_reason(done.err), done.describe()
+        else:
+            assert is_a_reason(compare(on_nvidias_parser(on_card), new_store, path, "--all")), path.name
