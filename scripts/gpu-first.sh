@@ -87,11 +87,8 @@ case $call in
     ;;
   2)
     check rates 150 --seconds 0.5 --only $rates || failed=1
-    # Where gpu-check can do both.
-    if timeout -k 1 3 "$kit/run.sh" --help | grep -- --spin > /dev/null; then
-      check asleep 25 --seconds 0.5 --only rates/extraction || failed=1
-      check spinning 25 --seconds 0.5 --only rates/extraction --spin || failed=1
-    fi
+    check asleep 25 --seconds 0.5 --only rates/extraction || failed=1
+    check spinning 25 --seconds 0.5 --only rates/extraction --spin || failed=1
     ;;
   3)
     check extraction 60 --seconds 0.5 --only rates/extraction || failed=1

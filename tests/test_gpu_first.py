@@ -12,7 +12,7 @@ from tests.support import framecache as runner
 
 CHECK = runner.BINARY.parent / "gpu-check"
 SCRIPT = runner.ROOT / "scripts" / "gpu-first.sh"
-CALLS = {1: {"equal"}, 2: {"rates"}, 3: {"extraction", "spans", "damaged"}, 4: {"peers"}}
+CALLS = {1: {"equal"}, 2: {"rates", "asleep", "spinning"}, 3: {"extraction", "spans", "damaged"}, 4: {"peers"}}
 
 
 @pytest.fixture

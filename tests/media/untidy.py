@@ -46,6 +46,8 @@ CODECS = {
     "prores": ["-c:v", "prores_ks"],
     "png": ["-c:v", "png"],
     "theora": ["-c:v", "libtheora", "-g", "10", "-q:v", "8"],
+    "rv10": ["-c:v", "rv10", "-g", "10", "-q:v", "3"],
+    "rv20": ["-c:v", "rv20", "-g", "10", "-q:v", "3"],
     "svq1": ["-c:v", "svq1", "-g", "10", "-q:v", "3"],
     "qtrle": ["-c:v", "qtrle", "-g", "10"],
     "rawvideo": ["-c:v", "rawvideo"],
@@ -61,7 +63,7 @@ CODECS = {
 CONTAINERS = {
     "mp4": [], "mov": [], "mkv": [], "webm": [], "avi": [], "flv": [], "ts": [], "nut": [], "ogg": [], "asf": [],
     "wtv": [], "mxf": [], "ivf": [], "h264": [], "m4v": [], "m2v": [], "mjpeg": ["-f", "mjpeg"], "mpg": ["-f", "vob"],
-    "hevc": ["-f", "hevc"], "m2ts": [], "gif": [], "apng": [], "y4m": ["-f", "yuv4mpegpipe"],
+    "hevc": ["-f", "hevc"], "m2ts": [], "rm": [], "gif": [], "apng": [], "y4m": ["-f", "yuv4mpegpipe"],
     "frag.mp4": ["-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"],
 }
 
@@ -201,7 +203,7 @@ ALL_CONTAINERS = {
     "vp8": ["webm", "mkv", "ivf", "avi", "nut"], "vp9": ["webm", "mp4", "ivf"], "av1": ["mkv", "mp4", "ivf"],
     "mpeg1": ["mpg", "ts", "avi", "mkv"], "mpeg2": ["mpg", "ts", "avi", "mkv", "mxf", "m2v", "mp4"],
     "mpeg4": ["avi", "mp4", "mkv", "ts", "m4v", "asf"], "mpeg4_b": ["avi", "mp4", "mkv", "m4v"],
-    "msmpeg4": ["avi", "asf", "mkv"], "wmv2": ["asf", "avi"], "flv1": ["flv", "avi"], "h263p": ["avi", "mov"],
+    "msmpeg4": ["avi", "asf", "mkv"], "wmv2": ["asf", "avi"], "flv1": ["flv", "avi"], "rv10": ["rm"], "rv20": ["rm"], "h263p": ["avi", "mov"],
     "mjpeg": ["avi", "mov", "mkv", "mjpeg"], "ffv1": ["avi", "mkv"], "ffv1_3": ["mkv"], "huffyuv": ["avi"], "utvideo": ["avi"],
     "prores": ["mov"], "png": ["mov", "avi"], "theora": ["ogg"], "svq1": ["mov"], "qtrle": ["mov"],
     "rawvideo": ["avi", "nut", "mkv"], "snow": ["nut", "avi"], "cinepak": ["mov", "avi"], "zmbv": ["avi"],

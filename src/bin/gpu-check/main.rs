@@ -72,6 +72,9 @@ pub struct Args {
     budget: Option<f64>,
     #[arg(skip = Instant::now())]
     began: Instant,
+    /// Spin while waiting for the GPU, where framecache sleeps: to measure both
+    #[arg(long)]
+    spin: bool,
     /// Fewer cases, and no rates
     #[arg(long)]
     quick: bool,
@@ -99,6 +102,7 @@ impl Args {
         serde_json::json!({
             "no_gpu": self.no_gpu,
             "quick": self.quick,
+            "spin": self.spin,
             "seconds": self.seconds,
             "only": self.only,
             "budget": self.budget,
@@ -134,6 +138,7 @@ fn start_log() {
 /// # Errors
 /// FIELD_INVALID for a folder that cannot be read, INTERNAL where no threads or files are given.
 fn run(args: &Args) -> Result<Report> {
+    framecache::gpu::spin_while_waiting(args.spin);
     let mut report = Report::new(args)?;
     let clips = match &args.fixtures {
         Some(folder) => files::clips(folder)?,
