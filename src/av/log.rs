@@ -59,6 +59,17 @@ unsafe extern "C" fn log(source: *mut c_void, level: c_int, format: *const c_cha
         return;
     }
     // SAFETY: libavutil gives a log source with its class, a format, and values that fit it.
+    unsafe { keep(source, level, format, values) }
+}
+
+/// Not in the callback itself: libavformat logs several lines a packet, nearly all of no interest here.
+///
+/// # Safety
+/// As libavutil calls back, with a source and a format.
+#[cold]
+#[inline(never)]
+unsafe fn keep(source: *mut c_void, level: c_int, format: *const c_char, values: VaList) {
+    // SAFETY: by the caller.
     unsafe {
         let Some(decoder) = decoder_of(source) else {
             return;

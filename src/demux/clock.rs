@@ -69,6 +69,19 @@ impl Rules {
         }
     }
 
+    /// Whether stamps never fall, over less than half a turn: a clock that neither starts again nor wraps.
+    fn are_kept(&self, mut stamps: impl Iterator<Item = i64>) -> bool {
+        let half = self.period().map_or(i64::MAX, |period| period / 2);
+        let Some(first) = stamps.next() else {
+            return true;
+        };
+        let mut last = first;
+        stamps.all(|stamp| {
+            let rises = stamp >= std::mem::replace(&mut last, stamp);
+            rises && stamp.saturating_sub(first) <= half
+        })
+    }
+
     /// A pts on the turn of the clock of its dts, `near`, behind which it may have wrapped. It is never before
     /// it: one that is half a turn ahead has jumped.
     pub fn unwrapped(&self, value: i64, near: i64) -> i64 {
@@ -80,16 +93,20 @@ impl Rules {
 /// The stretches of `count` units in decode order; the first begins at 0.
 pub fn stretches(count: usize, told: impl Fn(usize) -> Told, rules: Rules) -> Vec<Stretch> {
     let by_dts = (0..count).any(|unit| told(unit).dts.is_some());
+    let stamp = |told: Told| if by_dts { told.dts } else { told.pts };
     let mut found = vec![Stretch {
         from: 0,
         fold: 0,
         again: false,
     }];
+    if rules.are_kept((0..count).filter_map(|unit| stamp(told(unit)))) {
+        return found;
+    }
     let mut follower = Follower::new(rules);
     let mut unit = 0;
     while unit < count {
-        let Told { pts, dts, cut } = told(unit);
-        let Some(stamp) = (if by_dts { dts } else { pts }) else {
+        let Told { pts, cut, .. } = told(unit);
+        let Some(stamp) = stamp(told(unit)) else {
             unit += 1;
             continue;
         };
