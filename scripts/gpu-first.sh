@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The first quarter of an hour on a lent GPU, in four calls. Each ends within its limit, and leaves files that stand alone:
+# The first quarter of an hour with a GPU that is there for no longer, in four calls. Each ends within its limit, and leaves files that stand alone:
 # a table and JSON that are whole after every row, and steps.tsv, which has each step's seconds and exit status.
 # usage: gpu-first.sh 1|2|3|4 [FOLDER] [gpu-check's flags]      in the unpacked kit: gpu-kit/first.sh
 #   1  170 s  libraries, ffmpeg -hwaccel cuda, kernels and pictures against the CPU's. Exit 1: bytes differ, stop here

@@ -1,4 +1,4 @@
-"""scripts/gpu-first.sh, the first quarter of an hour on a lent GPU: its limits, and what it leaves."""
+"""scripts/gpu-first.sh, the first quarter of an hour with a GPU that is there for no longer: its limits, and what it leaves."""
 
 import json
 import shutil
