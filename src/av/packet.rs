@@ -136,11 +136,22 @@ impl Packet {
 
     /// A header of the container's that takes the place of the stream's from here on.
     pub fn new_header(&self) -> Option<&[u8]> {
+        self.side_data(NEW_HEADER)
+            .filter(|header| !header.is_empty())
+    }
+
+    /// What the demuxer gave beside the data; nearly all packets have nothing.
+    #[inline]
+    pub(super) fn side_data(&self, kind: ffi::AVPacketSideDataType) -> Option<&[u8]> {
         let mut size = 0;
-        // SAFETY: as in `raw`; side data lives as long as the packet is referenced.
+        // SAFETY: as in `raw`; side data lives as long as the packet is referenced, and holds as many bytes
+        // as it says.
         unsafe {
-            let data = ffi::av_packet_get_side_data(self.raw, NEW_HEADER, &mut size);
-            (!data.is_null() && size > 0).then(|| std::slice::from_raw_parts(data, size))
+            if (*self.raw).side_data_elems == 0 {
+                return None;
+            }
+            let data = ffi::av_packet_get_side_data(self.raw, kind, &mut size);
+            (!data.is_null()).then(|| std::slice::from_raw_parts(data, size))
         }
     }
 

@@ -17,23 +17,26 @@ pub(super) struct Palette {
 
 impl Palette {
     /// Keeps the packet's palette, or gives the packet the one that is in force.
+    #[inline]
     pub fn follow(&mut self, packet: &mut Packet) {
-        let mut size = 0;
-        // SAFETY: the packet is valid; side data holds as many bytes as it says, and as were asked for.
-        unsafe {
-            let brought = ffi::av_packet_get_side_data(packet.raw, KIND, &mut size);
-            if !brought.is_null() {
-                self.current = std::slice::from_raw_parts(brought, size).to_vec();
-            } else if !self.current.is_empty() {
-                let size = self.current.len();
-                let added = ffi::av_packet_new_side_data(packet.raw, KIND, size);
-                if !added.is_null() {
-                    added.copy_from_nonoverlapping(self.current.as_ptr(), size);
-                }
+        if let Some(brought) = packet.side_data(KIND) {
+            self.current = brought.to_vec();
+            if self.first.is_empty() {
+                self.first.clone_from(&self.current);
             }
+        } else if !self.current.is_empty() {
+            self.give(packet);
         }
-        if self.first.is_empty() {
-            self.first.clone_from(&self.current);
+    }
+
+    fn give(&self, packet: &mut Packet) {
+        let size = self.current.len();
+        // SAFETY: the packet is valid; new side data holds as many bytes as were asked for.
+        unsafe {
+            let added = ffi::av_packet_new_side_data(packet.raw, KIND, size);
+            if !added.is_null() {
+                added.copy_from_nonoverlapping(self.current.as_ptr(), size);
+            }
         }
     }
 

@@ -71,15 +71,13 @@ impl Rules {
 
     /// Whether stamps never fall, over less than half a turn: a clock that neither starts again nor wraps.
     fn are_kept(&self, mut stamps: impl Iterator<Item = i64>) -> bool {
-        let half = self.period().map_or(i64::MAX, |period| period / 2);
         let Some(first) = stamps.next() else {
             return true;
         };
         let mut last = first;
-        stamps.all(|stamp| {
-            let rises = stamp >= std::mem::replace(&mut last, stamp);
-            rises && stamp.saturating_sub(first) <= half
-        })
+        let rise = stamps.all(|stamp| stamp >= std::mem::replace(&mut last, stamp));
+        let half = self.period().map_or(i64::MAX, |period| period / 2);
+        rise && last.saturating_sub(first) <= half
     }
 
     /// A pts on the turn of the clock of its dts, `near`, behind which it may have wrapped. It is never before

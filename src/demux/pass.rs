@@ -402,24 +402,16 @@ impl Pass {
 
     /// By time; at one time, in the order of showing where that is known, or of decoding.
     fn shown(&self, ranks: Option<&[u32]>) -> Vec<Shown> {
-        let mut shown = Vec::with_capacity(self.units.len());
-        for (place, unit) in self.units.iter().enumerate() {
-            if unit.is(NUMBERED) {
-                shown.push(Shown {
-                    pts: unit.time,
-                    duration: 0,
-                    unit: place as u32,
-                    cut: unit.cut(),
-                });
-            }
-        }
-        shown.sort_by_key(|frame| {
-            (
-                frame.pts,
-                ranks.map_or(0, |ranks| ranks[frame.unit as usize]),
-            )
+        let rank = |unit: u32| ranks.map_or(0, |ranks| ranks[unit as usize]);
+        let numbered = self.units.iter().enumerate();
+        let numbered = numbered.filter(|(_, unit)| unit.is(NUMBERED));
+        let frames = numbered.map(|(place, unit)| Shown {
+            pts: unit.time,
+            duration: 0,
+            unit: place as u32,
+            cut: unit.cut(),
         });
-        shown
+        sorted(frames, |frame| (frame.pts, rank(frame.unit)))
     }
 
     /// Ticks from the last shown picture to the end of the media.
@@ -439,6 +431,25 @@ impl Pass {
             _ => tick_of(1, info),
         }
     }
+}
+
+/// Places between where a picture is decoded and where it is shown, in streams of every codec (H.264 A.3.1: 16).
+const MOST_REORDERED: usize = 32;
+
+/// In the order of a key, and where that is equal, as they come: nearly in order, which is cheaper than any order.
+fn sorted<K: Ord>(frames: impl Iterator<Item = Shown>, key: impl Fn(&Shown) -> K) -> Vec<Shown> {
+    let mut shown: Vec<Shown> = Vec::new();
+    let mut nearly = true;
+    for frame in frames {
+        let last = shown.iter().rev().take(MOST_REORDERED);
+        let later = last.take_while(|before| key(before) > key(&frame)).count();
+        nearly &= later < MOST_REORDERED;
+        shown.insert(shown.len() - later, frame);
+    }
+    if !nearly {
+        shown.sort_by_key(key);
+    }
+    shown
 }
 
 /// k / average frame rate in ticks, rounded to nearest; 25 a second where no rate is known.

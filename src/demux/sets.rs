@@ -73,8 +73,8 @@ impl Sets {
     /// The unit is over. True: it brought all sets that are in force.
     pub fn end(&mut self) -> bool {
         self.unit += 1;
-        let wanted = self.latest.values().filter(|set| !set.is_empty()).count();
-        self.brought.len() >= wanted
+        let mut in_force = self.latest.values().filter(|set| !set.is_empty());
+        in_force.nth(self.brought.len()).is_none()
     }
 
     /// The container's header anew.
@@ -147,17 +147,14 @@ pub(super) fn too_many(bytes: usize, changes: usize) -> Error {
 
 /// A NAL unit of H.264: no matter what it is.
 pub fn h264(sets: &mut Sets, nal: &[u8]) {
-    let Some((header, payload)) = nal.split_first() else {
-        return;
+    let (rank, before_id) = match nal.first().map(|header| header & 31) {
+        Some(7) => (1, 24),
+        Some(8) => (PICTURE, 0),
+        _ => return,
     };
-    let mut bits = Bits::of_nal(payload);
-    let key = match header & 31 {
-        7 => bits.take(24).and(bits.ue()).map(|id| Key::new(1, id)),
-        8 => bits.ue().map(|id| Key::new(PICTURE, id)),
-        _ => None,
-    };
-    if let Some(key) = key {
-        sets.take(key, without_zeros(nal));
+    let mut bits = Bits::of_nal(&nal[1..]);
+    if let Some(id) = bits.take(before_id).and_then(|_| bits.ue()) {
+        sets.take(Key::new(rank, id), without_zeros(nal));
     }
 }
 

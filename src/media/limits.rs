@@ -43,14 +43,20 @@ pub fn max_samples(bytes: u64) -> u64 {
 ///
 /// # Errors
 /// LIMIT_EXCEEDED with the number and the limit.
+#[inline]
 pub fn check_units(units: u64, bytes: u64) -> Result<()> {
     let limit = MAX_UNITS.min(max_samples(bytes));
     if units <= limit {
         return Ok(());
     }
-    Err(Error::new(
+    Err(too_many_units(units, limit))
+}
+
+#[cold]
+fn too_many_units(units: u64, limit: u64) -> Error {
+    Error::new(
         Reason::MediaLimit,
         format!("the video has too many pictures for one source, pictures={units} limit={limit}"),
     )
-    .hint("cut it into several sources"))
+    .hint("cut it into several sources")
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::*;
 use crate::decode::conformance::{clip, nobody};
@@ -212,5 +213,29 @@ fn a_source_that_nobody_wants_any_more_is_read_no_further() {
             more <= 130_000 && enough + more < whole,
             "{more} after {enough}"
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn frames_are_sorted_by_time_and_stand_as_they_come_where_it_is_equal(
+        times in prop::collection::vec(0i64..60, 0..200),
+        reordered in 0usize..100,
+    ) {
+        let frame = |(unit, pts): (usize, &i64)| Shown {
+            pts: *pts,
+            duration: 0,
+            unit: unit as u32,
+            cut: false,
+        };
+        // From in order, over nearly, to in none.
+        let mut times = times;
+        times.sort_unstable();
+        times.chunks_mut(reordered + 1).for_each(|part| part.reverse());
+        let frames: Vec<Shown> = times.iter().enumerate().map(frame).collect();
+        let mut expected = frames.clone();
+        expected.sort_by_key(|frame| frame.pts);
+        let found = sorted(frames.into_iter(), |frame| frame.pts);
+        prop_assert!(found.iter().map(|frame| frame.unit).eq(expected.iter().map(|frame| frame.unit)));
     }
 }
