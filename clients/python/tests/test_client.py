@@ -210,7 +210,7 @@ def test_asyncio_gives_the_same(clip):
         async with framecache.AsyncClient(source_roots=str(clip.parent)) as client:
             made = await client.extract("clip", clip, fps=2)
             frames = [frame async for frame in client.frames("clip", decode=True)]
-            raw = [batch async for batch in client.tensors("clip", batch=5)]
+            raw = [batch async for batch in client.tensors("clip", batch=5, transfer="raw")]
             jpeg = [batch async for batch in client.tensors("clip", batch=5, transfer="jpeg")]
             await client.overlays.put("clip", "job", "stage", {3: {"x": OVERLAY}})
             overlays = [o.name async for o in client.overlays.get("clip", "job", "stage")]
@@ -248,7 +248,7 @@ def test_jpegs_decoded_here_make_the_servers_arrays(extracted, layout, channels,
     if channels == "gray" and normalize is NORMAL:
         normalize = {"scale": 1 / 255, "mean": 0.45, "std": 0.225}
     options = {"layout": layout, "channels": channels, "datatype": datatype, "normalize": normalize, "batch": 3}
-    raw = list(extracted.tensors("clip", **options))
+    raw = list(extracted.tensors("clip", transfer="raw", **options))
     made = list(extracted.tensors("clip", transfer="jpeg", **options))
     assert [len(batch) for batch in raw] == [len(batch) for batch in made] == [3, 3, 2]
     for one, other in zip(raw, made):
@@ -260,9 +260,11 @@ def test_jpegs_decoded_here_make_the_servers_arrays(extracted, layout, channels,
         assert one.index == other.index
 
 
-def test_arrays_are_pillows_pictures(extracted):
+@pytest.mark.parametrize("transfer", ["auto", "raw", "jpeg"])
+def test_arrays_are_pillows_pictures(extracted, transfer):
     frames = list(extracted.frames("clip", decode=True))
-    (batch,) = extracted.tensors("clip", batch=100)
+    (batch,) = extracted.tensors("clip", batch=100, transfer=transfer)
+    assert batch.array.flags.writeable and batch.array.flags.c_contiguous
     assert np.array_equal(batch.array, np.stack([frame.image for frame in frames]))
     assert batch.timestamps.tolist() == [frame.timestamp for frame in frames] and batch.valid.all()
 

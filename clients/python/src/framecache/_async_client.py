@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterable, List, Literal, Optional, Sequence, Union
 
-from . import _base, _methods, _requests, _upload
+from . import _base, _jpeg, _methods, _requests, _upload
 from ._async_connection import AsyncConnection, pages, run_ahead
 from ._async_overlays import AsyncOverlays
 from ._client import _check_errors
-from ._decode import Recipe
+from ._decode import Filling, Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
@@ -82,19 +82,17 @@ class AsyncClient(_base.Base):
         self,
         timeline: str,
         *,
-        transfer: Literal["raw", "jpeg"] = "raw",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
         errors: Literal["raise", "mask"] = "raise",
         **options: Unpack[TensorOptions],
     ) -> AsyncIterator[Batch]:
         """See `Client.tensors`."""
         _check_errors(errors, ("raise", "mask"))
-        if transfer == "jpeg":
+        if chosen(transfer, options, self._near) == "jpeg":
             recipe = Recipe(options)
             found = _batches(recipe, self._frames(_requests.frames(timeline, recipe.frames)))
-        elif transfer == "raw":
-            found = self._batches(_requests.tensors(timeline, options))
         else:
-            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
+            found = self._batches(_requests.tensors(timeline, options))
         async for batch in found:
             error = first_error(batch) if errors == "raise" else None
             if error is not None:
@@ -214,5 +212,19 @@ async def _decoded(frames: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
 
 
 async def _batches(recipe: Recipe, frames: AsyncIterator[Frame]) -> AsyncIterator[Batch]:
-    async for group in _groups(frames, recipe.batch):
-        yield recipe.assemble(await run_ahead(asyncio.get_running_loop(), recipe.decode, group))
+    """As `Recipe.batches`: one is decoded while the one before it is used."""
+    with _jpeg.pool() as pool:
+        waiting: List[Filling] = []
+        async for frame in frames:
+            if not waiting or waiting[-1].full:
+                waiting.append(Filling(recipe, pool))
+            waiting[-1].add(frame)
+            if waiting[0].full and (len(waiting) > 1 or waiting[0].done):
+                yield await _whole(waiting.pop(0))
+        for filling in waiting:
+            yield await _whole(filling)
+
+
+async def _whole(filling: Filling) -> Batch:
+    await asyncio.gather(*map(asyncio.wrap_future, filling.work))
+    return filling.batch()

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional, Tuple, Union
 from . import _requests
 from ._errors import invalid
 from ._server import PrivateServer, roots
-from ._settings import Settings, from_environment
+from ._settings import Settings, from_environment, is_loopback
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
@@ -58,6 +58,11 @@ class Base:
             return self._settings.target
         assert self._server is not None
         return self._server.target()
+
+    @property
+    def _near(self) -> bool:
+        """Bytes to and from the server cross no network."""
+        return self._settings.target is None or is_loopback(self._settings.target)
 
     def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
         """Settings travel, never a connection; a private server is its maker's, and shared."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, 
 
 from . import _base, _jpeg, _methods, _requests, _upload
 from ._connection import Connection, pages
-from ._decode import Recipe
+from ._decode import Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._overlays import Overlays
@@ -92,7 +92,7 @@ class Client(_base.Base):
         self,
         timeline: str,
         *,
-        transfer: Literal["raw", "jpeg"] = "raw",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
         errors: Literal["raise", "mask"] = "raise",
         **options: Unpack[TensorOptions],
     ) -> Iterator[Batch]:
@@ -102,17 +102,16 @@ class Client(_base.Base):
             any of step, limit, profile, datatype, layout, channels, width, height, fit, filter, pad_value,
             normalize, origin, on_miss, batch (see `framecache.options.TensorOptions`).
         transfer: "raw" sends arrays; "jpeg" sends the stored JPEGs and makes the same arrays here, of frames at
-            their stored size (needs Pillow): fewer bytes over a slow network, more work for this machine.
+            their stored size (needs Pillow, or simplejpeg); "auto" takes what is faster: JPEGs of frames at their
+            stored size where simplejpeg is installed, or Pillow and the server is not on this machine.
         errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in `Batch.errors`.
         """
         _check_errors(errors, ("raise", "mask"))
-        if transfer == "jpeg":
+        if chosen(transfer, options, self._near) == "jpeg":
             recipe = Recipe(options)
             found = recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
-        elif transfer == "raw":
-            found = self._batches(_requests.tensors(timeline, options))
         else:
-            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
+            found = self._batches(_requests.tensors(timeline, options))
         return _unmasked(found) if errors == "raise" else found
 
     def facts(self, timeline: str, profile: Optional[str] = None) -> Iterator[Facts]:

@@ -74,12 +74,17 @@ def channel_options(target: str) -> List[Tuple[str, object]]:
         # Frames are some 100 kB: HTTP/2's usual pieces of 16 KiB cost a sixth of the time to receive them.
         ("grpc.http2.max_frame_size", 1 << 20),
     ]
-    if target.startswith(("unix:",) + _LOOPBACK):
+    if is_loopback(target):
         options.append(("grpc.enable_http_proxy", 0))
     if target.startswith("unix:"):
         # gRPC would name the socket's path, which is no authority that HTTP/2 servers accept.
         options.append(("grpc.default_authority", "localhost"))
     return options
+
+
+def is_loopback(target: str) -> bool:
+    """Whether it names this machine; `http://` in front or not."""
+    return target.partition("://")[2].startswith(_LOOPBACK) or target.startswith(("unix:",) + _LOOPBACK)
 
 
 def credentials(settings: Settings, secure: bool) -> Optional[grpc.ChannelCredentials]:

@@ -63,8 +63,12 @@ def decoded(frame: Frame) -> Frame:
         try:
             frame.image = frame.decode()
         except OSError as error:
-            frame.error = Damaged(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
+            frame.error = undecodable(frame, error)
     return frame
+
+
+def undecodable(frame: Frame, error: Exception) -> Error:
+    return Damaged(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
 
 
 class Parts:
