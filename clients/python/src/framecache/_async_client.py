@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterable, List, Literal, Optional, Sequence, Union
 
 from . import _base, _jpeg, _methods, _requests, _upload
+from ._arrays import Arrays
 from ._async_connection import AsyncConnection, pages, run_ahead
 from ._async_overlays import AsyncOverlays
 from ._client import _check_errors
@@ -88,11 +89,12 @@ class AsyncClient(_base.Base):
     ) -> AsyncIterator[Batch]:
         """See `Client.tensors`."""
         _check_errors(errors, ("raise", "mask"))
+        arrays = Arrays()
         if chosen(transfer, options, self._near) == "jpeg":
-            recipe = Recipe(options)
+            recipe = Recipe(options, arrays)
             found = _batches(recipe, self._frames(_requests.frames(timeline, recipe.frames)))
         else:
-            found = self._batches(_requests.tensors(timeline, options))
+            found = self._batches(_requests.tensors(timeline, options), arrays)
         async for batch in found:
             error = first_error(batch) if errors == "raise" else None
             if error is not None:
@@ -184,10 +186,10 @@ class AsyncClient(_base.Base):
                 yield frame
         joiner.finish()
 
-    async def _batches(self, request: Optional[Any]) -> AsyncIterator[Batch]:
+    async def _batches(self, request: Optional[Any], arrays: Arrays) -> AsyncIterator[Batch]:
         if request is None:
             return
-        assembler = Assembler()
+        assembler = Assembler(arrays)
         async for response in self._connection.stream(_methods.GET_TENSORS, request):
             for batch in assembler.add(response):
                 yield batch

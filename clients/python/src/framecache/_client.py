@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Mapping, Optional, Sequence, Union
 
 from . import _base, _jpeg, _methods, _requests, _upload
+from ._arrays import Arrays
 from ._connection import Connection, pages
 from ._decode import Recipe, chosen
 from ._errors import invalid
@@ -15,9 +16,10 @@ from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
 from .options import Errors
 from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
-from .tensors import Assembler, Batch, first_error
+from .tensors import Assembler, Batch, unmasked
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
+from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -107,12 +109,28 @@ class Client(_base.Base):
         errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in `Batch.errors`.
         """
         _check_errors(errors, ("raise", "mask"))
-        if chosen(transfer, options, self._near) == "jpeg":
-            recipe = Recipe(options)
-            found = recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
-        else:
-            found = self._batches(_requests.tensors(timeline, options))
-        return _unmasked(found) if errors == "raise" else found
+        found = self._tensors(timeline, transfer, options, Arrays())
+        return unmasked(found) if errors == "raise" else found
+
+    def video(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        on_miss: Literal["extract", "fail"] = "extract",
+        errors: Errors = "raise",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
+        prefetch: Optional[int] = None,
+    ) -> Video:
+        """The planned frames of a profile as a sequence: `len`, `[i]`, slices, iteration, `get_batch`.
+
+        on_miss: of frames that are planned and not cached: "extract" them, or "fail".
+        errors: "raise" a frame's error, or "yield" the frame with its `error`, and in batches mask it.
+        transfer: of batches, as `tensors` has it.
+        prefetch: frames that are decoded ahead where they are read in order; 0: none. Default: two a core.
+        """
+        _check_errors(errors, ("raise", "yield"))
+        return open_video(self, timeline, profile, Reading(on_miss, errors, transfer, prefetch))
 
     def facts(self, timeline: str, profile: Optional[str] = None) -> Iterator[Facts]:
         """Facts of the frames that are there, by sequence."""
@@ -203,10 +221,16 @@ class Client(_base.Base):
                 yield frame
         joiner.finish()
 
-    def _batches(self, request: Optional[Any]) -> Iterator[Batch]:
+    def _tensors(self, timeline: str, transfer: str, options: Mapping[str, Any], arrays: Arrays) -> Iterator[Batch]:
+        if chosen(transfer, options, self._near) == "raw":
+            return self._batches(_requests.tensors(timeline, options), arrays)
+        recipe = Recipe(options, arrays)
+        return recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
+
+    def _batches(self, request: Optional[Any], arrays: Arrays) -> Iterator[Batch]:
         if request is None:
             return
-        assembler = Assembler()
+        assembler = Assembler(arrays)
         for response in self._connection.stream(_methods.GET_TENSORS, request):
             yield from assembler.add(response)
         assembler.finish()
@@ -217,14 +241,6 @@ def _raising(frames: Iterable[Frame], errors: str) -> Iterator[Frame]:
         if frame.error is not None and errors == "raise":
             raise frame.error
         yield frame
-
-
-def _unmasked(batches: Iterable[Batch]) -> Iterator[Batch]:
-    for batch in batches:
-        error = first_error(batch)
-        if error is not None:
-            raise error
-        yield batch
 
 
 def _check_errors(errors: str, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _jpeg
+from ._arrays import Arrays
 from ._errors import Refused, invalid
 from .frames import Frame, undecodable
 from .tensors import Batch
@@ -24,7 +25,7 @@ _MADE_THERE = ("sampling", "width", "height", "fit", "filter", "pad_value")
 class Recipe:
     """What becomes of a decoded picture; made from the options of `tensors`."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], arrays: Arrays) -> None:
         rest = {name: value for name, value in options.items() if value is not None}
         self.frames = {name: rest.pop(name) for name in _PASSED_ON if name in rest}
         self.batch = _batch(rest.pop("batch", BATCH))
@@ -34,6 +35,7 @@ class Recipe:
         self._depth = 1 if self.channels == "gray" else 3
         self._normal = _coefficients(rest.pop("normalize", None), self.datatype, self._depth)
         self._size: Optional[Tuple[int, int]] = None
+        self._arrays = arrays
         _one_of(rest.pop("origin", "cache"), ("cache",), "origin")
         if rest:
             name = next(iter(rest))
@@ -64,7 +66,7 @@ class Recipe:
         if self._size is None:
             return np.empty(0, _DATATYPES[self.datatype])
         shape = (*self._size, self._depth) if self.layout == "nhwc" else (self._depth, *self._size)
-        return np.empty((self.batch, *shape), _DATATYPES[self.datatype])
+        return self._arrays.empty((self.batch, *shape), _DATATYPES[self.datatype])
 
     def check(self, frame: Frame, size: Tuple[int, int]) -> None:
         """size: height and width."""
@@ -180,7 +182,7 @@ def chosen(transfer: str, options: Mapping[str, Any], near: bool) -> str:
     if transfer != "auto":
         return transfer
     made_there = any(options.get(name) is not None for name in _MADE_THERE) or options.get("origin") == "source"
-    fast = _jpeg.simplejpeg is not None or (not near and _jpeg.has_pillow())
+    fast = _jpeg.is_fast() or (not near and _jpeg.has_pillow())
     return "jpeg" if fast and not made_there else "raw"
 
 

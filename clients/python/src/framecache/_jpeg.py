@@ -30,6 +30,10 @@ def pillow() -> Any:
     return Image
 
 
+def is_fast() -> bool:
+    return simplejpeg is not None
+
+
 def has_pillow() -> bool:
     return importlib.util.find_spec("PIL") is not None
 

@@ -92,10 +92,9 @@ class FramesOptions(SelectionOptions, total=False):
     quality: int
 
 
-class TensorOptions(SelectionOptions, total=False):
-    profile: str
-    #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
-    sampling: SamplingOptions
+class ArrayOptions(TypedDict, total=False):
+    """What becomes of frames in an array."""
+
     #: "uint8" (default), "fp16", "fp32".
     datatype: Literal["uint8", "fp16", "fp32"]
     #: "nhwc" (default) or "nchw".
@@ -111,6 +110,12 @@ class TensorOptions(SelectionOptions, total=False):
     pad_value: int
     #: {"scale": s, "mean": m, "std": d}: y = (x * s - m) / d; numbers, or one a channel. fp16 and fp32 only.
     normalize: Mapping[str, Union[float, Sequence[float]]]
+
+
+class TensorOptions(SelectionOptions, ArrayOptions, total=False):
+    profile: str
+    #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
+    sampling: SamplingOptions
     #: "cache" (the stored JPEG, default) or "source" (the video again, without JPEG loss).
     origin: Literal["cache", "source"]
     on_miss: OnMiss
