@@ -94,8 +94,17 @@ def test_a_batch_is_one_writable_array_in_the_order_asked(every, transfer):
     assert small.array.shape == (2, 3, 24, 32) and small.array.dtype == np.float32
     assert [len(part) for part in video.batches(30)] == [30, 30, 30, 10]
     assert [part.index for part in video.batches(30)] == [0, 30, 60, 90]
+    assert [len(part) for part in video[::-1].batches(90)] == [90, 10]
     with pytest.raises(framecache.Invalid):
         video.get_batch([])
+
+
+def test_long_lists_of_frames_are_asked_for_in_parts(every, monkeypatch):
+    monkeypatch.setattr(framecache.video, "NAMED", 7)
+    video = every.video("every")[::-1]
+    assert numbers(video) == list(range(99, -1, -1))
+    assert [part.sequences[0] for part in video.batches(30)] == [99, 69, 39, 9]
+    assert [len(part) for part in video.batches(2)] == [2] * 50
 
 
 def test_torchcodecs_and_decords_names_mean_the_same(every):

@@ -39,7 +39,7 @@ class AsyncClient(_base.Base):
 
     def _begin(self, *args: Any, **named: Any) -> None:
         super()._begin(*args, **named)
-        self._connection = AsyncConnection(self._settings, self._target)
+        self._connection = AsyncConnection(self._settings, self._target, self._ended)
         #: What pipeline stages drew for frames.
         self.overlays = AsyncOverlays(self._connection)
 

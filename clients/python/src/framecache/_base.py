@@ -34,7 +34,7 @@ class Base:
             ended with this process or `close()`.
         token: bearer token; default FRAMECACHE_TOKEN.
         tls_ca, tls_cert, tls_key: paths of PEM files: the authority that signed the server's certificate
-            (default: the system's), and this client's certificate and key.
+            (default: FRAMECACHE_TLS_CA, or the system's), and this client's certificate and key.
         timeout: seconds that one call may take, a stream to its end; default: as long as it goes on.
         store: of a server that is started: a folder or s3://bucket; default FRAMECACHE_STORE.
         source_roots: of a server that is started: folders that it may read; default: the current one.
@@ -58,6 +58,10 @@ class Base:
             return self._settings.target
         assert self._server is not None
         return self._server.target()
+
+    def _ended(self, seconds: float) -> Optional[str]:
+        """How the private server ended by itself, after so many seconds at most; None: it did not, or there is none."""
+        return None if self._server is None else self._server.ended(seconds)
 
     @property
     def _near(self) -> bool:

@@ -36,7 +36,7 @@ class Client(_base.Base):
 
     def _begin(self, *args: Any, **named: Any) -> None:
         super()._begin(*args, **named)
-        self._connection = Connection(self._settings, self._target)
+        self._connection = Connection(self._settings, self._target, self._ended)
         #: What pipeline stages drew for frames.
         self.overlays = Overlays(self._connection)
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 #: Sequences that one call names; a selection has at most 100,000.
 NAMED = 10_000
-#: Frames in one message's batch, where the server makes the arrays.
-RAW_BATCH = 64
+#: Frames in one of the server's batches, of which one of any length is put together: it has at most 1 GiB.
+RAW_BATCH = 8
 LAST = 2**64 - 1
 
 T = TypeVar("T", Frame, Batch)
@@ -143,7 +143,7 @@ class Video(Sequence[Frame]):
         sequences = [self._sequences[self._place(place)] for place in places]
         if not sequences:
             raise invalid("a batch has at least one frame", "places")
-        return joined(list(self._batches(sequences, len(sequences), options)))
+        return joined(list(self._batches(sequences, self._piece(len(sequences), options), options)))
 
     def batches(self, size: int = 16, **options: Unpack[ArrayOptions]) -> Iterator[Batch]:
         """All its frames in order, `size` at a time; the last may be short."""
@@ -197,7 +197,7 @@ class Video(Sequence[Frame]):
         times = list(seconds)
         if not times:
             raise invalid("a batch has at least one frame", "seconds")
-        return joined(list(self._tensors({"times": times}, len(times), options)))
+        return joined(list(self._tensors({"times": times}, self._piece(len(times), options), options)))
 
     def get_frames_played_in_range(
         self, start_seconds: Time, stop_seconds: Time, **options: Unpack[ArrayOptions]
@@ -246,16 +246,23 @@ class Video(Sequence[Frame]):
         return _jpeg.ahead(frames, decoded, self._reading.prefetch)
 
     def _frames(self, sequences: Sequence[int], **options: Any) -> Iterator[Frame]:
-        return self._client.frames(self.timeline, errors="yield", **selection(sequences), **self._where(), **options)
+        named = {**selection(sequences, NAMED), **self._where(), **options}
+        return self._client.frames(self.timeline, errors="yield", **named)
 
     def _batches(self, sequences: Sequence[int], size: int, options: Any) -> Iterator[Batch]:
-        return self._resumed(sequences, lambda part: self._tensors(selection(part), size, options))
+        named = max(1, NAMED // max(1, size)) * size
+        return self._resumed(sequences, lambda part: self._tensors(selection(part, named), size, options))
+
+    def _piece(self, length: int, options: Any) -> int:
+        """Frames that come as one array, of a batch of so many."""
+        return min(length, RAW_BATCH) if self._way(options) == "raw" else length
+
+    def _way(self, options: Any) -> str:
+        return chosen(self._reading.transfer, options, self._client._near)
 
     def _tensors(self, selected: Dict[str, Any], size: int, options: Any) -> Iterator[Batch]:
-        way = chosen(self._reading.transfer, options, self._client._near)
-        batch = size if way == "jpeg" else min(size, RAW_BATCH)
-        named = {**selected, **self._where(), **options, "on_miss": self._reading.on_miss, "batch": batch}
-        found = self._client._tensors(self.timeline, way, named, self._arrays)
+        named = {**selected, **self._where(), **options, "on_miss": self._reading.on_miss, "batch": size}
+        found = self._client._tensors(self.timeline, self._way(options), named, self._arrays)
         return unmasked(found) if self._reading.errors == "raise" else found
 
     def _resumed(self, sequences: Sequence[int], call: Callable[[Sequence[int]], Iterator[T]]) -> Iterator[T]:
@@ -288,11 +295,11 @@ class Video(Sequence[Frame]):
         )
 
 
-def selection(sequences: Sequence[int]) -> Dict[str, Any]:
-    """Of a call; the first NAMED of them where they make no range."""
+def selection(sequences: Sequence[int], named: int) -> Dict[str, Any]:
+    """Of a call; the first so many of them where they make no range."""
     if isinstance(sequences, range) and len(sequences) and sequences.step > 0:
         return {"range": (sequences[0], sequences[-1]), "step": sequences.step}
-    return {"sequences": list(sequences[:NAMED])}
+    return {"sequences": list(sequences[:named])}
 
 
 def open_video(client: Client, timeline: str, profile: Optional[str], reading: Reading) -> Video:
