@@ -89,12 +89,12 @@ class AsyncClient(_base.Base):
     ) -> AsyncIterator[Batch]:
         """See `Client.tensors`."""
         _check_errors(errors, ("raise", "mask"))
-        arrays = Arrays()
-        if chosen(transfer, options, self._near) == "jpeg":
-            recipe = Recipe(options, arrays)
+        arrays, asked = Arrays(), _requests.arrays(options)
+        if chosen(transfer, asked, self._near) == "jpeg":
+            recipe = Recipe(asked, arrays)
             found = _batches(recipe, self._frames(_requests.frames(timeline, recipe.frames)))
         else:
-            found = self._batches(_requests.tensors(timeline, options), arrays)
+            found = self._batches(_requests.tensors(timeline, asked), arrays)
         async for batch in found:
             error = first_error(batch) if errors == "raise" else None
             if error is not None:

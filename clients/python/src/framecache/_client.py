@@ -222,9 +222,10 @@ class Client(_base.Base):
         joiner.finish()
 
     def _tensors(self, timeline: str, transfer: str, options: Mapping[str, Any], arrays: Arrays) -> Iterator[Batch]:
-        if chosen(transfer, options, self._near) == "raw":
-            return self._batches(_requests.tensors(timeline, options), arrays)
-        recipe = Recipe(options, arrays)
+        asked = _requests.arrays(options)
+        if chosen(transfer, asked, self._near) == "raw":
+            return self._batches(_requests.tensors(timeline, asked), arrays)
+        recipe = Recipe(asked, arrays)
         return recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
 
     def _batches(self, request: Optional[Any], arrays: Arrays) -> Iterator[Batch]:

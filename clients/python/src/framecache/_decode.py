@@ -205,7 +205,7 @@ def _coefficients(
     if normalize is None:
         return None
     if datatype == "uint8":
-        raise invalid("normalize is for fp16 and fp32", "normalize")
+        raise invalid("normalize is for fp16 and fp32: datatype=uint8", "normalize", "give datatype='fp32'")
     scale, mean, std = (
         _values(normalize, name, default, channels) for name, default in (("scale", 1.0), ("mean", 0.0), ("std", 1.0))
     )
