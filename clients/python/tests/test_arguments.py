@@ -215,7 +215,7 @@ def test_a_wrong_array_is_refused_before_anything_is_sent(options, field, transf
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("extra", ["pillow", "fast", "tqdm", "torch"])
+@pytest.mark.parametrize("extra", ["pillow", "fast", "tqdm", "arrow", "torch"])
 def test_every_extra_that_is_named_is_there(extra):
     assert extra in metadata.metadata("framecache").get_all("Provides-Extra")
     needed = [need for need in metadata.requires("framecache") if f'extra == "{extra}"' in need.replace("'", '"')]

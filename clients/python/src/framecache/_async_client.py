@@ -14,6 +14,7 @@ from ._decode import Filling, Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
+from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
 from .options import Errors
@@ -23,6 +24,7 @@ from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
 if TYPE_CHECKING:
+    import pyarrow
     from typing_extensions import Unpack
 
     from .options import ExtractOptions, FramesOptions, TensorOptions
@@ -106,6 +108,10 @@ class AsyncClient(_base.Base):
         async for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
             for message in page.frames:
                 yield facts(message)
+
+    async def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+        """See `Client.table`."""
+        return facts_table([known async for known in self.facts(timeline, profile)])
 
     async def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """See `Client.timeline`."""

@@ -12,6 +12,7 @@ from ._errors import invalid
 from ._extract import Callback, Collector
 from ._overlays import Overlays
 from ._plain import plain
+from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
 from .options import Errors
@@ -22,6 +23,7 @@ from .v1 import media_service_pb2 as media
 from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
+    import pyarrow
     from typing_extensions import Unpack
 
     from .options import ExtractOptions, FramesOptions, TensorOptions
@@ -136,6 +138,13 @@ class Client(_base.Base):
         """Facts of the frames that are there, by sequence."""
         for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
             yield from map(facts, page.frames)
+
+    def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+        """`facts` as a pyarrow.Table: a row a frame, a column a fact, null where unknown. Needs pyarrow (`[arrow]`).
+
+        `.to_pandas()` makes a DataFrame of it, `polars.from_arrow(…)` one of polars.
+        """
+        return facts_table(self.facts(timeline, profile))
 
     def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """How much of a profile is there; `state` is "absent" where nothing is.
