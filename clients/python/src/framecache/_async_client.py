@@ -61,6 +61,9 @@ class AsyncClient(_base.Base):
                 collector.add(event)
         finally:
             collector.close()
+        if collector.result.reused:
+            # Nobody can await them when they are asked for.
+            collector.facts = [known async for known in self.facts(timeline, options.get("profile"))]
         return collector.finished()
 
     async def frames(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Mapping, Optional, Sequence, Union
 
 from . import _base, _jpeg, _methods, _requests, _upload
+from . import _sheet as sheets
 from ._arrays import Arrays
 from ._connection import Connection, pages
 from ._decode import Recipe, chosen
@@ -23,6 +25,7 @@ from .v1 import media_service_pb2 as media
 from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
+    import PIL.Image
     import pyarrow
     from typing_extensions import Unpack
 
@@ -69,7 +72,7 @@ class Client(_base.Base):
                 collector.add(event)
         finally:
             collector.close()
-        return collector.finished()
+        return collector.finished(functools.partial(self._listed, timeline, options.get("profile")))
 
     def frames(
         self,
@@ -138,6 +141,20 @@ class Client(_base.Base):
         """Facts of the frames that are there, by sequence."""
         for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
             yield from map(facts, page.frames)
+
+    def sheet(
+        self, timeline: str, profile: Optional[str] = None, *, count: int = 24, columns: int = 6, width: int = 240
+    ) -> PIL.Image.Image:
+        """A contact sheet, as an image of Pillow's: `count` of the planned frames, spread evenly, with their times.
+
+        width: of each picture, in pixels. What is not cached is extracted; what cannot be had is left gray.
+        """
+        video = self.video(timeline, profile)
+        chosen_ones = [video.sequences[place] for place in sheets.places(len(video), count)]
+        options: Dict[str, Any] = {} if profile is None else {"profile": profile}
+        frames = self.frames(timeline, sequences=chosen_ones, width=width, errors="yield", **options)
+        made: PIL.Image.Image = sheets.sheet(frames, columns)
+        return made
 
     def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
         """`facts` as a pyarrow.Table: a row a frame, a column a fact, null where unknown. Needs pyarrow (`[arrow]`).
@@ -216,6 +233,9 @@ class Client(_base.Base):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _listed(self, timeline: str, profile: Optional[str]) -> List[Facts]:
+        return list(self.facts(timeline, profile))
 
     def _call(self, method: _methods.Method) -> Any:
         return lambda request: self._connection.unary(method, request)

@@ -58,6 +58,10 @@ class Frame:
         """`timestamp`, by torchcodec's name."""
         return self.timestamp
 
+    def _repr_jpeg_(self) -> Optional[bytes]:
+        """What a notebook shows."""
+        return self.jpeg
+
     def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> npt.NDArray[Any]:
         """The picture, so that NumPy takes a frame where it takes an array."""
         image = self.decode() if self.image is None else self.image
