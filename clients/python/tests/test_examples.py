@@ -16,7 +16,10 @@ def tensor(array):
     array.mean()
     return array
 
-class IterableDataset:
+class Dataset:
+    __class_getitem__ = classmethod(lambda kind, _: kind)
+
+class IterableDataset(Dataset):
     pass
 
 class Info:
@@ -58,8 +61,10 @@ def DataLoader(dataset, batch_size, num_workers, multiprocessing_context):
 
 torch = types.ModuleType("torch")
 torch.from_numpy = tensor
+torch.distributed = types.SimpleNamespace(is_available=lambda: False)
 utils, data = types.ModuleType("torch.utils"), types.ModuleType("torch.utils.data")
-data.IterableDataset, data.get_worker_info, data.DataLoader = IterableDataset, get_worker_info, DataLoader
+data.Dataset, data.IterableDataset = Dataset, IterableDataset
+data.get_worker_info, data.DataLoader = get_worker_info, DataLoader
 sys.modules.update({"torch": torch, "torch.utils": utils, "torch.utils.data": data})
 '''
 
