@@ -53,6 +53,8 @@ def test_a_size_is_read_of_the_header_alone():
     (True, True, {"width": 64, "height": 64}, "raw"),
     (True, False, {"origin": "source"}, "raw"),
     (True, True, {"origin": "cache", "width": None}, "jpeg"),
+    (True, True, {"channels": "gray"}, "raw"),
+    (True, False, {"channels": "gray"}, "jpeg"),
 ])
 def test_the_transfer_follows_from_size_place_and_what_is_installed(monkeypatch, fast, near, options, way):
     monkeypatch.setattr(_jpeg, "simplejpeg", object() if fast else None)

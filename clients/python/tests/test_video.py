@@ -44,6 +44,9 @@ def test_a_video_is_a_sequence_of_its_frames(every):
         video[100]
     with pytest.raises(IndexError):
         video[-101]
+    for place in (1.5, "1", None):
+        with pytest.raises(TypeError):
+            video[place]
 
 
 def test_frames_one_by_one_are_those_of_a_whole_reading(every):

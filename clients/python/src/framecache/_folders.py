@@ -28,8 +28,10 @@ class PrivateFolder:
         # Under its name only once it is locked: nobody takes it for one that was left behind.
         made = self.path / f"{LOCK}.new"
         self._lock = open(made, "wb")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        made.rename(self.path / LOCK)
+        # Where there are no locks it stays, should this process be killed.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            made.rename(self.path / LOCK)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from array import array
 from dataclasses import dataclass
@@ -216,10 +217,10 @@ class Video(Sequence[Frame]):
         return Video(self._client, self.timeline, self.profile, sequences, self._reading)
 
     def _place(self, place: Any) -> int:
-        index = place.__index__()
+        index = operator.index(place)
         if not -len(self) <= index < len(self):
             raise IndexError(f"there is no such frame: place={index}, frames={len(self)}")
-        return int(index + len(self) if index < 0 else index)
+        return index + len(self) if index < 0 else index
 
     def _cursor(self) -> Cursor:
         found: Optional[Cursor] = getattr(self._local, "cursor", None)
