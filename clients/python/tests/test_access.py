@@ -1,6 +1,7 @@
 """Certificates and tokens, against a real server that asks for them."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import subprocess
@@ -33,17 +34,9 @@ def guarded(tmp_path):
     server, client = certificate(tmp_path, "server"), certificate(tmp_path, "client", authority)
     tokens = tmp_path / "tokens"
     tokens.write_text(hashlib.sha256(TOKEN.encode()).hexdigest() + " tests\n")
-    command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--metrics", "none", "--tokens", str(tokens)]
-    command += ["--tls-cert", server[0], "--tls-key", server[1], "--tls-client-ca", authority[0]]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = iter(process.stderr.readline, "")
-        port = next(match[1] for line in lines if (match := re.search(r"serving on 127\.0\.0\.1:(\d+)", line)))
+    tls = ["--tls-cert", server[0], "--tls-key", server[1], "--tls-client-ca", authority[0]]
+    with serving("--tokens", str(tokens), *tls) as port:
         yield f"https://localhost:{port}", server[0], client
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def test_certificates_and_a_token_let_in(guarded):
@@ -66,8 +59,56 @@ def test_without_the_right_certificates_nobody_is_reached(guarded):
     target, authority, (cert, key) = guarded
     with pytest.raises(framecache.Unavailable):
         framecache.Client(target, token=TOKEN, tls_ca=authority, timeout=20).timeline("t")
-    with pytest.raises(framecache.Unavailable):
+    with pytest.raises(framecache.Unavailable) as caught:
         framecache.Client(target, token=TOKEN, tls_ca=cert, tls_cert=cert, tls_key=key, timeout=20).timeline("t")
+    assert caught.value.reason == "TLS_FAILED" and "FRAMECACHE_TLS_CA" in caught.value.hint
+
+
+@contextlib.contextmanager
+def serving(*options):
+    """Its port."""
+    command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--metrics", "none", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stderr.readline, "")
+        yield next(match[1] for line in lines if (match := re.search(r"serving on 127\.0\.0\.1:(\d+)", line)))
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_the_authority_of_the_environment_is_taken(tmp_path, monkeypatch):
+    cert, key = certificate(tmp_path, "server")
+    with serving("--tls-cert", cert, "--tls-key", key) as port:
+        monkeypatch.setenv("FRAMECACHE_TLS_CA", cert)
+        for target in (f"https://localhost:{port}", f"localhost:{port}"):
+            with framecache.Client(target, timeout=20) as client:
+                assert list(client.timelines()) == []
+    monkeypatch.setenv("FRAMECACHE_TLS_CA", str(tmp_path / "nothing"))
+    with framecache.Client() as client:
+        assert list(client.timelines()) == [], "a server of one's own has no certificate"
+    with pytest.raises(framecache.Invalid, match="nothing"):
+        list(framecache.Client("https://localhost:1").timelines())
+
+
+def test_what_hinders_tls_is_said(tmp_path):
+    cert, key = certificate(tmp_path, "server")
+
+    def reason(target, **settings):
+        with pytest.raises(framecache.Unavailable) as caught:
+            list(framecache.Client(target, timeout=20, **settings).timelines())
+        assert caught.value.hint and caught.value.code == "UNAVAILABLE"
+        return caught.value.reason, str(caught.value)
+
+    with serving("--tls-cert", cert, "--tls-key", key) as port:
+        assert "no authority" in reason(f"https://localhost:{port}")[1]
+        assert "another name" in reason(f"https://127.0.0.1:{port}", tls_ca=cert)[1]
+        assert "https://" in reason(f"localhost:{port}")[1]
+        assert reason(f"https://localhost:{port}", tls_ca=key)[0] == "TLS_FAILED"
+    with serving() as port:
+        found, text = reason(f"https://localhost:{port}", tls_ca=cert)
+        assert found == "TLS_FAILED" and "does not speak TLS" in text
 
 
 def test_a_certificate_comes_with_its_key():

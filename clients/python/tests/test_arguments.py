@@ -1,7 +1,9 @@
 """Python's arguments become the contract's messages, or a named error."""
 
+import io
 from decimal import Decimal
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +109,10 @@ def test_relative_paths_are_made_absolute_only_for_a_server_of_ones_own(monkeypa
     monkeypatch.chdir(tmp_path)
     assert _requests.chunks("a.mp4", True)[0].uri == str(tmp_path / "a.mp4")
     assert _requests.chunks("s3://b/a.mp4", True)[0].uri == "s3://b/a.mp4"
-    assert _requests.chunks("a.mp4", False)[0].uri == "a.mp4"
+    for source in ("a.mp4", Path("b/a.mp4"), {"uri": "/a.mp4", "init_uri": "a.init"}):
+        with pytest.raises(framecache.Invalid, match="relative") as caught:
+            _requests.chunks(source, False)
+        assert caught.value.field == "sources" and "s3://" in caught.value.hint
 
 
 def test_a_selection_defaults_to_all_and_an_empty_list_asks_nothing():
@@ -157,3 +162,61 @@ def test_a_store_is_only_for_a_server_of_ones_own():
 def test_a_token_is_not_printed():
     assert "secret" not in repr(framecache.Client("127.0.0.1:1", token="secret"))
     assert "secret" not in repr(framecache.Client("127.0.0.1:1", token="secret")._settings)
+
+
+@pytest.mark.parametrize("source, hint", [
+    (b"\0\0\0\x18ftyp", "write it to a file"),
+    (io.BytesIO(b"\0\0\0\x18ftyp"), "write it to a file"),
+    (open(__file__, "rb"), "test_arguments.py"),
+    (7, "write it to a file"),
+])
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_is_no_source_is_told_what_is(source, hint, listed):
+    if source == 7 and not listed:
+        pytest.skip("no list, either")
+    with pytest.raises(framecache.Invalid, match="path or a uri") as caught:
+        _requests.chunks([source] if listed else source, True)
+    assert hint in caught.value.hint
+
+
+def test_an_unknown_word_about_a_chunk_is_named():
+    with pytest.raises(framecache.Invalid, match="strat"):
+        _requests.chunks({"uri": "/a.mp4", "strat": 3}, False)
+
+
+@pytest.mark.parametrize("value, word", [
+    (np.float32, "fp32"), (np.dtype("float16"), "fp16"), ("float32", "fp32"), (np.uint8, "uint8"), ("fp16", "fp16"),
+    ("torch.float16", "fp16"),
+])
+def test_arrays_datatypes_have_their_customary_names(value, word):
+    class Torchs:
+        def __repr__(self):
+            return value
+
+    given = Torchs() if isinstance(value, str) and value.startswith("torch.") else value
+    assert _requests.arrays({"datatype": given})["datatype"] == word
+
+
+def test_imagenets_normalisation_follows_the_channels():
+    rgb = _requests.arrays({"normalize": "imagenet"})["normalize"]
+    bgr = _requests.arrays({"normalize": "imagenet", "channels": "bgr"})["normalize"]
+    assert rgb["scale"] == 1 / 255 and rgb["mean"] == bgr["mean"][::-1] == [0.485, 0.456, 0.406]
+    assert rgb["std"] == bgr["std"][::-1] == [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize("options, field", [
+    ({"normalize": "imagenet", "channels": "gray"}, "normalize"), ({"normalize": "other"}, "normalize"),
+    ({"normalize": {"men": 1}}, "normalize"), ({"datatype": np.int64}, "datatype"), ({"datatype": 7}, "datatype"),
+])
+@pytest.mark.parametrize("transfer", ["raw", "jpeg"])
+def test_a_wrong_array_is_refused_before_anything_is_sent(options, field, transfer):
+    with pytest.raises(framecache.Invalid) as caught:
+        list(framecache.Client("127.0.0.1:1").tensors("t", transfer=transfer, **options))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("extra", ["pillow", "fast", "tqdm", "arrow", "torch"])
+def test_every_extra_that_is_named_is_there(extra):
+    assert extra in metadata.metadata("framecache").get_all("Provides-Extra")
+    needed = [need for need in metadata.requires("framecache") if f'extra == "{extra}"' in need.replace("'", '"')]
+    assert needed

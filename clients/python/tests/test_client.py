@@ -194,6 +194,28 @@ def test_overlay_names_come_back_as_they_were_given(client):
     assert client.overlays.frames("t", "job", "stage") == [10]
 
 
+def test_pictures_of_pillows_are_taken(client):
+    picture = Image.fromarray(OVERLAY)
+    client.overlays.put("t", "job", "stage", {1: {"x": picture}})
+    (found,) = client.overlays.get("t", "job", "stage")
+    assert np.array_equal(np.array(Image.open(io.BytesIO(found.png))), OVERLAY)
+    gray = Image.fromarray(np.full((8, 8), 9, np.uint8))
+    client.put("made", [framecache.PutFrame(0, picture), framecache.PutFrame(1, gray)])
+    assert [int(frame.image.max()) for frame in client.frames("made", decode=True)] == [0, 9]
+
+
+@pytest.mark.parametrize("frames", [[OVERLAY], [(0, OVERLAY)], [framecache.PutFrame(0, "no picture")]])
+def test_what_is_no_frame_to_store_is_told_what_is(client, frames):
+    with pytest.raises(framecache.Invalid, match="a (frame|picture)"):
+        client.put("t", frames)
+
+
+@pytest.mark.parametrize("overlays", [OVERLAY, {0: OVERLAY}, {0: {"x": 7}}])
+def test_what_is_no_overlay_is_told_what_is(client, overlays):
+    with pytest.raises(framecache.Invalid, match="overlay"):
+        client.overlays.put("t", "job", "stage", overlays)
+
+
 def test_an_overlay_that_is_refused_does_not_hide_the_others(client):
     images = {1: {"bad": b"not a png", "good": OVERLAY}}
     results = client.overlays.put("t", "job", "stage", images, errors="yield")
@@ -210,7 +232,7 @@ def test_asyncio_gives_the_same(clip):
         async with framecache.AsyncClient(source_roots=str(clip.parent)) as client:
             made = await client.extract("clip", clip, fps=2)
             frames = [frame async for frame in client.frames("clip", decode=True)]
-            raw = [batch async for batch in client.tensors("clip", batch=5)]
+            raw = [batch async for batch in client.tensors("clip", batch=5, transfer="raw")]
             jpeg = [batch async for batch in client.tensors("clip", batch=5, transfer="jpeg")]
             await client.overlays.put("clip", "job", "stage", {3: {"x": OVERLAY}})
             overlays = [o.name async for o in client.overlays.get("clip", "job", "stage")]
@@ -235,6 +257,16 @@ def test_asyncio_gives_the_same(clip):
     assert entries[0].name == "x" and deleted.objects == 1 and cleared[0].frames.objects == 8
 
 
+def test_imagenets_arrays_are_the_same_whoever_makes_them(extracted):
+    def arrays(**options):
+        return np.concatenate([batch.array for batch in extracted.tensors("clip", datatype=np.float32, **options)])
+
+    raw, jpeg = (arrays(normalize="imagenet", layout="nchw", transfer=way) for way in ("raw", "jpeg"))
+    plain = arrays() / 255
+    expected = (plain - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert np.array_equal(raw, jpeg) and np.allclose(raw.transpose(0, 2, 3, 1), expected, atol=1e-5)
+
+
 NORMAL = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -248,7 +280,7 @@ def test_jpegs_decoded_here_make_the_servers_arrays(extracted, layout, channels,
     if channels == "gray" and normalize is NORMAL:
         normalize = {"scale": 1 / 255, "mean": 0.45, "std": 0.225}
     options = {"layout": layout, "channels": channels, "datatype": datatype, "normalize": normalize, "batch": 3}
-    raw = list(extracted.tensors("clip", **options))
+    raw = list(extracted.tensors("clip", transfer="raw", **options))
     made = list(extracted.tensors("clip", transfer="jpeg", **options))
     assert [len(batch) for batch in raw] == [len(batch) for batch in made] == [3, 3, 2]
     for one, other in zip(raw, made):
@@ -260,9 +292,11 @@ def test_jpegs_decoded_here_make_the_servers_arrays(extracted, layout, channels,
         assert one.index == other.index
 
 
-def test_arrays_are_pillows_pictures(extracted):
+@pytest.mark.parametrize("transfer", ["auto", "raw", "jpeg"])
+def test_arrays_are_pillows_pictures(extracted, transfer):
     frames = list(extracted.frames("clip", decode=True))
-    (batch,) = extracted.tensors("clip", batch=100)
+    (batch,) = extracted.tensors("clip", batch=100, transfer=transfer)
+    assert batch.array.flags.writeable and batch.array.flags.c_contiguous
     assert np.array_equal(batch.array, np.stack([frame.image for frame in frames]))
     assert batch.timestamps.tolist() == [frame.timestamp for frame in frames] and batch.valid.all()
 

@@ -144,8 +144,27 @@ def test_frames_that_framecache_extracted_have_true_facts(extracted, store):
     assert [frame["timestamp"] for frame in compat.load_cached_frames_b64("clip")] == [f.timestamp for f in known]
     compat.clear_cache("clip")
     assert compat.load_cached_frames("clip") == [], "nothing is extracted for a caller who asks what is cached"
+    assert compat.cache_exists("clip") is False
+
+
+def test_what_is_not_extracted_yet_is_no_frame_of_the_cache(client, clip):
+    compat.use(client)
+    client.extract("half", clip, fps=2, plan_only=True)
+    assert compat.cache_exists("half") is False and compat.load_cached_frames("half") == []
+    client.extract("two", [clip, clip], fps=2, only=[1])
+    assert compat.cache_exists("two") is True
+    assert [frame.sequence for frame in compat.load_cached_frames("two")] == list(range(8, 16))
+
+
+def test_an_extracted_timeline_is_cleared_and_filled_as_the_old_functions_did(extracted, store):
     with pytest.raises(framecache.Refused):
-        compat.cache_frames("clip", frames)
+        compat.cache_frames("clip", [compat.Frame(0, 0, 0.0, picture(0))])
+    overlay = base64.b64encode(_png()).decode()
+    compat.save_overlays("clip", "job", "stage", 1, {"kept": overlay})
+    compat.clear_cache("clip")
+    assert compat.cache_frames("clip", [compat.Frame(n, 0, n / 2, picture(n)) for n in range(3)]) == 3
+    assert [frame.sequence for frame in compat.load_cached_frames("clip")] == [0, 1, 2]
+    assert compat.load_overlays("clip", "job", "stage", 1) == {"kept": overlay}
 
 
 def test_frames_without_facts_stay_without_them(store):

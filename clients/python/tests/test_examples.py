@@ -1,5 +1,6 @@
 """The examples run as they stand."""
 
+import ast
 import importlib.util
 import json
 import subprocess
@@ -15,7 +16,10 @@ def tensor(array):
     array.mean()
     return array
 
-class IterableDataset:
+class Dataset:
+    __class_getitem__ = classmethod(lambda kind, _: kind)
+
+class IterableDataset(Dataset):
     pass
 
 class Info:
@@ -57,8 +61,10 @@ def DataLoader(dataset, batch_size, num_workers, multiprocessing_context):
 
 torch = types.ModuleType("torch")
 torch.from_numpy = tensor
+torch.distributed = types.SimpleNamespace(is_available=lambda: False)
 utils, data = types.ModuleType("torch.utils"), types.ModuleType("torch.utils.data")
-data.IterableDataset, data.get_worker_info, data.DataLoader = IterableDataset, get_worker_info, DataLoader
+data.Dataset, data.IterableDataset = Dataset, IterableDataset
+data.get_worker_info, data.DataLoader = get_worker_info, DataLoader
 sys.modules.update({"torch": torch, "torch.utils": utils, "torch.utils.data": data})
 '''
 
@@ -91,15 +97,22 @@ def test_the_detector_finds_what_moves_and_keeps_overlays(example_folder, tmp_pa
         assert (x2 - x1, y2 - y1) == (64, 64) and 480 <= x1 and x2 <= 600 and 60 <= y1 and y2 <= 200
 
 
-def test_the_notebook_runs_cell_by_cell(example_folder, clip, monkeypatch):
+def test_the_notebook_runs_cell_by_cell_and_shows_what_it_ends_with(example_folder, clip, monkeypatch):
     monkeypatch.setenv("VIDEO", str(clip))
     monkeypatch.chdir(clip.parent)
     cells = json.loads((example_folder / "timeline.ipynb").read_text())["cells"]
-    scope = {}
+    scope, shown = {}, []
     for cell in cells:
         if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), "timeline.ipynb", "exec"), scope)
+            *rest, last = ast.parse("".join(cell["source"])).body
+            ends = isinstance(last, ast.Expr)
+            exec(compile(ast.Module(rest if ends else [*rest, last], []), "timeline.ipynb", "exec"), scope)
+            if ends:
+                shown.append(eval(compile(ast.Expression(last.value), "timeline.ipynb", "eval"), scope))
     assert scope["found"].state == "complete" and len(scope["hashes"]) == 12 and len(scope["changes"]) == 11
+    made, found, sheet, frame, *_ = shown
+    assert frame._repr_jpeg_()[:2] == b"\xff\xd8" and sheet._repr_png_()[:4] == b"\x89PNG"
+    assert "Extraction of look" in made._repr_html_() and "Timeline look" in found._repr_html_()
 
 
 def test_the_notebook_carries_no_output(example_folder):

@@ -75,7 +75,7 @@ def tensor(array, cuts, **header):
 
 def batches(fake, messages, **options):
     fake.answers["GetTensors"] = lambda request, context: iter(messages)
-    return list(framecache.Client(fake.target).tensors("t", **options))
+    return list(framecache.Client(fake.target).tensors("t", transfer="raw", **options))
 
 
 def test_parts_fill_one_writable_array(fake):

@@ -1,15 +1,18 @@
 """Threads, forks, spawned processes, event loops that end, and the server that a client starts."""
 
+import asyncio
 import contextlib
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import framecache
@@ -201,6 +204,63 @@ def test_no_server_outlives_the_process_that_started_it(end, tmp_path):
     owner.wait(60)
     assert gone(folder)
     assert waits or not Path(folder).exists()
+
+
+def test_a_folder_that_was_left_behind_is_removed_by_the_next_who_starts_a_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "framecache-of-somebody").mkdir()
+    path = tmp_path / "owner.py"
+    path.write_text(OWNER)
+    owners = [subprocess.Popen([sys.executable, path, "wait"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    killed, living = [Path(owner.stdout.readline().strip()) for owner in owners]
+    owners[0].kill()
+    owners[0].wait(60)
+    assert gone(killed) and killed.exists()
+    with framecache.Client() as client:
+        client.timeline("t")
+        assert not killed.exists() and living.exists() and (tmp_path / "framecache-of-somebody").exists()
+    owners[1].kill()
+    owners[1].wait(60)
+
+
+def kill_server(client):
+    (server,) = servers_of(Path(client._target().removeprefix("unix:")).parent)
+    os.kill(server, signal.SIGKILL)
+    assert client._ended(20) is not None
+
+
+def test_a_server_that_was_killed_is_started_again(extracted, caplog):
+    reader = extracted.frames("clip")
+    next(reader)
+    child = pickle.loads(pickle.dumps(extracted))
+    for _ in range(2):
+        kill_server(extracted)
+        assert extracted.timeline("clip").state == "complete"
+        assert len(list(extracted.frames("clip"))) == 8
+    assert child.timeline("clip").state == "complete", "on the same socket"
+    assert "exit=-9" in caplog.text
+
+
+def test_a_call_that_breaks_because_its_server_ended_says_so(client):
+    def frames():
+        kill_server(client)
+        yield framecache.PutFrame(0, np.zeros((8, 8, 3), np.uint8))
+
+    with pytest.raises(framecache.Unavailable, match="exit=-9") as caught:
+        client.put("t", frames())
+    assert "call again" in caught.value.hint
+    assert client.timeline("t").state == "absent"
+
+
+def test_asyncio_starts_a_server_that_was_killed_again(clip):
+    async def run():
+        async with framecache.AsyncClient(source_roots=str(clip.parent)) as client:
+            await client.timeline("t")
+            kill_server(client)
+            return (await client.timeline("t")).state
+
+    assert asyncio.run(run()) == "absent"
 
 
 def test_a_forked_child_that_ends_leaves_the_server_running(extracted):

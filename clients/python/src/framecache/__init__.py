@@ -43,6 +43,7 @@ from .results import (
     Timeline,
 )
 from .tensors import Batch, Transform
+from .video import Video, VideoMetadata
 
 __version__ = "0.1.0"
 
@@ -50,5 +51,5 @@ __all__ = [
     "AsyncClient", "Batch", "Busy", "Cancelled", "Chunk", "ChunkResult", "ChunkStatus", "Cleared", "Client", "Colour",
     "Damaged", "Denied", "Error", "Extraction", "Facts", "Frame", "Invalid", "NotFound", "OutOfRange", "Overlay",
     "OverlayEntry", "Progress", "Put", "PutFrame", "PutResult", "Refused", "Tally", "TimedOut", "Timeline",
-    "Transform", "Unauthenticated", "Unavailable",
+    "Transform", "Unauthenticated", "Unavailable", "Video", "VideoMetadata",
 ]

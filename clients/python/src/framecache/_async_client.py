@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterable, List, Literal, Optional, Sequence, Union
 
-from . import _base, _methods, _requests, _upload
+from . import _base, _jpeg, _methods, _requests, _upload
+from ._arrays import Arrays
 from ._async_connection import AsyncConnection, pages, run_ahead
 from ._async_overlays import AsyncOverlays
 from ._client import _check_errors
-from ._decode import Recipe
+from ._decode import Filling, Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
+from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
 from .options import Errors
@@ -22,6 +24,7 @@ from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
 if TYPE_CHECKING:
+    import pyarrow
     from typing_extensions import Unpack
 
     from .options import ExtractOptions, FramesOptions, TensorOptions
@@ -38,7 +41,7 @@ class AsyncClient(_base.Base):
 
     def _begin(self, *args: Any, **named: Any) -> None:
         super()._begin(*args, **named)
-        self._connection = AsyncConnection(self._settings, self._target)
+        self._connection = AsyncConnection(self._settings, self._target, self._ended)
         #: What pipeline stages drew for frames.
         self.overlays = AsyncOverlays(self._connection)
 
@@ -58,6 +61,9 @@ class AsyncClient(_base.Base):
                 collector.add(event)
         finally:
             collector.close()
+        if collector.result.reused:
+            # Nobody can await them when they are asked for.
+            collector.facts = [known async for known in self.facts(timeline, options.get("profile"))]
         return collector.finished()
 
     async def frames(
@@ -82,19 +88,18 @@ class AsyncClient(_base.Base):
         self,
         timeline: str,
         *,
-        transfer: Literal["raw", "jpeg"] = "raw",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
         errors: Literal["raise", "mask"] = "raise",
         **options: Unpack[TensorOptions],
     ) -> AsyncIterator[Batch]:
         """See `Client.tensors`."""
         _check_errors(errors, ("raise", "mask"))
-        if transfer == "jpeg":
-            recipe = Recipe(options)
+        arrays, asked = Arrays(), _requests.arrays(options)
+        if chosen(transfer, asked, self._near) == "jpeg":
+            recipe = Recipe(asked, arrays)
             found = _batches(recipe, self._frames(_requests.frames(timeline, recipe.frames)))
-        elif transfer == "raw":
-            found = self._batches(_requests.tensors(timeline, options))
         else:
-            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
+            found = self._batches(_requests.tensors(timeline, asked), arrays)
         async for batch in found:
             error = first_error(batch) if errors == "raise" else None
             if error is not None:
@@ -106,6 +111,10 @@ class AsyncClient(_base.Base):
         async for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
             for message in page.frames:
                 yield facts(message)
+
+    async def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+        """See `Client.table`."""
+        return facts_table([known async for known in self.facts(timeline, profile)])
 
     async def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """See `Client.timeline`."""
@@ -186,10 +195,10 @@ class AsyncClient(_base.Base):
                 yield frame
         joiner.finish()
 
-    async def _batches(self, request: Optional[Any]) -> AsyncIterator[Batch]:
+    async def _batches(self, request: Optional[Any], arrays: Arrays) -> AsyncIterator[Batch]:
         if request is None:
             return
-        assembler = Assembler()
+        assembler = Assembler(arrays)
         async for response in self._connection.stream(_methods.GET_TENSORS, request):
             for batch in assembler.add(response):
                 yield batch
@@ -214,5 +223,19 @@ async def _decoded(frames: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
 
 
 async def _batches(recipe: Recipe, frames: AsyncIterator[Frame]) -> AsyncIterator[Batch]:
-    async for group in _groups(frames, recipe.batch):
-        yield recipe.assemble(await run_ahead(asyncio.get_running_loop(), recipe.decode, group))
+    """As `Recipe.batches`: one is decoded while the one before it is used."""
+    with _jpeg.pool() as pool:
+        waiting: List[Filling] = []
+        async for frame in frames:
+            if not waiting or waiting[-1].full:
+                waiting.append(Filling(recipe, pool))
+            waiting[-1].add(frame)
+            if waiting[0].full and (len(waiting) > 1 or waiting[0].done):
+                yield await _whole(waiting.pop(0))
+        for filling in waiting:
+            yield await _whole(filling)
+
+
+async def _whole(filling: Filling) -> Batch:
+    await asyncio.gather(*map(asyncio.wrap_future, filling.work))
+    return filling.batch()

@@ -10,7 +10,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from . import _retry
-from ._connection import Requests, open_channel
+from ._connection import Ended, Requests, explained, open_channel
 from ._errors import Error, from_rpc
 from ._methods import Method
 from ._settings import Settings, metadata
@@ -22,20 +22,22 @@ class Opened(NamedTuple):
     channel: Any
     #: Closes the channel when it is closed.
     keeper: AsyncGenerator[None, None]
+    target: str
 
 
 class AsyncConnection:
     """Opens a channel at first use in an event loop, and closes it when the loop ends."""
 
-    def __init__(self, settings: Settings, target: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, target: Callable[[], str], ended: Ended) -> None:
         self._settings = settings
         self._target = target
+        self._ended = ended
         self._opened: Dict[asyncio.AbstractEventLoop, Opened] = {}
 
     async def unary(self, method: Method, request: Message) -> Any:
         async def attempt() -> Any:
             call = await self._callable(method, "unary_unary")
-            return await checked(call(request, **self._options()))
+            return await self._checked(call(request, **self._options()))
 
         return await _retried(attempt)
 
@@ -79,7 +81,7 @@ class AsyncConnection:
 
         call = await self._callable(method, "stream_unary")
         try:
-            return await checked(call(guarded(), **self._options()))
+            return await self._checked(call(guarded(), **self._options()))
         except (Error, asyncio.CancelledError):
             if failures:
                 raise failures[0] from None
@@ -91,9 +93,15 @@ class AsyncConnection:
             async for message in call:
                 yield message
         except grpc.RpcError as error:
-            raise from_rpc(error) from None
+            raise explained(from_rpc(error), self._ended, 0) from None
         finally:
             call.cancel()
+
+    async def _checked(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except grpc.RpcError as error:
+            raise explained(from_rpc(error), self._ended, 0) from None
 
     async def _callable(self, method: Method, shape: str) -> Any:
         return getattr(await self._open(), shape)(
@@ -107,14 +115,16 @@ class AsyncConnection:
 
     async def _open(self) -> Any:
         loop = asyncio.get_running_loop()
-        if loop not in self._opened:
+        opened = self._opened.get(loop)
+        if opened is None or self._ended(0) is not None:
             # Starting a server of one's own takes a moment that the loop must not wait.
             target = await loop.run_in_executor(None, self._target)
-            if loop not in self._opened:
+            opened = self._opened.get(loop)
+            if opened is None or opened.target != target:
                 self._forget_ended_loops()
                 channel = open_channel(self._settings, target, grpc.aio)
                 keeper = self._keep(loop, channel)
-                self._opened[loop] = Opened(channel, keeper)
+                self._opened[loop] = Opened(channel, keeper, target)
                 await keeper.__anext__()
         return self._opened[loop].channel
 
@@ -131,13 +141,6 @@ class AsyncConnection:
         for loop in list(self._opened):
             if loop.is_closed():
                 self._opened.pop(loop, None)
-
-
-async def checked(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.RpcError as error:
-        raise from_rpc(error) from None
 
 
 async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional, Tuple, Union
 from . import _requests
 from ._errors import invalid
 from ._server import PrivateServer, roots
-from ._settings import Settings, from_environment
+from ._settings import Settings, from_environment, is_loopback
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
@@ -34,7 +34,7 @@ class Base:
             ended with this process or `close()`.
         token: bearer token; default FRAMECACHE_TOKEN.
         tls_ca, tls_cert, tls_key: paths of PEM files: the authority that signed the server's certificate
-            (default: the system's), and this client's certificate and key.
+            (default: FRAMECACHE_TLS_CA, or the system's), and this client's certificate and key.
         timeout: seconds that one call may take, a stream to its end; default: as long as it goes on.
         store: of a server that is started: a folder or s3://bucket; default FRAMECACHE_STORE.
         source_roots: of a server that is started: folders that it may read; default: the current one.
@@ -58,6 +58,15 @@ class Base:
             return self._settings.target
         assert self._server is not None
         return self._server.target()
+
+    def _ended(self, seconds: float) -> Optional[str]:
+        """How the private server ended by itself, after so many seconds at most; None: it did not, or there is none."""
+        return None if self._server is None else self._server.ended(seconds)
+
+    @property
+    def _near(self) -> bool:
+        """Bytes to and from the server cross no network."""
+        return self._settings.target is None or is_loopback(self._settings.target)
 
     def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
         """Settings travel, never a connection; a private server is its maker's, and shared."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Union
+import functools
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Mapping, Optional, Sequence, Union
 
 from . import _base, _jpeg, _methods, _requests, _upload
+from . import _sheet as sheets
+from ._arrays import Arrays
 from ._connection import Connection, pages
-from ._decode import Recipe
+from ._decode import Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._overlays import Overlays
 from ._plain import plain
+from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
 from .options import Errors
 from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
-from .tensors import Assembler, Batch, first_error
+from .tensors import Assembler, Batch, unmasked
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
+from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
+    import PIL.Image
+    import pyarrow
     from typing_extensions import Unpack
 
     from .options import ExtractOptions, FramesOptions, TensorOptions
@@ -34,7 +41,7 @@ class Client(_base.Base):
 
     def _begin(self, *args: Any, **named: Any) -> None:
         super()._begin(*args, **named)
-        self._connection = Connection(self._settings, self._target)
+        self._connection = Connection(self._settings, self._target, self._ended)
         #: What pipeline stages drew for frames.
         self.overlays = Overlays(self._connection)
 
@@ -65,7 +72,7 @@ class Client(_base.Base):
                 collector.add(event)
         finally:
             collector.close()
-        return collector.finished()
+        return collector.finished(functools.partial(self._listed, timeline, options.get("profile")))
 
     def frames(
         self,
@@ -92,7 +99,7 @@ class Client(_base.Base):
         self,
         timeline: str,
         *,
-        transfer: Literal["raw", "jpeg"] = "raw",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
         errors: Literal["raise", "mask"] = "raise",
         **options: Unpack[TensorOptions],
     ) -> Iterator[Batch]:
@@ -102,23 +109,59 @@ class Client(_base.Base):
             any of step, limit, profile, datatype, layout, channels, width, height, fit, filter, pad_value,
             normalize, origin, on_miss, batch (see `framecache.options.TensorOptions`).
         transfer: "raw" sends arrays; "jpeg" sends the stored JPEGs and makes the same arrays here, of frames at
-            their stored size (needs Pillow): fewer bytes over a slow network, more work for this machine.
+            their stored size (needs Pillow, or simplejpeg); "auto" takes what is faster: JPEGs of frames at their
+            stored size where simplejpeg is installed, or Pillow and the server is not on this machine.
         errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in `Batch.errors`.
         """
         _check_errors(errors, ("raise", "mask"))
-        if transfer == "jpeg":
-            recipe = Recipe(options)
-            found = recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
-        elif transfer == "raw":
-            found = self._batches(_requests.tensors(timeline, options))
-        else:
-            raise invalid(f"transfer is raw or jpeg: transfer={transfer!r}", "transfer")
-        return _unmasked(found) if errors == "raise" else found
+        found = self._tensors(timeline, transfer, options, Arrays())
+        return unmasked(found) if errors == "raise" else found
+
+    def video(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        on_miss: Literal["extract", "fail"] = "extract",
+        errors: Errors = "raise",
+        transfer: Literal["auto", "raw", "jpeg"] = "auto",
+        prefetch: Optional[int] = None,
+    ) -> Video:
+        """The planned frames of a profile as a sequence: `len`, `[i]`, slices, iteration, `get_batch`.
+
+        on_miss: of frames that are planned and not cached: "extract" them, or "fail".
+        errors: "raise" a frame's error, or "yield" the frame with its `error`, and in batches mask it.
+        transfer: of batches, as `tensors` has it.
+        prefetch: frames that are decoded ahead where they are read in order; 0: none. Default: two a core.
+        """
+        _check_errors(errors, ("raise", "yield"))
+        return open_video(self, timeline, profile, Reading(on_miss, errors, transfer, prefetch))
 
     def facts(self, timeline: str, profile: Optional[str] = None) -> Iterator[Facts]:
         """Facts of the frames that are there, by sequence."""
         for page in pages(self._call(_methods.LIST_FRAMES), _base.list_request(timeline, profile)):
             yield from map(facts, page.frames)
+
+    def sheet(
+        self, timeline: str, profile: Optional[str] = None, *, count: int = 24, columns: int = 6, width: int = 240
+    ) -> PIL.Image.Image:
+        """A contact sheet, as an image of Pillow's: `count` of the planned frames, spread evenly, with their times.
+
+        width: of each picture, in pixels. What is not cached is extracted; what cannot be had is left gray.
+        """
+        video = self.video(timeline, profile)
+        chosen_ones = [video.sequences[place] for place in sheets.places(len(video), count)]
+        options: Dict[str, Any] = {} if profile is None else {"profile": profile}
+        frames = self.frames(timeline, sequences=chosen_ones, width=width, errors="yield", **options)
+        made: PIL.Image.Image = sheets.sheet(frames, columns)
+        return made
+
+    def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+        """`facts` as a pyarrow.Table: a row a frame, a column a fact, null where unknown. Needs pyarrow (`[arrow]`).
+
+        `.to_pandas()` makes a DataFrame of it, `polars.from_arrow(…)` one of polars.
+        """
+        return facts_table(self.facts(timeline, profile))
 
     def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """How much of a profile is there; `state` is "absent" where nothing is.
@@ -191,6 +234,9 @@ class Client(_base.Base):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _listed(self, timeline: str, profile: Optional[str]) -> List[Facts]:
+        return list(self.facts(timeline, profile))
+
     def _call(self, method: _methods.Method) -> Any:
         return lambda request: self._connection.unary(method, request)
 
@@ -204,10 +250,17 @@ class Client(_base.Base):
                 yield frame
         joiner.finish()
 
-    def _batches(self, request: Optional[Any]) -> Iterator[Batch]:
+    def _tensors(self, timeline: str, transfer: str, options: Mapping[str, Any], arrays: Arrays) -> Iterator[Batch]:
+        asked = _requests.arrays(options)
+        if chosen(transfer, asked, self._near) == "raw":
+            return self._batches(_requests.tensors(timeline, asked), arrays)
+        recipe = Recipe(asked, arrays)
+        return recipe.batches(self._frames(_requests.frames(timeline, recipe.frames)))
+
+    def _batches(self, request: Optional[Any], arrays: Arrays) -> Iterator[Batch]:
         if request is None:
             return
-        assembler = Assembler()
+        assembler = Assembler(arrays)
         for response in self._connection.stream(_methods.GET_TENSORS, request):
             yield from assembler.add(response)
         assembler.finish()
@@ -218,14 +271,6 @@ def _raising(frames: Iterable[Frame], errors: str) -> Iterator[Frame]:
         if frame.error is not None and errors == "raise":
             raise frame.error
         yield frame
-
-
-def _unmasked(batches: Iterable[Batch]) -> Iterator[Batch]:
-    for batch in batches:
-        error = first_error(batch)
-        if error is not None:
-            raise error
-        yield batch
 
 
 def _check_errors(errors: str, names: Sequence[str]) -> None:

@@ -11,21 +11,27 @@ import grpc
 from google.protobuf.message import Message
 
 from . import _retry
-from ._errors import Error, from_rpc
+from ._errors import Error, Unavailable, from_rpc
 from ._fork import Inheritable, register, usable
 from ._methods import Method
 from ._settings import Settings, address, channel_options, credentials, metadata
 
 Requests = Callable[[], Iterable[Message]]
+#: How a private server ended, after so many seconds at most; None: it did not, or there is none.
+Ended = Callable[[float], Optional[str]]
+#: A process that was killed is noticed sooner.
+NOTICED_SECONDS = 1.0
 T = TypeVar("T")
 
 
 class Connection(Inheritable):
     """Opens its channel at first use, and again in each process that inherits it by a fork."""
 
-    def __init__(self, settings: Settings, target: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, target: Callable[[], str], ended: Ended) -> None:
         self._settings = settings
         self._target = target
+        self._ended = ended
+        self._opened_target = ""
         self._lock = threading.Lock()
         self._channel: Optional[grpc.Channel] = None
         self._calls: Set[Any] = set()
@@ -118,7 +124,7 @@ class Connection(Inheritable):
         try:
             return step()
         except grpc.RpcError as error:
-            raise from_rpc(error) from None
+            raise explained(from_rpc(error), self._ended, NOTICED_SECONDS) from None
 
     def _callable(self, method: Method, shape: str) -> Any:
         return getattr(self._open(), shape)(
@@ -133,9 +139,19 @@ class Connection(Inheritable):
     def _open(self) -> grpc.Channel:
         usable()
         with self._lock:
-            if self._channel is None:
-                self._channel = open_channel(self._settings, self._target(), grpc)
+            target = self._target()
+            if self._channel is None or target != self._opened_target:
+                self._channel = open_channel(self._settings, target, grpc)
+                self._opened_target = target
             return self._channel
+
+
+def explained(error: Error, ended: Ended, seconds: float) -> Error:
+    """Where the connection broke because a private server ended: that."""
+    end = ended(seconds) if isinstance(error, Unavailable) and error.reason == "SERVER_UNAVAILABLE" else None
+    if end is None:
+        return error
+    return Unavailable(end, "SERVER_UNAVAILABLE", "UNAVAILABLE", "call again: it is started anew")
 
 
 def open_channel(settings: Settings, target: str, grpc_or_aio: Any) -> Any:

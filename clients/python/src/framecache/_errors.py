@@ -163,4 +163,27 @@ def from_rpc(error: grpc.RpcError) -> Error:
                 break
             return from_status(status)
     code = error.code().name if error.code() is not None else "UNKNOWN"
+    if code == "UNAVAILABLE":
+        return _unreachable(error.details() or "")
     return _KINDS.get(code, Error)(error.details() or "the call failed", code=code)
+
+
+#: Of what gRPC says: what it comes from, and how to mend it.
+_UNREACHABLE = (
+    ("CERTIFICATE_VERIFY_FAILED", "TLS_FAILED", "the server's certificate is of no authority that is known here",
+     "name the authority's PEM file: tls_ca= or FRAMECACHE_TLS_CA"),
+    ("Hostname Verification", "TLS_FAILED", "the server's certificate is for another name",
+     "name the server as its certificate does"),
+    ("WRONG_VERSION_NUMBER", "TLS_FAILED", "the server does not speak TLS",
+     "name it host:port, without tls_ca and FRAMECACHE_TLS_CA"),
+    ("handshake", "TLS_FAILED", "TLS with the server could not be begun",
+     "look at the PEM files of tls_ca, tls_cert and tls_key, and whether the server asks for a certificate"),
+    ("Socket closed", "SERVER_UNAVAILABLE", "the server closed the connection",
+     "if it speaks TLS, name it https://host:port"),
+    ("", "SERVER_UNAVAILABLE", "the server cannot be reached", None),
+)
+
+
+def _unreachable(said: str) -> Error:
+    _, reason, what, hint = next(cause for cause in _UNREACHABLE if cause[0].lower() in said.lower())
+    return Unavailable(f"{what}: {said.rpartition('last error: ')[2]}", reason, "UNAVAILABLE", hint)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Iterable, List, Optional, Union
 
-from .results import Extraction, Progress, chunk_result, facts, optional
+from .results import Extraction, Facts, Progress, chunk_result, facts, optional
 from .v1 import frame_service_pb2 as pb
 
 Callback = Callable[[Progress], object]
+Reader = Callable[[], Iterable[Facts]]
 
 
 class Collector:
@@ -15,6 +16,8 @@ class Collector:
 
     def __init__(self, timeline: str, profile: Optional[str], progress: Union[None, bool, Callback]) -> None:
         self.result = Extraction(timeline, profile or "default")
+        #: Of frames that were committed.
+        self.facts: List[Facts] = []
         self._bar = _Bar() if progress is True else None
         self._callback: Optional[Callback] = progress if callable(progress) else None
 
@@ -25,7 +28,7 @@ class Collector:
         elif kind == "progress":
             self._progress(event.progress)
         elif kind == "committed":
-            self.result.facts += [facts(message) for message in event.committed.frames]
+            self.facts += [facts(message) for message in event.committed.frames]
         elif kind == "chunk":
             self.result.chunks.append(chunk_result(event.chunk))
         elif kind == "summary":
@@ -35,8 +38,11 @@ class Collector:
         if self._bar is not None:
             self._bar.close()
 
-    def finished(self) -> Extraction:
-        self.result.facts.sort(key=lambda known: known.sequence)
+    def finished(self, reader: Optional[Reader] = None) -> Extraction:
+        """reader: reads the facts of all frames; for when they are asked for, and some were there before."""
+        self.facts.sort(key=lambda known: known.sequence)
+        self.result._facts = self.facts
+        self.result._reader = reader if self.result.reused else None
         return self.result
 
     def _plan(self, plan: Any) -> None:

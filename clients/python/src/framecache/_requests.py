@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import os
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Rational, Real
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, cast
+
+import numpy as np
 
 from ._errors import invalid
 from .options import Time, Window
@@ -161,13 +164,14 @@ def chunks(sources: Optional[Sources], local: bool) -> List[common.Chunk]:
     """`local`: the server is this process's own, so relative paths mean the same to both."""
     if sources is None:
         return []
-    single = isinstance(sources, (str, os.PathLike, Chunk, Mapping))
+    single = isinstance(sources, (str, bytes, os.PathLike, Chunk, Mapping)) or hasattr(sources, "read")
     listed: Iterable[Any] = [sources] if single else sources  # type: ignore[assignment]
     return [_chunk(source, local) for source in listed]
 
 
 def _chunk(source: Source, local: bool) -> common.Chunk:
     if isinstance(source, Mapping):
+        _known(source, [item.name for item in dataclasses.fields(Chunk)], "sources")
         source = Chunk(**source)
     elif not isinstance(source, Chunk):
         source = Chunk(source)
@@ -184,8 +188,21 @@ def _chunk(source: Source, local: bool) -> common.Chunk:
 
 
 def _uri(uri: Union[str, "os.PathLike[str]"], local: bool) -> str:
+    if not isinstance(uri, (str, os.PathLike)):
+        name = getattr(uri, "name", None)
+        raise invalid(
+            f"a source is a path or a uri, which the server reads itself: source={type(uri).__name__}", "sources",
+            f"give its path: {name!r}" if isinstance(name, str) else "write it to a file, and give the file's path",
+        )
     text = os.fspath(uri)
-    return os.path.abspath(text) if local and "://" not in text else text
+    if "://" in text or os.path.isabs(text):
+        return text
+    if not local:
+        raise invalid(
+            f"a relative path is nothing that the server knows: source={text}", "sources",
+            "give the whole path as the server sees it, or s3://bucket/key",
+        )
+    return os.path.abspath(text)
 
 
 def extract(timeline: str, sources: Optional[Sources], local: bool, options: Mapping[str, Any]) -> Any:
@@ -279,11 +296,54 @@ _TENSOR_ENUMS = {
 }
 
 
+def arrays(options: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options of arrays by the contract's words, where other ones are customary."""
+    found = dict(options)
+    if found.get("datatype") is not None:
+        found["datatype"] = _datatype(found["datatype"])
+    normalize = found.get("normalize")
+    if normalize is not None:
+        found["normalize"] = _imagenet(found.get("channels")) if normalize == "imagenet" else _normal(normalize)
+    return found
+
+
+def _datatype(value: Any) -> Any:
+    """ "fp32" of numpy.float32, "float32" and torch.float32, too."""
+    name = value if isinstance(value, str) else str(value).rpartition("torch.")[2]
+    if not isinstance(value, str) and not str(value).startswith("torch."):
+        try:
+            name = np.dtype(value).name
+        except TypeError:
+            pass  # Its own name is in what is said of it.
+    return {"float16": "fp16", "float32": "fp32"}.get(name, name)
+
+
+def _imagenet(channels: Optional[str]) -> Dict[str, Any]:
+    """torchvision's constants."""
+    if channels == "gray":
+        raise invalid("normalize='imagenet' is for three channels: channels=gray", "normalize")
+    order = slice(None, None, -1 if channels == "bgr" else 1)
+    return {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406][order], "std": [0.229, 0.224, 0.225][order]}
+
+
+def _normal(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise invalid(
+            f"normalize is a dictionary of scale, mean and std: normalize={value!r}", "normalize",
+            'give {"scale": 1 / 255, "mean": [r, g, b], "std": [r, g, b]}, or "imagenet"',
+        )
+    _known(value, ("scale", "mean", "std"), "normalize")
+    return value
+
+
+def _known(given: Mapping[str, Any], names: Sequence[str], field: str) -> None:
+    unknown = next((key for key in given if key not in names), None)
+    if unknown is not None:
+        raise invalid(f"{field} has {', '.join(names)}: {unknown}", field)
+
+
 def _normalize(message: Any, value: Mapping[str, Any]) -> None:
     message.SetInParent()
-    for key in value:
-        if key not in ("scale", "mean", "std"):
-            raise invalid(f"normalize has scale, mean and std: {key}", "normalize")
     scale = value.get("scale")
     fill(message, scale=scale, mean=_channelwise(value.get("mean")), std=_channelwise(value.get("std")))
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 from ._errors import Error, Unavailable, invalid
+from ._folders import PrivateFolder
 from ._fork import Inheritable, register
+
+logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-# A socket's path has at most 107 bytes.
-LONGEST_FOLDER = 90
 
 # The server is told to end when the thread that started it ends: with the process, however that dies.
 # It runs before the server in the server's own process, because code between fork and exec can deadlock.
@@ -34,7 +36,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class PrivateServer(Inheritable):
-    """`framecache serve`, started at first use and ended with this process, `stop()` or the client."""
+    """`framecache serve`, started at first use and ended with this process, `stop()` or the client.
+
+    One that ended by itself is started again, on the same socket, at the next use.
+    """
 
     def __init__(self, store: Optional[str], source_roots: Sequence[str]) -> None:
         self._store = store
@@ -42,21 +47,41 @@ class PrivateServer(Inheritable):
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process: Optional[subprocess.Popen[bytes]] = None
-        self._folder: Optional[str] = None
+        self._folder: Optional[PrivateFolder] = None
         self._stopped = False
         register(self)
 
     def target(self) -> str:
-        """Where it listens; starts it if it is not there yet."""
+        """Where it listens; starts it if it is not there yet, or no longer."""
         with self._lock:
             if self._folder is None:
-                if os.getpid() != self._owner:
-                    # Only its maker can end it, so a child starts none for others.
-                    self._owner = os.getpid()
+                # Only its maker can end it, so a child that starts one is its maker.
+                self._owner = os.getpid()
                 if self._stopped:
                     raise Error("the client is closed", code="FAILED_PRECONDITION")
-                self._start()
-            return f"unix:{self._folder}/socket"
+                self._folder = PrivateFolder()
+                atexit.register(self.stop)
+                self._start(self._folder.path)
+            elif self._end() is not None and os.getpid() == self._owner:
+                logger.warning("%s; it is started again", self._end())
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._folder.path / "socket")
+                self._start(self._folder.path)
+            return f"unix:{self._folder.path}/socket"
+
+    def ended(self, seconds: float = 0.0) -> Optional[str]:
+        """How it ended by itself, or None: it lives, still after so many seconds."""
+        give_up = time.monotonic() + seconds
+        while self._end() is None and time.monotonic() < give_up and os.getpid() == self._owner:
+            time.sleep(0.01)
+        return self._end()
+
+    def _end(self) -> Optional[str]:
+        process, folder = self._process, self._folder
+        if process is None or process.returncode is None or folder is None:
+            return None
+        said = _tail(folder.path / "log")
+        return f"the server that this process started has ended: exit={process.returncode}, it said: {said}"
 
     def stop(self) -> None:
         """Ends the server, and waits for it. In a forked child: nothing."""
@@ -74,34 +99,35 @@ class PrivateServer(Inheritable):
                 process.kill()
                 process.wait()
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
         atexit.unregister(self.stop)
 
     def forget(self) -> None:
         self._lock = threading.Lock()
 
-    def _start(self) -> None:
+    def _start(self, folder: Path) -> None:
+        self._process = None
         binary = shutil.which("framecache")
         if binary is None:
+            self._abandon()
             raise Unavailable(
                 "there is no server: FRAMECACHE_SERVER is not set, and no framecache is on PATH to start one",
                 code="UNAVAILABLE",
                 hint="set FRAMECACHE_SERVER=host:port, or install the framecache binary",
             )
-        self._folder = _private_folder()
-        atexit.register(self.stop)
         started = threading.Event()
         # Its own thread, because the signal at the parent's death follows the thread that started the child.
-        threading.Thread(target=self._run, args=(binary, started), name="framecache-server", daemon=True).start()
+        threading.Thread(
+            target=self._run, args=(binary, folder, started), name="framecache-server", daemon=True
+        ).start()
         try:
             started.wait(START_SECONDS)
-            self._wait_until_ready()
+            self._wait_until_ready(folder)
         except Error:
             self._abandon()
             raise
 
-    def _run(self, binary: str, started: threading.Event) -> None:
-        folder = Path(self._folder or "")
+    def _run(self, binary: str, folder: Path, started: threading.Event) -> None:
         command = _tied_to_this_process([binary, *self._arguments(folder)])
         try:
             with open(folder / "log", "wb") as log:
@@ -123,8 +149,7 @@ class PrivateServer(Inheritable):
             arguments += ["--source-root", root]
         return arguments
 
-    def _wait_until_ready(self) -> None:
-        folder = Path(self._folder or "")
+    def _wait_until_ready(self, folder: Path) -> None:
         give_up = time.monotonic() + START_SECONDS
         while not _listens(folder / "socket"):
             ended = self._process is None or self._process.poll() is not None
@@ -139,7 +164,8 @@ class PrivateServer(Inheritable):
         if process is not None:
             process.kill()
             process.wait()
-        shutil.rmtree(folder or "", ignore_errors=True)
+        if folder is not None:
+            folder.remove()
 
 
 def _tied_to_this_process(command: List[str]) -> List[str]:
@@ -164,14 +190,6 @@ def _environment() -> Dict[str, str]:
     for name in ("LISTEN", "METRICS", "TOKENS", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "SERVER"):
         kept.pop(f"FRAMECACHE_{name}", None)
     return kept
-
-
-def _private_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="framecache-")
-    if len(os.fsencode(folder)) <= LONGEST_FOLDER:
-        return folder
-    os.rmdir(folder)
-    return tempfile.mkdtemp(prefix="framecache-", dir="/tmp")
 
 
 def _tail(log: Path) -> str:

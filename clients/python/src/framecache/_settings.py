@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from typing import List, Mapping, Optional, Tuple
@@ -52,12 +53,13 @@ def address(target: str) -> Tuple[str, bool]:
 
 
 def from_environment(settings: Settings, env: Mapping[str, str] = os.environ) -> Settings:
-    """What the caller left open, taken from FRAMECACHE_SERVER and FRAMECACHE_TOKEN."""
+    """What the caller left open, taken from FRAMECACHE_SERVER, FRAMECACHE_TOKEN and FRAMECACHE_TLS_CA."""
     target = settings.target or env.get("FRAMECACHE_SERVER") or None
     token = settings.token or env.get("FRAMECACHE_TOKEN") or None
-    return Settings(
-        target, token, settings.tls_ca, settings.tls_cert, settings.tls_key, settings.timeout
-    ).checked()
+    # As the command line has it: host:port is behind TLS where an authority is named.
+    plain = target is None or target.startswith(("unix:", "http:"))
+    authority = settings.tls_ca or (None if plain else env.get("FRAMECACHE_TLS_CA")) or None
+    return dataclasses.replace(settings, target=target, token=token, tls_ca=authority).checked()
 
 
 def metadata(settings: Settings) -> List[Tuple[str, str]]:
@@ -74,7 +76,7 @@ def channel_options(target: str) -> List[Tuple[str, object]]:
         # Frames are some 100 kB: HTTP/2's usual pieces of 16 KiB cost a sixth of the time to receive them.
         ("grpc.http2.max_frame_size", 1 << 20),
     ]
-    if target.startswith(("unix:",) + _LOOPBACK):
+    if is_loopback(target):
         options.append(("grpc.enable_http_proxy", 0))
     if target.startswith("unix:"):
         # gRPC would name the socket's path, which is no authority that HTTP/2 servers accept.
@@ -82,16 +84,24 @@ def channel_options(target: str) -> List[Tuple[str, object]]:
     return options
 
 
+def is_loopback(target: str) -> bool:
+    """Whether it names this machine; `http://` in front or not."""
+    return target.partition("://")[2].startswith(_LOOPBACK) or target.startswith(("unix:",) + _LOOPBACK)
+
+
 def credentials(settings: Settings, secure: bool) -> Optional[grpc.ChannelCredentials]:
     """TLS where the target says https or a certificate was named; else None."""
     if not (secure or settings.tls_ca or settings.tls_cert):
         return None
-    read = [_read(path) for path in (settings.tls_ca, settings.tls_key, settings.tls_cert)]
-    return grpc.ssl_channel_credentials(*read)
+    return grpc.ssl_channel_credentials(*(_read(settings, name) for name in ("tls_ca", "tls_key", "tls_cert")))
 
 
-def _read(path: Optional[str]) -> Optional[bytes]:
+def _read(settings: Settings, name: str) -> Optional[bytes]:
+    path = getattr(settings, name)
     if path is None:
         return None
-    with open(path, "rb") as file:
-        return file.read()
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise invalid(f"a PEM file cannot be read: {name}={path}, {error.strerror}", name) from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Protocol, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,21 @@ from .v1 import overlay_service_pb2 as overlays_pb
 #: Payload bytes in one message.
 PART_BYTES = 3 << 20
 
-#: A picture: JPEG bytes, or an array: (height, width, 3) RGB or (height, width) gray, uint8.
-Image = Union[bytes, npt.NDArray[np.uint8]]
-#: An overlay: PNG bytes, their base64 text, or an array: gray, RGB or RGBA, uint8 (needs Pillow).
-Png = Union[bytes, str, npt.NDArray[np.uint8]]
+#: A picture: JPEG bytes, or an array: (height, width, 3) RGB or (height, width) gray, uint8, or one of Pillow's.
+Image = Union[bytes, npt.NDArray[np.uint8], "PillowImage"]
+#: An overlay: PNG bytes, their base64 text, an array: gray, RGB or RGBA, uint8 (needs Pillow), or one of Pillow's.
+Png = Union[bytes, str, npt.NDArray[np.uint8], "PillowImage"]
+
+
+class PillowImage(Protocol):
+    """PIL.Image.Image, of which this is needed."""
+
+    @property
+    def mode(self) -> str: ...
+
+    def save(self, fp: Any, format: Optional[str] = None) -> None: ...
+
+    def convert(self, mode: Any) -> Any: ...
 
 
 @dataclass
@@ -50,6 +62,11 @@ def frame_messages(
 ) -> Iterator[Any]:
     yield _requests.fill(frames_pb.PutFramesRequest(timeline=timeline), profile=profile, quality=quality)
     for frame in frames:
+        if not isinstance(frame, PutFrame):
+            raise invalid(
+                f"a frame to be stored is a PutFrame, which says its number: frame={type(frame).__name__}", "frames",
+                "give [PutFrame(number, image) for number, image in enumerate(images)]",
+            )
         kind, data, known = _picture(frame)
         for offset, last in _offsets(len(data)):
             part = _requests.fill(frames_pb.PutFrame(offset=offset, last=last), sequence=frame.sequence)
@@ -69,8 +86,10 @@ def _fill_facts(part: Any, known: Mapping[str, Any]) -> None:
 def _picture(frame: PutFrame) -> Tuple[str, bytes, Mapping[str, Any]]:
     known = facts_fields(frame.facts) if frame.facts is not None else {}
     known["sequence"] = frame.sequence
-    if isinstance(frame.image, np.ndarray):
-        image = frame.image
+    image: Any = frame.image
+    if _is_pillows(image):
+        image = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    if isinstance(image, np.ndarray):
         color = image.ndim == 3 and image.shape[2] == 3
         if image.dtype != np.uint8 or not (color or image.ndim == 2):
             raise invalid(
@@ -79,12 +98,27 @@ def _picture(frame: PutFrame) -> Tuple[str, bytes, Mapping[str, Any]]:
             )
         known["height"], known["width"] = image.shape[:2]
         return ("rgb" if color else "gray"), image.tobytes(), known
-    return "jpeg", bytes(frame.image), known
+    if not isinstance(image, (bytes, bytearray, memoryview)):
+        raise invalid(
+            f"a picture is JPEG bytes, an array or an image of Pillow's: image={type(image).__name__}, "
+            f"sequence={frame.sequence}", "frames",
+        )
+    return "jpeg", bytes(image), known
+
+
+def _is_pillows(image: Any) -> bool:
+    return hasattr(image, "mode") and hasattr(image, "save")
 
 
 def overlay_items(
     overlays: Mapping[int, Mapping[str, Png]]
 ) -> List[Tuple[int, str, bytes]]:
+    for level in (overlays, *overlays.values()) if isinstance(overlays, Mapping) else (overlays,):
+        if not isinstance(level, Mapping):
+            raise invalid(
+                f"overlays are {{sequence: {{name: picture}}}}: overlays={type(level).__name__}", "overlays",
+                'give {0: {"boxes": png}}',
+            )
     return [
         (sequence, name, _png(image, name))
         for sequence, images in overlays.items()
@@ -92,13 +126,24 @@ def overlay_items(
     ]
 
 
-def _png(image: Png, name: str) -> bytes:
+def _png(image: Any, name: str) -> bytes:
     if isinstance(image, str):
         try:
             return base64.b64decode(image)
         except (binascii.Error, ValueError) as error:
             raise invalid(f"an overlay is not base64: {error}, name={name!r}", "overlays") from None
-    return _jpeg.png(image) if isinstance(image, np.ndarray) else bytes(image)
+    if isinstance(image, np.ndarray):
+        return _jpeg.png(image)
+    if _is_pillows(image):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return buffer.getvalue()
+    if not isinstance(image, (bytes, bytearray, memoryview)):
+        raise invalid(
+            f"an overlay is PNG bytes, their base64, an array or an image of Pillow's: image={type(image).__name__}, "
+            f"name={name!r}", "overlays",
+        )
+    return bytes(image)
 
 
 def overlay_messages(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Optional, Union
 
+import numpy as np
+import numpy.typing as npt
+
 from . import _jpeg
 from ._errors import Damaged, Error, broken_stream, from_status
 from .results import Facts, facts, optional
@@ -45,6 +48,25 @@ class Frame:
         seconds: Optional[float] = fact(self._facts, "timestamp")
         return seconds
 
+    @property
+    def data(self) -> Optional[_jpeg.Pixels]:
+        """`image`, by torchcodec's name."""
+        return self.image
+
+    @property
+    def pts_seconds(self) -> Optional[float]:
+        """`timestamp`, by torchcodec's name."""
+        return self.timestamp
+
+    def _repr_jpeg_(self) -> Optional[bytes]:
+        """What a notebook shows."""
+        return self.jpeg
+
+    def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> npt.NDArray[Any]:
+        """The picture, so that NumPy takes a frame where it takes an array."""
+        image = self.decode() if self.image is None else self.image
+        return np.array(image, dtype) if copy else np.asarray(image, dtype)
+
     def decode(self) -> _jpeg.Pixels:
         """(height, width, 3) uint8 RGB of the JPEG; needs Pillow."""
         if self.jpeg is None:
@@ -63,8 +85,12 @@ def decoded(frame: Frame) -> Frame:
         try:
             frame.image = frame.decode()
         except OSError as error:
-            frame.error = Damaged(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
+            frame.error = undecodable(frame, error)
     return frame
+
+
+def undecodable(frame: Frame, error: Exception) -> Error:
+    return Damaged(f"the JPEG cannot be decoded: {error}, sequence={frame.sequence}", code="DATA_LOSS")
 
 
 class Parts:

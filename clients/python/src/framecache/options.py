@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Iterable, Literal, Mapping, Optional, Sequence, Tuple, TypedDict, Union
+from typing import Any, Iterable, Literal, Mapping, Optional, Sequence, Tuple, Type, TypedDict, Union
+
+import numpy as np
 
 #: Seconds or a rate. str ("12.5", "30000/1001"), int, Fraction and Decimal are taken exactly; a float
 #: is taken as it prints: 0.1 is one tenth.
@@ -13,6 +15,8 @@ Time = Union[str, int, float, Fraction, Decimal]
 Window = Tuple[Optional[Time], Optional[Time]]
 Errors = Literal["raise", "yield"]
 OnMiss = Literal["extract", "skip", "fail"]
+#: Of an array.
+Datatype = Union[Literal["uint8", "fp16", "fp32", "float16", "float32"], Type[np.generic], "np.dtype[Any]", Any]
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -92,12 +96,11 @@ class FramesOptions(SelectionOptions, total=False):
     quality: int
 
 
-class TensorOptions(SelectionOptions, total=False):
-    profile: str
-    #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
-    sampling: SamplingOptions
-    #: "uint8" (default), "fp16", "fp32".
-    datatype: Literal["uint8", "fp16", "fp32"]
+class ArrayOptions(TypedDict, total=False):
+    """What becomes of frames in an array."""
+
+    #: "uint8" (default), "fp16", "fp32"; numpy.uint8, numpy.float16 and numpy.float32 mean the same, and torch's.
+    datatype: Datatype
     #: "nhwc" (default) or "nchw".
     layout: Literal["nhwc", "nchw"]
     #: "rgb" (default), "bgr", "gray".
@@ -109,8 +112,15 @@ class TensorOptions(SelectionOptions, total=False):
     filter: Literal["bilinear", "bicubic"]
     #: Around a letterboxed picture, 0 to 255. Default 114.
     pad_value: int
-    #: {"scale": s, "mean": m, "std": d}: y = (x * s - m) / d; numbers, or one a channel. fp16 and fp32 only.
-    normalize: Mapping[str, Union[float, Sequence[float]]]
+    #: {"scale": s, "mean": m, "std": d}: y = (x * s - m) / d; numbers, or one a channel; or "imagenet": torchvision's
+    #: means and deviations of pixels from 0 to 1. fp16 and fp32 only.
+    normalize: Union[Literal["imagenet"], Mapping[str, Union[float, Sequence[float]]]]
+
+
+class TensorOptions(SelectionOptions, ArrayOptions, total=False):
+    profile: str
+    #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
+    sampling: SamplingOptions
     #: "cache" (the stored JPEG, default) or "source" (the video again, without JPEG loss).
     origin: Literal["cache", "source"]
     on_miss: OnMiss

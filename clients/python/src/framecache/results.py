@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ._errors import Error, from_status
+from ._html import facts_table, rows_table
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class ChunkResult:
     error: Optional[Error] = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Extraction:
     """What an extraction did."""
 
@@ -162,13 +163,38 @@ class Extraction:
     failed_chunks: int = 0
     missing_frames: int = 0
     chunks: List[ChunkResult] = field(default_factory=list)
-    #: Of frames that were committed, by sequence.
-    facts: List[Facts] = field(default_factory=list)
+    #: Of frames that this call committed; and where those are read that were there before.
+    _facts: List[Facts] = field(default_factory=list)
+    _reader: Optional[Callable[[], Iterable[Facts]]] = field(default=None, compare=False)
 
     @property
     def ok(self) -> bool:
         """No chunk failed, and no frame is missing."""
         return not self.failed_chunks and not self.missing_frames
+
+    @property
+    def facts(self) -> List[Facts]:
+        """Of the profile's frames that are there, by sequence. Where some were there before, they are read now."""
+        if self._reader is not None:
+            self._facts, self._reader = list(self._reader()), None
+        return self._facts
+
+    def __repr__(self) -> str:
+        chunks = f"{len(self.chunks)} chunks, {self.failed_chunks} failed, " if self.failed_chunks else ""
+        missing = f"{self.missing_frames} missing, " if self.missing_frames else ""
+        return (
+            f"<Extraction {self.timeline!r}, profile {self.profile!r}: {self.frames} frames, {self.written} written, "
+            f"{self.reused} reused, {missing}{chunks}plan {self.claim or 'never claimed'}, {self.seconds:.2f} s>"
+        )
+
+    def _repr_html_(self) -> str:
+        names = ("claim", "planned_frames", "frames", "written", "reused", "missing_frames", "seconds")
+        head = ("chunk", "frames", "damaged", "missing", "backend", "fallback_reason", "error")
+        rows = [
+            (c.chunk_id, c.frames, c.damaged, c.missing, c.backend, c.fallback_reason, c.error) for c in self.chunks
+        ]
+        title = f"Extraction of {self.timeline}, profile {self.profile}"
+        return facts_table(title, {name: getattr(self, name) for name in names}) + rows_table(head, rows)
 
 
 @dataclass(frozen=True)
@@ -239,7 +265,7 @@ class ChunkStatus:
     error: Optional[Error] = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Timeline:
     """How much of a timeline's profile is there."""
 
@@ -260,3 +286,19 @@ class Timeline:
     failed_chunk_ids: List[str] = field(default_factory=list)
     #: With check_sources: chunks whose source is not what was planned.
     stale_chunk_ids: List[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        counts = self.counts or {}
+        frames = f"{counts.get('frames')} of {counts.get('planned')} frames, " if counts else ""
+        failed = f", {len(self.failed_chunk_ids)} failed" if self.failed_chunk_ids else ""
+        return (
+            f"<Timeline {self.timeline!r}, profile {self.profile!r}: {self.state}, {frames}"
+            f"{len(self.chunks)} chunks{failed}>"
+        )
+
+    def _repr_html_(self) -> str:
+        values = {"state": self.state, "kind": self.kind, **(self.counts or {}), "profiles": ", ".join(self.profiles)}
+        head = ("chunk", "uri", "begin", "end", "planned", "cached", "error")
+        rows = [(c.chunk_id, c.uri, c.begin, c.end, c.planned, c.cached, c.error) for c in self.chunks]
+        title = f"Timeline {self.timeline}, profile {self.profile}"
+        return facts_table(title, values) + rows_table(head, rows)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
+from ._arrays import Arrays
 from ._errors import Error, broken_stream, from_status
 
 Boxes = npt.NDArray[np.float64]
@@ -51,6 +52,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.sequences)
 
+    @property
+    def data(self) -> npt.NDArray[Any]:
+        """`array`, by torchcodec's name."""
+        return self.array
+
+    @property
+    def pts_seconds(self) -> npt.NDArray[np.float64]:
+        """`timestamps`, by torchcodec's name."""
+        return self.timestamps
+
     def transform(self, place: int) -> Transform:
         """Of the frame at a place of this batch."""
         return Transform(*map(float, self.transforms[place]))
@@ -86,10 +97,22 @@ def _mapped(transform: npt.NDArray[np.float64], boxes: npt.ArrayLike) -> Boxes:
     return mapped
 
 
+def joined(batches: List[Batch]) -> Batch:
+    """One batch of several that follow each other."""
+    if len(batches) == 1:
+        return batches[0]
+    names = ("array", "sequences", "timestamps", "valid", "transforms")
+    parts = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+    first = batches[0].index
+    errors = {batch.index - first + place: error for batch in batches for place, error in batch.errors.items()}
+    return Batch(index=first, errors=errors, **parts)
+
+
 class Assembler:
     """Takes the messages of GetTensors and gives batches, each part copied once to where it belongs."""
 
-    def __init__(self) -> None:
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
         self._batch: Optional[Batch] = None
         self._flat: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._filled = 0
@@ -117,7 +140,7 @@ class Assembler:
             raise broken_stream(f"a header of datatype={header.datatype}, shape={shape}, frames={count}")
         if math.prod(shape) * np.dtype(dtype).itemsize != header.bytes:
             raise broken_stream(f"a header of shape={shape}, bytes={header.bytes}")
-        array = np.empty(shape, dtype)
+        array = self._arrays.empty(shape, dtype)
         self._flat = array.reshape(-1).view(np.uint8)
         self._filled = 0
         self._batch = Batch(
@@ -154,3 +177,11 @@ def first_error(batch: Batch) -> Optional[Error]:
         return None
     place = int(np.argmin(batch.valid))
     return batch.errors.get(place) or broken_stream(f"frame {batch.sequences[place]} is not valid, for no reason")
+
+
+def unmasked(batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        error = first_error(batch)
+        if error is not None:
+            raise error
+        yield batch

@@ -11,13 +11,18 @@ What differs, on purpose:
 - a frame's bytes must be a JPEG, an overlay's a PNG; sequences are not negative; timeline, job and stage are ids
   of 1 to 128 of A-Z a-z 0-9 . _ ~ -. What breaks this is a `framecache.Invalid`, not a broken object in the store;
 - faults of the store or the server are `framecache.Error`;
-- frames and overlays come from the server's memory where a listing says that they are what they were; it lists again
-  after five seconds, so that what another program overwrites is served old for so long at most.
+- overlays, and frames of timelines that only the old functions wrote, come from the server's memory where a listing
+  says that they are what they were; it lists again after five seconds, so that what another program overwrites is
+  served old for so long at most. Frames that framecache extracted or stored are known by their sha256: what the old
+  functions do to them is not seen while the server has them in memory, and is a `framecache.Damaged` after that.
+  docs/beside-the-old-functions.md says who may write beside whom.
+- `clear_cache` forgets how a timeline was extracted, so that `cache_frames` can fill it.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import logging
 import threading
 from dataclasses import dataclass
@@ -34,6 +39,10 @@ from ..frames import Frame as ServedFrame
 from ..results import Facts
 
 logger = logging.getLogger(__name__)
+
+_FOREIGN = (
+    "another program overwrote or removed it, see docs/beside-the-old-functions.md: clear_cache and cache_frames again"
+)
 
 _lock = threading.Lock()
 _client: Optional[Client] = None
@@ -64,9 +73,10 @@ def use(client: Client) -> None:
 
 
 def cache_exists(timeline_id: str) -> bool:
-    """Whether there are frames of a timeline."""
-    found = _server().timeline(timeline_id)
-    return found.state == "legacy" or (found.counts is not None and found.counts["frames"] > 0)
+    """Whether there are frames of a timeline: of a planned one, whether one can be had."""
+    if _server().timeline(timeline_id).state == "legacy":
+        return True
+    return any(frame.error is None for frame in _answers(timeline_id, "jpeg"))
 
 
 def cache_frames(timeline_id: str, frames: List[Any], quality: int = 85) -> int:
@@ -121,8 +131,8 @@ def list_overlay_frames(timeline_id: str, job_id: str, stage: str) -> List[int]:
 
 
 def clear_cache(timeline_id: str) -> None:
-    """Removes a timeline's frames; overlays stay."""
-    _server().clear(timeline_id)
+    """Removes a timeline's frames, and how they were extracted; overlays stay."""
+    _server().clear(timeline_id, plan=True)
     logger.info("Cleared frame cache for timeline %s", timeline_id)
 
 
@@ -149,8 +159,19 @@ def _server() -> Client:
 
 def _cached(timeline_id: str, payload: Any) -> Iterator[ServedFrame]:
     """What is in the cache, as the old functions saw it: nothing is extracted for them."""
+    for frame in _answers(timeline_id, payload):
+        if frame.error is None:
+            yield frame
+        elif frame.error.reason == "OBJECT_CORRUPT":
+            raise dataclasses.replace(frame.error, hint=_FOREIGN)
+        elif frame.error.reason != "FRAME_NOT_CACHED":
+            raise frame.error
+
+
+def _answers(timeline_id: str, payload: Any) -> Iterator[ServedFrame]:
+    """Of all planned frames, cached or not. `on_miss="skip"` would leave out what is broken, too."""
     try:
-        yield from _server().frames(timeline_id, all=True, payload=payload, on_miss="skip")
+        yield from _server().frames(timeline_id, all=True, payload=payload, on_miss="fail", errors="yield")
     except NotFound as error:
         if error.reason != "TIMELINE_NOT_FOUND":
             raise

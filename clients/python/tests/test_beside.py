@@ -1,0 +1,162 @@
+"""Old and new code on one store, as docs/beside-the-old-functions.md has it.
+
+The old functions are what they left: objects under their keys, written and removed with nobody told.
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import framecache
+from framecache.compat import frames as compat
+
+GRAY = 20
+
+
+def shade(sequence):
+    return np.full((16, 16, 3), sequence * GRAY % 256, np.uint8)
+
+
+class Old:
+    """The old functions on a folder: `cache_frames`, `load_cached_frames`, `clear_cache`, `cache_exists`."""
+
+    def __init__(self, store, timeline):
+        self.folder = Path(store) / "cache/timelines" / timeline / "frames"
+
+    def write(self, sequences, darker=0):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for sequence in sequences:
+            buffer = io.BytesIO()
+            Image.fromarray(shade(sequence + darker)).save(buffer, "JPEG", quality=85)
+            (self.folder / f"{sequence}.jpg").write_bytes(buffer.getvalue())
+
+    def read(self):
+        found = {int(path.stem): Image.open(path) for path in self.folder.glob("*.jpg")}
+        return {sequence: value(np.asarray(image)) for sequence, image in sorted(found.items())}
+
+    def clear(self):
+        for path in self.folder.glob("*"):
+            path.unlink()
+
+
+def value(image):
+    return round(float(image.mean()) / GRAY)
+
+
+def new_frames(sequences):
+    return [compat.Frame(sequence, 0, sequence / 2, shade(sequence)) for sequence in sequences]
+
+
+def loaded():
+    return {frame.sequence: value(frame.image) for frame in compat.load_cached_frames("t")}
+
+
+@pytest.fixture
+def old(tmp_path):
+    return Old(tmp_path / "store", "t")
+
+
+@pytest.fixture
+def server(tmp_path, clip):
+    """Makes compat speak to a server that has nothing in memory."""
+    started = []
+
+    def start():
+        client = framecache.Client(store=str(tmp_path / "store"), source_roots=str(clip.parent), timeout=60)
+        started.append(client)
+        compat.use(client)
+        return client
+
+    yield start
+    for client in started:
+        client.close()
+
+
+def test_old_code_reads_what_new_code_writes_and_extracts(server, old, clip):
+    client = server()
+    compat.cache_frames("t", new_frames(range(4)))
+    assert old.read() == {0: 0, 1: 1, 2: 2, 3: 3}
+    compat.clear_cache("t")
+    assert old.read() == {}
+    client.extract("t", clip, count=3)
+    assert list(old.read()) == [0, 1, 2]
+
+
+def test_new_code_reads_what_old_code_writes_and_clears(server, old):
+    old.write([1, 2])
+    server()
+    assert compat.cache_exists("t") and loaded() == {1: 1, 2: 2}
+    old.write([2, 5], darker=3)
+    server()
+    assert loaded() == {1: 1, 2: 5, 5: 8}
+    old.clear()
+    server()
+    assert not compat.cache_exists("t") and loaded() == {}
+
+
+def test_new_code_that_adds_to_what_old_code_wrote_takes_it_over(server, old):
+    old.write([1, 2])
+    server()
+    compat.cache_frames("t", new_frames([3]))
+    server()
+    assert loaded() == {1: 1, 2: 2, 3: 3} and old.read() == {1: 1, 2: 2, 3: 3}
+
+
+def test_frames_that_old_code_overwrote_are_not_left_out_without_a_word(server, old):
+    server()
+    compat.cache_frames("t", new_frames(range(4)))
+    old.write([1, 2], darker=3)
+    server()
+    assert compat.cache_exists("t")
+    for load in (compat.load_cached_frames, compat.load_cached_frames_b64):
+        with pytest.raises(framecache.Damaged) as caught:
+            load("t")
+        assert caught.value.reason == "OBJECT_CORRUPT" and "beside-the-old-functions" in str(caught.value)
+    compat.cache_frames("t", new_frames([1, 2]))
+    assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}, "who writes them again has them again"
+
+
+@pytest.mark.parametrize("extracted", [False, True])
+def test_what_old_code_cleared_is_no_cache_and_can_be_filled_again(server, old, clip, extracted):
+    client = server()
+    if extracted:
+        client.extract("t", clip, count=4)
+    else:
+        compat.cache_frames("t", new_frames(range(4)))
+    assert compat.cache_exists("t")
+    old.clear()
+    server()
+    assert not compat.cache_exists("t")
+    with pytest.raises(framecache.Damaged):
+        compat.load_cached_frames("t")
+    compat.clear_cache("t")
+    assert compat.load_cached_frames("t") == []
+    compat.cache_frames("t", new_frames([0, 1]))
+    assert compat.cache_exists("t") and loaded() == old.read() == {0: 0, 1: 1}
+
+
+def test_clearing_by_new_code_removes_what_old_code_added(server, old):
+    server()
+    compat.cache_frames("t", new_frames([0, 1]))
+    old.write([1, 7], darker=3)
+    compat.clear_cache("t")
+    assert old.read() == {} and not compat.cache_exists("t")
+    server()
+    assert not compat.cache_exists("t") and compat.load_cached_frames("t") == []
+
+
+def test_overlays_may_be_written_by_both(server, old, tmp_path):
+    server()
+    buffer = io.BytesIO()
+    Image.fromarray(shade(1)).save(buffer, "PNG")
+    png = base64.b64encode(buffer.getvalue()).decode()
+    compat.save_overlays("t", "job", "stage", 1, {"new": png})
+    folder = Path(tmp_path / "store/cache/timelines/t/overlays/job/stage")
+    assert [path.name for path in folder.iterdir()] == ["1_new.png"]
+    (folder / "1_old.png").write_bytes(buffer.getvalue())
+    server()
+    assert compat.load_overlays("t", "job", "stage", 1) == {"new": png, "old": png}
