@@ -36,6 +36,9 @@ impl Frames {
                 None => Err(unknown(&extraction.timeline)),
             };
         };
+        if chunks.len() as u64 > self.limits.chunks {
+            return Err(self.limits.too_many_chunks());
+        }
         let chunks = as_stored(chunks)?;
         let parameters = parameters.clone().checked(&self.limits)?;
         if let Some(plan) = stored
