@@ -9,7 +9,7 @@ use crate::cache::keys::Layout;
 use crate::cache::memory::Memory;
 use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
-use crate::decode::CODECS;
+use crate::decode::{CODECS, Fallback};
 use crate::error::{Error, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::frames::Frames;
@@ -83,6 +83,8 @@ pub fn server(
     descriptors: Descriptors,
 ) -> Result<Server> {
     let metrics = Arc::new(Metrics::new());
+    metrics.expect_fallbacks(&Fallback::OWN_NAMES);
+    metrics.expect_fallbacks(&gpu::nvdec::Refusal::NAMES);
     let around = |store| metered(store, metrics.clone());
     let accountant = Accountant::new(&Means {
         memory: serve.memory_bytes,

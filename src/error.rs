@@ -214,6 +214,17 @@ impl Error {
         reworded.caused_by(self)
     }
 
+    /// Says at its message's end what it is about, unless it is said there already.
+    pub fn about(mut self, key: &str, value: impl fmt::Display) -> Self {
+        let (fact, message) = (format!("{key}={value}"), &mut self.0.message);
+        if !said(message, &fact) {
+            let last = message.rsplit(' ').next().unwrap_or_default();
+            let lead = if last.contains('=') { " " } else { ", " };
+            *message += &format!("{lead}{fact}");
+        }
+        self
+    }
+
     /// How to mend it, in one sentence.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -268,6 +279,15 @@ impl Error {
     }
 }
 
+/// Whether the message holds the fact, and not only one that begins alike.
+fn said(message: &str, fact: &str) -> bool {
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with([' ', ',', ':', ';']);
+    let starts = |before: &str| before.ends_with([' ', ',']);
+    message
+        .match_indices(fact)
+        .any(|(at, _)| starts(&message[..at]) && ends(&message[at + fact.len()..]))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
@@ -280,5 +300,29 @@ impl StdError for Error {
             .source
             .as_deref()
             .map(|e| e as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_said_once_at_the_end() {
+        let about = |message: &str| {
+            let error = Error::field(message).hint("h").in_field("f");
+            let error = error.about("seq", 1);
+            assert_eq!(
+                (error.hint_text(), error.field_path()),
+                (Some("h"), Some("f"))
+            );
+            error.message().to_owned()
+        };
+        assert_eq!(about("it is no JPEG"), "it is no JPEG, seq=1");
+        assert_eq!(about("too long: bytes=9"), "too long: bytes=9 seq=1");
+        assert_eq!(about("it is no JPEG: seq=1"), "it is no JPEG: seq=1");
+        assert_eq!(about("twice, seq=1 times=2"), "twice, seq=1 times=2");
+        assert_eq!(about("another, seq=12"), "another, seq=12 seq=1");
+        assert_eq!(about("another, first_seq=1"), "another, first_seq=1 seq=1");
     }
 }

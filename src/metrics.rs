@@ -108,6 +108,33 @@ pub enum SpanOutcome {
     Cancelled,
 }
 
+impl Tier {
+    const ALL: [Tier; 3] = [Tier::Memory, Tier::Store, Tier::Source];
+
+    fn name(self) -> &'static str {
+        match self {
+            Tier::Memory => "memory",
+            Tier::Store => "store",
+            Tier::Source => "source",
+        }
+    }
+}
+
+impl SpanOutcome {
+    const ALL: [SpanOutcome; 3] = [SpanOutcome::Ok, SpanOutcome::Failed, SpanOutcome::Cancelled];
+
+    fn name(self) -> &'static str {
+        match self {
+            SpanOutcome::Ok => "ok",
+            SpanOutcome::Failed => "failed",
+            SpanOutcome::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Those that spans are decoded by.
+const BACKENDS: [&str; 2] = ["cpu", "nvdec"];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -129,7 +156,41 @@ impl Metrics {
             memory_bytes: Family::default(),
         };
         metrics.register();
+        for tier in Tier::ALL {
+            metrics.served(tier);
+        }
+        for (backend, outcome) in BACKENDS
+            .iter()
+            .flat_map(|b| SpanOutcome::ALL.map(|o| (b, o)))
+        {
+            metrics.decoded(backend, outcome);
+        }
         metrics
+    }
+
+    // A rate needs the zero before the first event: series whose labels are known beforehand are there from the start.
+
+    /// `codes`: by their names in capitals.
+    pub fn expect_calls(&self, (service, method): (&str, &str), codes: &[&'static str]) {
+        self.duration_of((service, method));
+        for code in codes {
+            self.ended((service, method), code);
+        }
+    }
+
+    pub fn expect_fallbacks(&self, reasons: &[&str]) {
+        for reason in reasons {
+            self.fallback(reason);
+        }
+    }
+
+    pub fn expect_store_requests(&self, operation: &'static str, outcomes: &[&'static str]) {
+        let _ = self
+            .store_durations
+            .get_or_create_owned(&Operation { operation });
+        for outcome in outcomes {
+            self.requested(operation, outcome);
+        }
     }
 
     // Counters get their `_total` from the text format.
@@ -197,59 +258,71 @@ impl Metrics {
 
     /// A call that ended; `code` by its name in capitals (`OK`, `NOT_FOUND`).
     pub fn call_ended(&self, (service, method): (&str, &str), code: &'static str, took: Duration) {
-        let (grpc_service, grpc_method) = (service.to_owned(), method.to_owned());
-        let labels = Method {
-            grpc_service: grpc_service.clone(),
-            grpc_method: grpc_method.clone(),
-        };
-        self.handling
-            .get_or_create(&labels)
+        self.duration_of((service, method))
             .observe(took.as_secs_f64());
-        let labels = Handled {
-            grpc_service,
-            grpc_method,
+        self.ended((service, method), code).inc();
+    }
+
+    fn duration_of(&self, (service, method): (&str, &str)) -> Histogram {
+        self.handling.get_or_create_owned(&Method {
+            grpc_service: service.to_owned(),
+            grpc_method: method.to_owned(),
+        })
+    }
+
+    fn ended(
+        &self,
+        (service, method): (&str, &str),
+        code: &'static str,
+    ) -> Counter<u64, AtomicU64> {
+        self.handled.get_or_create_owned(&Handled {
+            grpc_service: service.to_owned(),
+            grpc_method: method.to_owned(),
             grpc_code: code,
-        };
-        self.handled.get_or_create(&labels).inc();
+        })
     }
 
     pub fn span_decoded(&self, backend: &str, outcome: SpanOutcome) {
-        let outcome = match outcome {
-            SpanOutcome::Ok => "ok",
-            SpanOutcome::Failed => "failed",
-            SpanOutcome::Cancelled => "cancelled",
-        };
-        let labels = SpanDecode {
+        self.decoded(backend, outcome).inc();
+    }
+
+    fn decoded(&self, backend: &str, outcome: SpanOutcome) -> Counter<u64, AtomicU64> {
+        self.span_decodes.get_or_create_owned(&SpanDecode {
             backend: backend.to_owned(),
-            outcome,
-        };
-        self.span_decodes.get_or_create(&labels).inc();
+            outcome: outcome.name(),
+        })
     }
 
     pub fn fell_back(&self, reason: &str) {
-        let labels = Fallback {
+        self.fallback(reason).inc();
+    }
+
+    fn fallback(&self, reason: &str) -> Counter<u64, AtomicU64> {
+        self.fallbacks.get_or_create_owned(&Fallback {
             reason: reason.to_owned(),
-        };
-        self.fallbacks.get_or_create(&labels).inc();
+        })
     }
 
     pub fn frame_served(&self, tier: Tier) {
-        let tier = match tier {
-            Tier::Memory => "memory",
-            Tier::Store => "store",
-            Tier::Source => "source",
-        };
-        self.frames_served.get_or_create(&Served { tier }).inc();
+        self.served(tier).inc();
+    }
+
+    fn served(&self, tier: Tier) -> Counter<u64, AtomicU64> {
+        let tier = tier.name();
+        self.frames_served.get_or_create_owned(&Served { tier })
     }
 
     /// `outcome`: `ok`, or why not in one word.
     pub fn store_request(&self, operation: &'static str, outcome: &'static str, took: Duration) {
-        self.store_requests
-            .get_or_create(&StoreRequest { operation, outcome })
-            .inc();
+        self.requested(operation, outcome).inc();
         self.store_durations
             .get_or_create(&Operation { operation })
             .observe(took.as_secs_f64());
+    }
+
+    fn requested(&self, operation: &'static str, outcome: &'static str) -> Counter<u64, AtomicU64> {
+        self.store_requests
+            .get_or_create_owned(&StoreRequest { operation, outcome })
     }
 
     /// What waits or runs in a queue now, to be moved up and down.
@@ -266,6 +339,29 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_not_happened_yet_is_there_at_zero() {
+        let metrics = Metrics::new();
+        metrics.expect_calls(("s", "M"), &["OK", "INTERNAL"]);
+        metrics.expect_fallbacks(&["damage"]);
+        metrics.expect_store_requests("get", &["ok", "absent"]);
+        let text = metrics.text().unwrap();
+        for line in [
+            "framecache_frames_served_total{tier=\"source\"} 0",
+            "framecache_span_decodes_total{backend=\"nvdec\",outcome=\"failed\"} 0",
+            "grpc_server_handled_total{grpc_service=\"s\",grpc_method=\"M\",grpc_code=\"INTERNAL\"} 0",
+            "grpc_server_handling_seconds_count{grpc_service=\"s\",grpc_method=\"M\"} 0",
+            "framecache_fallbacks_total{reason=\"damage\"} 0",
+            "framecache_store_requests_total{operation=\"get\",outcome=\"absent\"} 0",
+            "framecache_store_request_duration_seconds_count{operation=\"get\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.call_ended(("s", "M"), "OK", Duration::ZERO);
+        let text = metrics.text().unwrap();
+        assert!(text.contains("grpc_code=\"OK\"} 1") && text.contains("grpc_code=\"INTERNAL\"} 0"));
+    }
 
     #[test]
     fn the_text_has_the_names_that_dashboards_were_built_on() {

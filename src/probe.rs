@@ -7,11 +7,12 @@ use serde::Serialize;
 use crate::av::StreamInfo;
 use crate::decode::{Purpose, Software};
 use crate::demux::{self, Track};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extract::{Caller, Turn, check_cards};
 use crate::frames::{Library, stoppable};
 use crate::media::colour::{CodePoints, primaries_name, transfer_name};
 use crate::media::time::Exact;
+use crate::source::strip_credentials;
 use crate::timeline::index::{ClockFacts, Shown, Unshown};
 use crate::timeline::plan::ChunkSpec;
 
@@ -114,8 +115,17 @@ pub struct ColourTags {
 /// # Errors
 /// As [`Library::track`].
 pub async fn probe(library: &Arc<Library>, spec: &ChunkSpec) -> Result<Probe> {
+    let named = |e: Error| match e.field_path() {
+        Some("init_uri") => e.about(
+            "init",
+            spec.init_uri
+                .as_deref()
+                .map_or_else(String::new, strip_credentials),
+        ),
+        _ => e.about("source", strip_credentials(&spec.uri)),
+    };
     let turn = Turn::awaited(Caller::new());
-    let track = library.track(spec, &turn).await?.track;
+    let track = library.track(spec, &turn).await.map_err(named)?.track;
     let (library, spec) = (library.clone(), spec.clone());
     stoppable(move |stop| {
         let streams = demux::open(library.open(&spec)?, stop)?.streams();
@@ -145,8 +155,7 @@ fn stream(info: &StreamInfo) -> Stream {
 fn video(track: &Track) -> Result<Video> {
     let (info, index) = (&track.info, &track.index);
     let tick = index.time_base.seconds()?;
-    let seconds =
-        |ticks: i64| Ok::<f64, crate::error::Error>(tick.times(Exact::whole(ticks))?.to_f64());
+    let seconds = |ticks: i64| Ok::<f64, Error>(tick.times(Exact::whole(ticks))?.to_f64());
     let (first, end) = ends(&index.shown);
     let samples = info.samples();
     let (width, height) = info.size();

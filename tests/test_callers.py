@@ -42,7 +42,7 @@ def cached(fc, clip):
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
-    "0000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+    "0000000a49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
 
 
@@ -229,7 +229,7 @@ def calls_by_id(v1, channel, bad):
     yield from of_timeline(frames.ExtractFrames, v1.ExtractFramesRequest, chunks=[chunk("0")], sampling=fps)
     extract = lambda **more: v1.ExtractFramesRequest(**{"timeline": "t", "chunks": [chunk("0")], "sampling": fps, **more})
     yield "chunks[0].chunk_id", frames.ExtractFrames, extract(chunks=[chunk(bad)])
-    yield "only_chunk_ids", frames.ExtractFrames, extract(only_chunk_ids=[bad])
+    yield "only_chunk_ids[0]", frames.ExtractFrames, extract(only_chunk_ids=[bad])
     yield from of_timeline(frames.GetFrames, v1.GetFramesRequest, selection=zero)
     yield from of_timeline(frames.GetTensors, v1.GetTensorsRequest, selection=zero)
     yield from of_timeline(frames.ListFrames, v1.ListFramesRequest)

@@ -154,7 +154,7 @@ def test_an_open_listener_is_served_with_the_word_and_has_no_sources(serve, v1, 
 
 def test_settings_come_from_flags_then_environment_then_the_file(serve, v1, tmp_path):
     config = tmp_path / "framecache.toml"
-    config.write_text("[serve]\nmax_calls = 7\nmemory = '64MiB'\nsource_buckets = ['media']\nsource_roots = ['/']\n")
+    config.write_text("[serve]\nmax_calls = 7\nmemory = '64MiB'\nsource_bucket = ['media']\nsource_root = '/'\n")
     server = serve("--max-calls", "5", environment={"FRAMECACHE_CONFIG": str(config), "FRAMECACHE_MEMORY": "1GiB"})
     with server.channel() as channel:
         answer = info(v1, channel)

@@ -448,7 +448,7 @@ BAD = {
     "batch": {"batch": 0},
     "datatype": {"datatype": 77},
     "normalize": {"normalize": {}},
-    "normalize.std": {"datatype": 3, "normalize": {"std": [0]}},
+    "normalize.std[1]": {"datatype": 3, "normalize": {"std": [1, 0, 1]}},
     "normalize.mean": {"datatype": 3, "normalize": {"mean": [1, 2]}},
     "normalize.scale": {"datatype": 2, "normalize": {"scale": float("nan")}},
     "sampling": {"sampling": {"every": 2}},

@@ -335,7 +335,8 @@ impl Profile {
             return Err(self
                 .keys
                 .error(Reason::FieldInvalid, what)
-                .hint("say whether overlays are to be kept or deleted"));
+                .hint("say whether overlays are to be kept or deleted")
+                .in_field("replace.overlays"));
         }
         Ok(true)
     }

@@ -68,7 +68,9 @@ impl PutFrame {
         let seq = self.seq;
         let Some((width, height)) = jpeg_size(&self.jpeg) else {
             let message = format!("a put frame is no JPEG: seq={seq}");
-            return Err(Error::field(message).in_field("jpeg"));
+            return Err(Error::field(message)
+                .hint("give the bytes of a JPEG file")
+                .in_field("jpeg"));
         };
         let given = &self.facts;
         if given.missing || given.repeats.is_some() {

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::cache::clear::Cleared;
-use crate::cli::common::{Context, Exit, print_json, print_line};
+use crate::cli::common::{Context, Exit, known_profile, print_json, print_line};
 use crate::cli::format::{counted, tally_json};
 use crate::client::Clear;
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 
 /// Clear a timeline's frames out of the cache
 ///
@@ -40,12 +40,9 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client().await?;
-    let known = client.profiles(&args.timeline).await?;
+    let client = context.client_of_what_is_there().await?;
     let profile = (!args.all_profiles).then_some(context.global.profile.as_str());
-    if known.is_empty() || profile.is_some_and(|name| !known.iter().any(|k| k == name)) {
-        return Err(unknown(&args.timeline, profile, &known));
-    }
+    known_profile(&*client, &args.timeline, profile).await?;
     let what = Clear {
         overlays: args.overlays,
         plan: args.plan,
@@ -67,22 +64,6 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         print_line(&line(&args, name, counts))?;
     }
     Ok(Exit::Done)
-}
-
-fn unknown(timeline: &str, profile: Option<&str>, known: &[String]) -> Error {
-    if known.is_empty() {
-        return Error::new(
-            Reason::TimelineNotFound,
-            format!("the store has no such timeline, timeline={timeline}"),
-        )
-        .hint("`framecache timelines` lists what it holds");
-    }
-    let name = profile.unwrap_or_default();
-    Error::new(
-        Reason::TimelineNotFound,
-        format!("the timeline has no such profile, timeline={timeline} profile={name}"),
-    )
-    .hint(format!("it has {}", known.join(", ")))
 }
 
 fn row(name: &str, counts: &Cleared) -> Value {

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use serde::Serialize;
@@ -96,12 +97,21 @@ pub struct Global {
         value_name = "N"
     )]
     pub workers: Option<usize>,
-    /// Print JSON for programs
+    /// Print JSON for programs; errors too, on stderr
     #[arg(long, global = true, display_order = 902)]
     pub json: bool,
     /// Say more on stderr: causes of errors, retries
     #[arg(long, short, global = true, display_order = 903)]
     pub verbose: bool,
+    /// Say nothing on stderr but what failed
+    #[arg(
+        long,
+        short,
+        global = true,
+        display_order = 904,
+        conflicts_with = "verbose"
+    )]
+    pub quiet: bool,
 }
 
 /// How a command ended, apart from errors.
@@ -163,6 +173,30 @@ impl Context {
             Some(address) => Box::new(Remote::connect(address.clone()).await?),
             None => Box::new(Local::new(self.settings.clone())),
         })
+    }
+
+    /// The same for commands that only work on what is there: a store that is not is refused, not made.
+    ///
+    /// # Errors
+    /// As [`Context::client`]; STORE_NOT_FOUND.
+    pub async fn client_of_what_is_there(&self) -> Result<Box<dyn Client>> {
+        if self.server.is_none() {
+            self.check_store_is_there()?;
+        }
+        self.client().await
+    }
+
+    /// # Errors
+    /// STORE_NOT_FOUND for a folder that is not there; buckets are asked for when they are read.
+    pub fn check_store_is_there(&self) -> Result<()> {
+        let store = &self.settings.store;
+        let is_gone = |e: std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+        if store.contains("://") || !std::fs::metadata(store).is_err_and(is_gone) {
+            return Ok(());
+        }
+        let message = format!("there is no store here, store={store}");
+        Err(Error::new(Reason::StoreNotFound, message)
+            .hint("name another by --store; `framecache extract` and `framecache put` make one"))
     }
 
     /// The chosen profile of a timeline.
@@ -229,6 +263,29 @@ fn is_set(variable: &str, value: Option<&str>) -> bool {
     value.is_some() && std::env::var(variable).ok().as_deref() == value
 }
 
+/// That the timeline is there, and has the profile if one is named.
+///
+/// # Errors
+/// TIMELINE_NOT_FOUND; the store's own.
+pub async fn known_profile(
+    client: &dyn Client,
+    timeline: &str,
+    profile: Option<&str>,
+) -> Result<()> {
+    let known = client.profiles(timeline).await?;
+    let missing = profile.filter(|name| !known.iter().any(|k| k == name));
+    let unknown =
+        |message: &str| Error::new(Reason::TimelineNotFound, message).about("timeline", timeline);
+    match missing {
+        _ if known.is_empty() => Err(unknown("the store has no such timeline")
+            .hint("`framecache timelines` lists what it holds")),
+        Some(name) => Err(unknown("the timeline has no such profile")
+            .about("profile", name)
+            .hint(format!("it has {}", known.join(", ")))),
+        None => Ok(()),
+    }
+}
+
 /// Says which store an error is about: on the command line it is the user's own.
 pub fn naming_the_store(error: Error, context: &Context) -> Error {
     let settings = &context.settings;
@@ -272,9 +329,41 @@ pub fn write_out(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// A message beside the results.
+/// Set once, before the command begins.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+pub fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// A message beside the results, which --quiet leaves out.
 pub fn note(text: &str) {
+    if !is_quiet() {
+        stderr::line(text);
+    }
+}
+
+/// What failed, though the command goes on.
+pub fn complain(text: &str) {
     stderr::line(text);
+}
+
+/// The same for programs: `{"error": {…}}` in one line.
+pub fn print_json_error(error: &Error) {
+    let reason = error.reason();
+    let mut told = serde_json::json!({
+        "reason": reason.name(), "message": error.message(), "exit": reason.code().exit_status(),
+    });
+    for (key, text) in [("hint", error.hint_text()), ("field", error.field_path())] {
+        if let Some(text) = text {
+            told[key] = text.into();
+        }
+    }
+    complain(&serde_json::json!({ "error": told }).to_string());
 }
 
 /// One line: what went wrong, and how to mend it.
@@ -283,10 +372,10 @@ pub fn print_error(error: &Error, verbose: bool) {
         .hint_text()
         .map(|hint| format!("; {hint}"))
         .unwrap_or_default();
-    note(&format!("framecache: {}{hint}", error.message()));
+    complain(&format!("framecache: {}{hint}", error.message()));
     let mut cause = error.source().filter(|_| verbose);
     while let Some(inner) = cause {
-        note(&format!("  because: {inner}"));
+        complain(&format!("  because: {inner}"));
         cause = inner.source();
     }
 }

@@ -1,16 +1,13 @@
 //! `framecache extract`
 
-use std::sync::Mutex;
-use std::time::Duration;
-
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cache::plans::{OverlayPolicy, Replace};
-use crate::cli::common::{Context, Exit, note, print_json, print_line, watched};
+use crate::cli::common::{Context, Exit, complain, note, print_json, print_line};
+use crate::cli::progress::Bar;
 use crate::decode;
-use crate::error::{Error, Result};
-use crate::frames::{ChunkResult, Event, Extraction, Only, Progress, Stage, Summary};
+use crate::error::{Error, Reason, Result};
+use crate::frames::{ChunkResult, Extraction, Only, Progress, Summary};
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
 use crate::timeline::index::Unshown;
@@ -232,11 +229,15 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
 }
 
 fn report(context: &Context, summary: &Summary, place: &str, plan_only: bool) -> Result<()> {
-    summary
-        .chunks
-        .iter()
-        .flat_map(remarks)
-        .for_each(|line| note(&line));
+    for chunk in &summary.chunks {
+        if let Some(error) = &chunk.error {
+            complain(&format!(
+                "framecache: chunk {} failed: {} ({})",
+                chunk.chunk_id, error.message, error.reason
+            ));
+        }
+        remarks(chunk).iter().for_each(|line| note(line));
+    }
     if summary.frames == 0 && !plan_only && !summary.failed() {
         note(
             "framecache: no frame lies where frames were asked for; `framecache probe` says how long a video is",
@@ -262,13 +263,10 @@ fn report(context: &Context, summary: &Summary, place: &str, plan_only: bool) ->
     ))
 }
 
-/// What a person should know of a chunk beyond that it went well.
+/// What a person should know of a chunk beyond that it went well, or failed.
 fn remarks(chunk: &ChunkResult) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |text: String| lines.push(format!("framecache: chunk {} {text}", chunk.chunk_id));
-    if let Some(error) = &chunk.error {
-        say(format!("failed: {} ({})", error.message, error.reason));
-    }
     if chunk.damaged + chunk.missing > 0 {
         let reason = chunk.fallback_reason.as_deref().unwrap_or("none");
         say(format!(
@@ -441,6 +439,7 @@ fn stem(chunks: &[ChunkSpec]) -> Result<String> {
             Error::field("several sources need a name together").hint("add --timeline ID")
         });
     };
+    check_is_one_file(&only.uri)?;
     let name = only.uri.rsplit('/').next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     crate::timeline::request::check_id("timeline", stem).map_err(|e| {
@@ -450,59 +449,26 @@ fn stem(chunks: &[ChunkSpec]) -> Result<String> {
     Ok(stem.to_owned())
 }
 
+/// Before its name is taken for an id: a folder, and a pattern that the shell left as it is, have none.
+fn check_is_one_file(uri: &str) -> Result<()> {
+    let path = std::path::Path::new(uri);
+    if uri.ends_with('/') || path.is_dir() {
+        return Err(
+            Error::field(format!("the source is a folder, source={uri}"))
+                .hint("name its videos, in the timeline's order, and add --timeline ID"),
+        );
+    }
+    if uri.contains(['*', '?']) && !uri.contains("://") && !path.exists() {
+        let message = format!("no file matches this pattern, source={uri}");
+        return Err(Error::new(Reason::SourceNotFound, message)
+            .hint("check the folder; where files match, the shell puts their names in its place"));
+    }
+    Ok(())
+}
+
 fn no_sampling() -> Error {
     Error::field("no sampling is given").hint(
         "say which frames: --fps R, --every N, --all, --keyframes, --at T,… or --count N; \
          for example: framecache extract --fps 2 video.mp4",
     )
-}
-
-/// Progress on a terminal; silence elsewhere.
-pub struct Bar {
-    bar: ProgressBar,
-    stage: Mutex<Option<Stage>>,
-}
-
-impl Bar {
-    pub fn new(quiet: bool) -> Self {
-        let bar = if watched() && !quiet {
-            ProgressBar::new_spinner()
-        } else {
-            ProgressBar::hidden()
-        };
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Bar {
-            bar,
-            stage: Mutex::new(None),
-        }
-    }
-
-    pub fn hear(&self, event: Event<'_>) {
-        if let Event::Progress(progress) = event {
-            self.show(&progress);
-        }
-    }
-
-    pub fn show(&self, progress: &Progress) {
-        if let Ok(mut stage) = self.stage.lock()
-            && stage.replace(progress.stage) != Some(progress.stage)
-        {
-            self.bar.set_style(style(progress.stage));
-            self.bar.reset_eta();
-        }
-        self.bar.set_length(progress.total);
-        self.bar.set_position(progress.done);
-    }
-
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn style(stage: Stage) -> ProgressStyle {
-    let template = match stage {
-        Stage::Index => "indexing {pos}/{len} chunks {elapsed}",
-        Stage::Extract => "{wide_bar} {pos}/{len} frames, {per_sec}, {eta} left",
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

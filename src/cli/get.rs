@@ -1,5 +1,6 @@
 //! `framecache get`
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -7,15 +8,17 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use futures::StreamExt;
 
-use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
-use crate::cli::extract::Bar;
+use crate::cli::common::{Context, Exit, complain, print_json, print_line, write_out};
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
+use crate::cli::progress::Bar;
 use crate::cli::select::Selection;
 use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Shot;
 use crate::jpeg::decode_rgb;
+use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
+use crate::rpc::reshape::Reshape;
 
 /// Who is asked, and of which profile.
 type From<'a> = (&'a dyn Client, Of<'a>);
@@ -30,18 +33,25 @@ const MAX_HELD_BYTES: usize = 4 << 30;
 ///
 ///   framecache get holiday --seq 0-9,25 --out frames       0.jpg … 9.jpg, 25.jpg
 ///   framecache get holiday --at 12.5 --out - > frame.jpg   the frame shown at 12.5 s
+///   framecache get holiday --from 60 --to 90 --every 10 --width 640 --out small
 ///   framecache get holiday --seq 0-31 --format npy --out - > batch.npy
 ///                                                          one array, 32 x height x width x 3
 ///   framecache get holiday --seq 7 --origin source --format png
 ///                                                          decoded again, without JPEG loss
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, group = clap::ArgGroup::new("which").args(["seq", "at"]).required(true).multiple(false))]
+#[command(verbatim_doc_comment, group = clap::ArgGroup::new("which").args(["seq", "at", "all", "from", "to"]).required(true).multiple(true))]
 pub struct Args {
     /// The timeline
     #[arg(value_name = "ID")]
     timeline: String,
     #[command(flatten)]
     selection: Selection,
+    /// Width in pixels; JPEGs are encoded again [default: as stored, or by --height]
+    #[arg(long, value_name = "N")]
+    width: Option<u32>,
+    /// Height in pixels [default: as stored, or by --width]
+    #[arg(long, value_name = "N")]
+    height: Option<u32>,
     /// jpeg: the stored bytes; png, npy: 8-bit RGB pixels; base64: JSON lines {seq, timestamp, jpeg_b64}
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -71,7 +81,7 @@ enum Origin {
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     args.check()?;
-    let client = context.client().await?;
+    let client = context.client_of_what_is_there().await?;
     let from = (&*client, context.of(&args.timeline));
     let seqs = args.selection.resolve(context, from).await?;
     args.check_count(seqs.len())?;
@@ -122,6 +132,7 @@ impl Args {
     }
 
     fn sink(&self, json: bool, count: usize) -> Result<Sink> {
+        let reshape = Reshape::asked(self.width, self.height, None)?;
         let to = match (self.is_stdout(), self.format) {
             (false, _) => To::Folder(Folder::new(self.out.as_deref().unwrap_or("."))),
             (true, Format::Npy) if count > 1 => To::Stack {
@@ -134,6 +145,7 @@ impl Args {
         Ok(Sink {
             to,
             format: self.format,
+            reshape,
             json,
             written: Vec::new(),
         })
@@ -144,6 +156,7 @@ impl Args {
 struct Sink {
     to: To,
     format: Format,
+    reshape: Option<Reshape>,
     json: bool,
     written: Vec<serde_json::Value>,
 }
@@ -169,18 +182,28 @@ impl Sink {
     }
 
     fn frame(&mut self, frame: &client::Picture) -> Result<()> {
-        if self.format == Format::Base64 {
-            let line = base64_line(&frame.facts, &frame.jpeg)?;
-            return write_out(format!("{line}\n").as_bytes());
+        if matches!(self.format, Format::Png | Format::Npy) {
+            return self.pixels(&frame.facts, &decode_rgb(&frame.jpeg)?);
         }
+        let jpeg = match self.reshape {
+            None => frame.jpeg.clone(),
+            Some(reshape) => {
+                let rgb = reshape.resized(decode_rgb(&frame.jpeg)?)?;
+                reshape.encoded(&rgb, frame.facts.quality)?.into()
+            }
+        };
         if self.format == Format::Jpeg {
-            return self.file(&frame.facts, Picture::Jpeg(&frame.jpeg));
+            return self.file(&frame.facts, Picture::Jpeg(&jpeg));
         }
-        let rgb = decode_rgb(&frame.jpeg)?;
-        self.pixels(&frame.facts, &rgb)
+        let line = base64_line(&frame.facts, &jpeg)?;
+        write_out(format!("{line}\n").as_bytes())
     }
 
-    fn pixels(&mut self, facts: &crate::media::facts::FrameFacts, rgb: &RgbImage) -> Result<()> {
+    /// Pixels as they were decoded.
+    fn pixels(&mut self, facts: &FrameFacts, rgb: &RgbImage) -> Result<()> {
+        let resized = self.reshape.map(|reshape| reshape.resized(rgb.clone()));
+        let rgb = resized.transpose()?.map_or(Cow::Borrowed(rgb), Cow::Owned);
+        let rgb = &*rgb;
         match self.format {
             Format::Png => self.file(facts, Picture::Png(rgb)),
             _ if self.is_stack() => self.stacked(rgb),
@@ -188,11 +211,7 @@ impl Sink {
         }
     }
 
-    fn file(
-        &mut self,
-        facts: &crate::media::facts::FrameFacts,
-        picture: Picture<'_>,
-    ) -> Result<()> {
+    fn file(&mut self, facts: &FrameFacts, picture: Picture<'_>) -> Result<()> {
         let data = file_of(&picture)?;
         let To::Folder(folder) = &mut self.to else {
             return write_out(&data);
@@ -266,7 +285,7 @@ async fn from_cache(
         match outcome {
             Ok(()) => done += 1,
             Err(error) if fails_alone(&error) && seqs.len() > 1 && !sink.is_stack() => {
-                note(&format!("framecache: {}", error.message()));
+                complain(&format!("framecache: {}", error.message()));
                 failed.get_or_insert(error);
             }
             Err(error) => return Err(error),
@@ -319,7 +338,11 @@ async fn from_source((client, of): From<'_>, seqs: &[u64], sink: &mut Sink) -> R
         let rgb = held
             .get(seq)
             .ok_or_else(|| Error::internal("a decoded picture is gone"))?;
-        sink.stacked(rgb)?;
+        let facts = FrameFacts {
+            seq: *seq,
+            ..FrameFacts::default()
+        };
+        sink.pixels(&facts, rgb)?;
     }
     Ok(Exit::Done)
 }

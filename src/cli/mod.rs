@@ -3,15 +3,21 @@
 
 mod clear;
 mod common;
+mod completions;
+mod csv;
 mod doctor;
+mod environment;
 mod extract;
 mod format;
 mod framemd5;
 mod frames;
 mod get;
+mod idle;
+mod man;
 mod output;
 mod overlays;
 mod probe;
+mod progress;
 mod put;
 mod select;
 mod serve;
@@ -22,7 +28,8 @@ mod verify;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::signals::Signals;
@@ -70,6 +77,8 @@ enum Command {
     Doctor(doctor::Args),
     Verify(verify::Args),
     Serve(Box<serve::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command that the process's arguments name, and says how it ended.
@@ -81,15 +90,14 @@ pub fn main() -> ExitCode {
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before anything else, so that from here on a signal is answered with its exit status.
     let signals = Signals::install();
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match parsed(&arguments) {
         Ok(cli) => cli,
-        Err(asked) => {
-            // Help and version are results, everything else a usage error; a closed pipe is neither.
-            let _ = asked.print();
-            return ExitCode::from(if asked.use_stderr() { 2 } else { 0 });
-        }
+        Err(asked) => return usage(&asked, arguments.iter().any(|word| word == "--json")),
     };
-    let verbose = cli.global.verbose;
+    let (verbose, json) = (cli.global.verbose, cli.global.json);
+    common::be_quiet(cli.global.quiet);
+    environment::warn_of_unknown(&tree());
     // A server's log has its own format, which its settings name.
     if !matches!(cli.command, Command::Serve(_)) {
         common::start_log(verbose);
@@ -97,13 +105,51 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match signals.and_then(|signals| run(cli, signals)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            common::print_error(&error, verbose);
+            match json {
+                true => common::print_json_error(&error),
+                false => common::print_error(&error, verbose),
+            }
             ExitCode::from(error.reason().code().exit_status())
         }
     }
 }
 
+/// All commands and their flags.
+fn tree() -> clap::Command {
+    idle::hidden(Cli::command())
+}
+
+fn parsed(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut tree = tree();
+    let matches = tree.try_get_matches_from_mut(arguments)?;
+    if let Some(flag) = idle::refused(&matches) {
+        let command = matches.subcommand_name().unwrap_or_default();
+        let message = format!("--{flag} means nothing to `framecache {command}`");
+        return Err(tree.error(ErrorKind::ArgumentConflict, message));
+    }
+    Cli::from_arg_matches(&matches)
+}
+
+/// Help and version are results, everything else a usage error; a closed pipe is neither.
+fn usage(asked: &clap::Error, json: bool) -> ExitCode {
+    if !asked.use_stderr() || !json {
+        let _ = asked.print();
+        return ExitCode::from(if asked.use_stderr() { 2 } else { 0 });
+    }
+    let text = asked.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let error = Error::field(first.strip_prefix("error: ").unwrap_or(first));
+    common::print_json_error(&error.hint("`--help` has all flags"));
+    ExitCode::from(2)
+}
+
 fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
+    match &cli.command {
+        Command::Completions(args) => return completions::run(args, &mut tree()),
+        Command::Man(args) => return man::run(args, tree()),
+        _ => {}
+    }
     let context = Context::new(cli.global)?;
     // Ends by draining, not by being dropped at a signal.
     if let Command::Serve(args) = cli.command {
@@ -156,6 +202,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
             context.refuse_server("framemd5")?;
             framemd5::run(context, args).await
         }
-        Command::Serve(_) => Err(Error::internal("a server has its own runtime")),
+        Command::Serve(_) | Command::Completions(_) | Command::Man(_) => {
+            Err(Error::internal("this command needs no client"))
+        }
     }
 }

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::cache::keys::OverlayId;
 use crate::cache::overlays::{OverlayScope, PutOverlay, file_name};
-use crate::cli::common::{Context, Exit, note, print_json, print_line, write_out};
+use crate::cli::common::{
+    Context, Exit, complain, known_profile, print_json, print_line, write_out,
+};
 use crate::cli::format::{counted, tally_json};
 use crate::cli::output::{Folder, read_file};
 use crate::cli::select::{SeqRange, sequences};
@@ -115,7 +117,7 @@ struct Delete {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client().await?;
+    let client = context.client_of_what_is_there().await?;
     match args.action {
         Action::Put(args) => put(context, &*client, &args).await,
         Action::Get(args) => get(context, &*client, &args).await,
@@ -135,18 +137,16 @@ async fn put(context: &Context, client: &dyn Client, args: &Put) -> Result<Exit>
         .map(|file| overlay_of(file, args))
         .collect::<Result<Vec<_>>>()?;
     let of = context.of(&args.timeline);
+    known_profile(client, &args.timeline, Some(of.profile)).await?;
     let results = client.put_overlays(of, overlays).await?;
     let count = results.len();
     let mut failed = Vec::new();
     for (file, result) in args.files.iter().zip(results) {
         if let Err(error) = result {
+            let error = error.about("path", file.display());
             // A single one's failure is the command's own.
             if count > 1 {
-                note(&format!(
-                    "framecache: {}, file={}",
-                    error.message(),
-                    file.display()
-                ));
+                complain(&format!("framecache: {}", error.message()));
             }
             failed.push(error);
         }

@@ -44,6 +44,12 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    if Path::new(&args.timeline).exists() {
+        let message = "the timeline's id comes first, and this is a file";
+        return Err(Error::field(message)
+            .about("id", &args.timeline)
+            .hint("write: framecache put ID FILE…"));
+    }
     let seqs = numbers(context, &args)?;
     let mut facts = match &args.facts {
         Some(path) => read_facts(path)?,
@@ -55,7 +61,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         let quality = is_png(file).then_some(QUALITY).or(facts.quality);
         let facts = FrameFacts { quality, ..facts };
         let jpeg = jpeg_of(file)?;
-        puts.push(PutFrame { seq, jpeg, facts }.ready()?);
+        let ready = PutFrame { seq, jpeg, facts }.ready();
+        puts.push(ready.map_err(|e| e.about("path", file.display()))?);
     }
     if let Some(seq) = facts.keys().min() {
         return Err(Error::field(format!(

@@ -1,13 +1,16 @@
 //! Which frames a command is about, as a person writes it.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use crate::cli::common::Context;
 use crate::client::{Client, Of};
 use crate::error::{Error, Reason, Result};
+use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
+use crate::timeline::plan::Window;
 
-/// `--seq` and `--at`.
+/// Ways to name frames, of which one is taken, and each n-th of those.
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct Selection {
     /// Numbers of frames, and ranges of them, both ends included: 0-9,25
@@ -15,12 +18,24 @@ pub struct Selection {
         long,
         value_name = "A-B,…",
         value_delimiter = ',',
-        conflicts_with = "at"
+        conflicts_with_all = ["at", "all", "from", "to"]
     )]
     pub seq: Vec<SeqRange>,
     /// Timeline seconds: the frames shown then
-    #[arg(long, value_name = "T,…", value_delimiter = ',')]
+    #[arg(long, value_name = "T,…", value_delimiter = ',', conflicts_with_all = ["all", "from", "to"])]
     pub at: Vec<String>,
+    /// All frames
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub all: bool,
+    /// Frames from this timeline second on
+    #[arg(long, value_name = "A")]
+    pub from: Option<String>,
+    /// Frames before this timeline second
+    #[arg(long, value_name = "B")]
+    pub to: Option<String>,
+    /// Each n-th of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: Option<u64>,
 }
 
 /// First and last, both included.
@@ -70,26 +85,104 @@ pub fn sequences(ranges: &[SeqRange], limit: u64) -> Result<Vec<u64>> {
 }
 
 impl Selection {
+    /// No frames are named: neither some nor, in so many words, all.
     pub fn is_empty(&self) -> bool {
-        self.seq.is_empty() && self.at.is_empty()
+        self.seq.is_empty() && self.at.is_empty() && !self.all && !self.has_window()
     }
 
-    /// The sequences, in the order asked.
+    fn has_window(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+
+    /// The sequences, in the order asked; those of a window or of all in their own.
     ///
     /// # Errors
-    /// FIELD_INVALID for times that are none; as [`sequences`] and [`Client::shown_at`].
+    /// FIELD_INVALID for times that are none; as [`sequences`], [`Client::shown_at`] and [`Client::within`].
     pub async fn resolve(
         &self,
         context: &Context,
         (client, of): (&dyn Client, Of<'_>),
     ) -> Result<Vec<u64>> {
-        if self.at.is_empty() {
-            return sequences(&self.seq, context.settings.limits.frames);
-        }
-        let times = self.at.iter().map(|text| text.trim().parse::<Exact>());
-        client
-            .shown_at(of, &times.collect::<Result<Vec<_>>>()?)
-            .await
+        let seqs = if !self.seq.is_empty() {
+            sequences(&self.seq, context.settings.limits.frames)?
+        } else if !self.at.is_empty() {
+            client.shown_at(of, &self.times()?).await?
+        } else {
+            client.within(of, self.window()?).await?
+        };
+        Ok(seqs.into_iter().step_by(self.step()).collect())
+    }
+
+    /// The same of frames that are listed anyway.
+    ///
+    /// # Errors
+    /// As [`Selection::resolve`].
+    pub async fn filter(&self, (client, of): (&dyn Client, Of<'_>)) -> Result<Filter> {
+        let keep = if !self.seq.is_empty() {
+            Keep::Ranges(self.seq.clone())
+        } else if !self.at.is_empty() {
+            let shown = client.shown_at(of, &self.times()?).await?;
+            Keep::Sequences(shown.into_iter().collect())
+        } else {
+            Keep::Window(self.window()?)
+        };
+        Ok(Filter {
+            keep,
+            step: self.step(),
+            kept: 0,
+        })
+    }
+
+    fn step(&self) -> usize {
+        usize::try_from(self.every.unwrap_or(1)).unwrap_or(usize::MAX)
+    }
+
+    fn times(&self) -> Result<Vec<Exact>> {
+        let times = self.at.iter().map(|text| text.trim().parse());
+        times.collect()
+    }
+
+    fn window(&self) -> Result<Window> {
+        let time = |text: &Option<String>| text.as_deref().map(|t| t.trim().parse()).transpose();
+        let window = Window {
+            from: time(&self.from)?,
+            to: time(&self.to)?,
+        };
+        window.check().map(|()| window)
+    }
+}
+
+/// Which of the frames that come by are meant.
+pub struct Filter {
+    keep: Keep,
+    step: usize,
+    /// Of those that are kept by name, how many came.
+    kept: usize,
+}
+
+enum Keep {
+    Ranges(Vec<SeqRange>),
+    Sequences(HashSet<u64>),
+    /// Open on both sides: all, those without a time too.
+    Window(Window),
+}
+
+impl Filter {
+    pub fn takes(&mut self, facts: &FrameFacts) -> bool {
+        let named = match &self.keep {
+            Keep::Ranges(ranges) => ranges
+                .iter()
+                .any(|range| (range.first..=range.last).contains(&facts.seq)),
+            Keep::Sequences(seqs) => seqs.contains(&facts.seq),
+            Keep::Window(window) if *window == Window::default() => true,
+            Keep::Window(window) => facts.timestamp.is_some_and(|time| {
+                window.from.is_none_or(|from| from.to_f64() <= time)
+                    && window.to.is_none_or(|to| time < to.to_f64())
+            }),
+        };
+        let place = self.kept;
+        self.kept += usize::from(named);
+        named && place % self.step == 0
     }
 }
 
@@ -131,5 +224,35 @@ mod tests {
         ] {
             assert!(parsed(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn frames_that_come_by_are_kept_by_number_or_by_time() {
+        let frame = |seq: u64| FrameFacts {
+            seq,
+            timestamp: (seq != 9).then_some(seq as f64 / 2.0),
+            ..FrameFacts::default()
+        };
+        let kept = |keep, step| {
+            let mut filter = Filter {
+                keep,
+                step,
+                kept: 0,
+            };
+            let frames = (0..10).filter(|seq| filter.takes(&frame(*seq)));
+            frames.collect::<Vec<_>>()
+        };
+        let window = |from: &str, to: Option<&str>| {
+            Keep::Window(Window {
+                from: Some(from.parse().unwrap()),
+                to: to.map(|to| to.parse().unwrap()),
+            })
+        };
+        let ranges = ["7", "1-3"].map(|text| text.parse().unwrap()).to_vec();
+        assert_eq!(kept(Keep::Ranges(ranges), 1), [1, 2, 3, 7]);
+        assert_eq!(kept(Keep::Window(Window::default()), 4), [0, 4, 8]);
+        assert_eq!(kept(window("1", Some("2")), 1), [2, 3]);
+        assert_eq!(kept(window("3", None), 2), [6, 8]);
+        assert_eq!(kept(Keep::Sequences([4, 8].into()), 1), [4, 8]);
     }
 }

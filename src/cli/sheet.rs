@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::cli::common::{Context, Exit, note, print_json, print_line};
-use crate::cli::extract::Bar;
+use crate::cli::common::{Context, Exit, complain, print_json, print_line};
 use crate::cli::format::clock;
 use crate::cli::get::fails_alone;
 use crate::cli::output::{jpeg_of_pixels, write_whole};
+use crate::cli::progress::Bar;
 use crate::cli::select::Selection;
 use crate::client::{Client, Of, OverlayQuery, Picture};
 use crate::error::{Error, Reason, Result};
@@ -68,7 +68,7 @@ struct Chosen {
 type From<'a> = (&'a dyn Client, Of<'a>);
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client().await?;
+    let client = context.client_of_what_is_there().await?;
     let of = context.of(&args.timeline);
     let (chosen, total) = choose(context, &args, (&*client, of)).await?;
     let png = is_png(&args)?;
@@ -285,7 +285,7 @@ async fn cell(
         Ok(frame) => frame,
         Err(error) if error.reason() == Reason::MediaCorrupt => return Ok(empty(Mark::Missing)),
         Err(error) if fails_alone(&error) => {
-            note(&format!("framecache: {}", error.message()));
+            complain(&format!("framecache: {}", error.message()));
             return Ok(empty(Mark::Lost));
         }
         Err(error) => return Err(error),

@@ -9,7 +9,7 @@ use crate::cache::planned::Planned;
 use crate::cache::read::View;
 use crate::cache::verify::{Fault, Finding, Report};
 use crate::cli::common::{Context, Exit, note, print_json, print_line};
-use crate::cli::extract::Bar;
+use crate::cli::progress::Bar;
 use crate::error::Result;
 use crate::frames::{Frames, Only, again, place_of};
 
@@ -41,6 +41,7 @@ struct Verified {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    context.check_store_is_there()?;
     let frames = context.frames()?;
     let profile = context.profile(&frames, &args.timeline)?;
     let view = frames.serve(&profile).view().await?;

@@ -20,12 +20,15 @@ use crate::client::{
 };
 use crate::config::Settings;
 use crate::error::Result;
-use crate::frames::{Event, Extraction, Frames, Library, OnMiss, Serving, Summary, Take, absent};
+use crate::frames::{
+    Asked, Event, Extraction, Frames, Library, OnMiss, Selection, Serving, Summary, Take, Which,
+    absent,
+};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::probe::{Probe, probe};
 use crate::source::SourcePolicy;
-use crate::timeline::plan::ChunkSpec;
+use crate::timeline::plan::{ChunkSpec, Window};
 
 /// Frames and overlays read ahead.
 const READ_AHEAD: usize = 16;
@@ -110,6 +113,28 @@ impl Client for Local {
             seqs.push(serving.shown_at(*time, OnMiss::Extract).await?);
         }
         Ok(seqs)
+    }
+
+    async fn within(&self, of: Of<'_>, window: Window) -> Result<Vec<u64>> {
+        let which = match window == Window::default() {
+            true => Which::All,
+            false => Which::Window(window),
+        };
+        let selection = Selection {
+            which,
+            step: 1,
+            limit: None,
+        };
+        let serving = self.serving(of)?;
+        if matches!(serving.view().await?, View::Absent) {
+            return Err(absent(&self.profile(of)?));
+        }
+        let selected = serving.select(selection, OnMiss::Extract).await?;
+        let numbered = selected.into_iter().filter_map(|asked| match asked {
+            Asked::Sequence(seq) => Some(seq),
+            Asked::Time(_) => None,
+        });
+        Ok(numbered.collect())
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()> {

@@ -21,7 +21,7 @@ use crate::frames::{Extraction, Progress, Summary, Take};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::probe::Probe;
-use crate::timeline::plan::ChunkSpec;
+use crate::timeline::plan::{ChunkSpec, Window};
 
 pub use local::Local;
 pub use remote::{Remote, ServerAddress};
@@ -116,6 +116,9 @@ pub trait Client: Send + Sync {
 
     /// The sequences of the planned frames that are shown at these times.
     async fn shown_at(&self, of: Of<'_>, times: &[Exact]) -> Result<Vec<u64>>;
+
+    /// The sequences of the planned frames that lie in the window.
+    async fn within(&self, of: Of<'_>, window: Window) -> Result<Vec<u64>>;
 
     /// Refuses sequences that the profile cannot have, and extracts those that are not there.
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()>;

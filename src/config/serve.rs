@@ -22,7 +22,8 @@ const LEAST_AGE: Duration = Duration::from_secs(1);
 /// More would only be a longer queue in front of the decoders.
 const MOST_CALLS: usize = 1 << 20;
 
-/// What flags, environment or the file's `[serve]` said. Unknown keys are errors.
+/// What flags, environment or the file's `[serve]` said, by one name: `--source-root` is FRAMECACHE_SOURCE_ROOT and
+/// `source_root`. Unknown keys are errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeOptions {
@@ -35,22 +36,24 @@ pub struct ServeOptions {
     /// A folder from which sources may be read, with all below it; repeatable [default: on
     /// loopback the folder it is started in, otherwise none]
     #[arg(
-        long = "source-root",
+        long,
         env = "FRAMECACHE_SOURCE_ROOT",
         value_name = "DIR",
         value_delimiter = ':',
         help_heading = "Sources"
     )]
-    pub source_roots: Vec<PathBuf>,
+    #[serde(alias = "source_roots", deserialize_with = "one_or_several")]
+    pub source_root: Vec<PathBuf>,
     /// A bucket from which sources may be read; repeatable [default: none]
     #[arg(
-        long = "source-bucket",
+        long,
         env = "FRAMECACHE_SOURCE_BUCKET",
         value_name = "NAME",
         value_delimiter = ',',
         help_heading = "Sources"
     )]
-    pub source_buckets: Vec<String>,
+    #[serde(alias = "source_buckets", deserialize_with = "one_or_several")]
+    pub source_bucket: Vec<String>,
     /// URL of the S3 server that has the sources [default: the store's]
     #[arg(
         long,
@@ -232,8 +235,8 @@ impl ServeOptions {
         ServeOptions {
             listen: self.listen.or(other.listen),
             metrics: self.metrics.or(other.metrics),
-            source_roots: filled(self.source_roots, other.source_roots),
-            source_buckets: filled(self.source_buckets, other.source_buckets),
+            source_root: filled(self.source_root, other.source_root),
+            source_bucket: filled(self.source_bucket, other.source_bucket),
             source_endpoint: self.source_endpoint.or(other.source_endpoint),
             source_region: self.source_region.or(other.source_region),
             tls_cert: self.tls_cert.or(other.tls_cert),
@@ -250,6 +253,24 @@ impl ServeOptions {
             log_format: self.log_format.or(other.log_format),
         }
     }
+}
+
+/// What a flag takes again and again is in the file one word, or a list of them.
+fn one_or_several<'de, D, T>(file: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said<T> {
+        One(T),
+        Several(Vec<T>),
+    }
+    Ok(match Said::deserialize(file)? {
+        Said::One(one) => vec![one],
+        Said::Several(all) => all,
+    })
 }
 
 fn filled<T>(mine: Vec<T>, other: Vec<T>) -> Vec<T> {
@@ -273,8 +294,8 @@ impl ServeSettings {
         let settings = ServeSettings {
             listen: listen(said.listen.as_deref().unwrap_or(LISTEN))?,
             metrics: metrics(said.metrics.as_deref().unwrap_or(METRICS))?,
-            source_roots: said.source_roots,
-            source_buckets: said.source_buckets,
+            source_roots: said.source_root,
+            source_buckets: said.source_bucket,
             source_endpoint,
             tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
             tokens: said.tokens,

@@ -43,6 +43,10 @@ impl Fallback {
         }
     }
 
+    /// All that [`Fallback::name`] says of a span, but for refusals of cards.
+    pub const OWN_NAMES: [&'static str; 5] =
+        ["damage", "gradual_refresh", "cost", "undelivered", "device"];
+
     /// The word that facts, answers, logs and metrics say it by.
     pub fn name(self) -> &'static str {
         match self {

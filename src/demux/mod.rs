@@ -134,7 +134,8 @@ pub fn choose_stream(streams: Vec<StreamInfo>, wanted: Option<u32>) -> Result<St
         Some(index) => Error::field(format!(
             "the media has no such video stream, stream={index}"
         ))
-        .hint(format!("its video streams are: {listed}")),
+        .hint(format!("its video streams are: {listed}"))
+        .in_field("stream"),
         None => no_video(),
     })
 }

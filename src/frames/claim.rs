@@ -36,6 +36,9 @@ impl Frames {
                 None => Err(unknown(&extraction.timeline)),
             };
         };
+        if chunks.len() as u64 > self.limits.chunks {
+            return Err(self.limits.too_many_chunks());
+        }
         let chunks = as_stored(chunks)?;
         let parameters = parameters.clone().checked(&self.limits)?;
         if let Some(plan) = stored
@@ -79,15 +82,17 @@ impl Frames {
             return Ok(false);
         }
         let (library, stored) = (self.library.clone(), stored.clone());
+        let several = chunks.len() > 1;
         blocking(move || {
             let rows: HashMap<&str, _> = stored
                 .rows()
                 .iter()
                 .map(|row| (row.chunk_id.as_str(), row))
                 .collect();
-            for chunk in &stored.plan().chunks {
+            for (place, chunk) in stored.plan().chunks.iter().enumerate() {
                 let row = rows.get(chunk.spec.chunk_id.as_str());
-                let now = library.identities(&chunk.spec)?;
+                let now = library.identities(&chunk.spec);
+                let now = now.map_err(|e| in_chunk(e, &chunk.spec, (place, several)))?;
                 if !row.is_some_and(|row| (&row.source, &row.init) == (&now.0, &now.1)) {
                     return Ok(false);
                 }
@@ -117,14 +122,17 @@ impl Frames {
                 media_seconds: 0.0,
             }));
             let media = self.library.track(&spec, &Turn::of(caller)).await;
+            let named = ChunkSpec {
+                chunk_id,
+                ..spec.clone()
+            };
             match media.and_then(|media| media.track.check_pictures().map(|()| media)) {
                 Ok(media) => planner.push(spec, Ok(&media.track.index))?,
                 Err(error) if skip_bad && error.reason().is_recorded() => {
                     planner.push(spec, Err(chunk_error(&error)))?;
                 }
                 Err(error) => {
-                    let id = (total > 1).then_some(chunk_id.as_str());
-                    return Err(in_chunk(error, &spec, id));
+                    return Err(in_chunk(error, &named, (place, total > 1)));
                 }
             }
         }
@@ -136,7 +144,8 @@ impl Frames {
 fn as_stored(chunks: &[ChunkSpec]) -> Result<Vec<ChunkSpec>> {
     if chunks.is_empty() {
         return Err(Error::field("there is nothing to extract: chunks is empty")
-            .hint("name at least one source"));
+            .hint("name at least one source")
+            .in_field("chunks"));
     }
     let stored = |spec: &ChunkSpec| ChunkSpec {
         uri: strip_credentials(&spec.uri),
@@ -155,13 +164,19 @@ fn id_of(spec: &ChunkSpec, place: usize) -> String {
 }
 
 /// The error says which source it is about, and where there are several, which chunk.
-fn in_chunk(error: Error, spec: &ChunkSpec, chunk_id: Option<&str>) -> Error {
-    let chunk = chunk_id.map(|id| format!(" chunk_id={id}"));
-    let mut message = error.message().to_owned();
-    if !message.contains(&spec.uri) {
-        message += &format!(", source={}", spec.uri);
+fn in_chunk(error: Error, spec: &ChunkSpec, (place, several): (usize, bool)) -> Error {
+    let error = error
+        .in_field("uri")
+        .below_field(&format!("chunks[{place}]"));
+    let uri = match error.field_path() {
+        Some(field) if field.ends_with(".init_uri") => spec.init_uri.as_ref().unwrap_or(&spec.uri),
+        _ => &spec.uri,
+    };
+    let error = error.about("source", uri);
+    match several {
+        true => error.about("chunk_id", &spec.chunk_id),
+        false => error,
     }
-    error.reworded(message + &chunk.unwrap_or_default())
 }
 
 fn unknown(timeline: &str) -> Error {

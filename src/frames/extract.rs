@@ -353,13 +353,13 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
         Only::Shard(shard) => all.filter(|place| shard.takes(*place)).collect(),
         Only::Rows(rows) | Only::Again(rows) => rows.clone(),
         Only::Chunks(ids) => {
-            let known = |id: &&String| plan.plan().chunks.iter().all(|c| c.spec.chunk_id != **id);
-            if let Some(unknown) = ids.iter().find(known) {
+            let known = |id: &String| plan.plan().chunks.iter().any(|c| c.spec.chunk_id == *id);
+            if let Some((n, unknown)) = ids.iter().enumerate().find(|(_, id)| !known(id)) {
                 return Err(Error::field(format!(
                     "the timeline has no such chunk, chunk_id={unknown}"
                 ))
                 .hint("`framecache timelines ID` lists its chunks")
-                .in_field("only_chunk_ids"));
+                .in_field(format!("only_chunk_ids[{n}]")));
             }
             all.filter(|place| ids.contains(&plan.rows()[*place].chunk_id))
                 .collect()

@@ -60,10 +60,16 @@ impl Library {
 
     /// Sizes and hashes that tell whether the source is still the same.
     pub fn identities(&self, spec: &ChunkSpec) -> Result<(Identity, Option<Identity>)> {
-        let identity = |uri: &str| source::identity(source::open(uri, &self.policy)?.as_mut());
+        let identity = |field: &str, uri: &str| {
+            let source = source::open(uri, &self.policy);
+            source
+                .and_then(|mut source| source::identity(source.as_mut()))
+                .map_err(|e| e.in_field(field))
+        };
+        let init = spec.init_uri.as_deref();
         Ok((
-            identity(&spec.uri)?,
-            spec.init_uri.as_deref().map(identity).transpose()?,
+            identity("uri", &spec.uri)?,
+            init.map(|uri| identity("init_uri", uri)).transpose()?,
         ))
     }
 

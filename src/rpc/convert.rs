@@ -53,6 +53,17 @@ pub fn exact(field: &str, text: &str) -> Result<Exact> {
     text.parse().map_err(|e: Error| e.in_field(field))
 }
 
+/// The same of a list, each by its place.
+///
+/// # Errors
+/// FIELD_INVALID, naming the field and the place.
+pub fn exacts(field: &str, texts: &[String]) -> Result<Vec<Exact>> {
+    let numbered = texts.iter().enumerate();
+    numbered
+        .map(|(n, text)| exact(&format!("{field}[{n}]"), text))
+        .collect()
+}
+
 fn optional_exact(field: &str, text: Option<&String>) -> Result<Option<Exact>> {
     text.map(|text| exact(field, text)).transpose()
 }

@@ -17,7 +17,7 @@ mod overlay_service;
 mod overlays;
 pub mod parts;
 mod put_frames;
-mod reshape;
+pub mod reshape;
 pub mod scope;
 mod selection;
 pub mod status;

@@ -8,7 +8,7 @@ use tonic::{Status, Streaming};
 use crate::account::{self, Account, Intake};
 use crate::cache::Profile;
 use crate::cache::put::{PutFrame, ReadyFrame};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Code, Error, Reason, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
@@ -131,10 +131,7 @@ impl PutCall {
 
     async fn take(&mut self, part: v1::PutFrame) -> Result<()> {
         let (seq, last) = (part.sequence, part.last);
-        let named = |e: Error| {
-            let message = format!("{}, seq={seq}", e.message());
-            e.reworded(message).below_field("frame")
-        };
+        let named = |e: Error| e.about("seq", seq).below_field("frame");
         check_message(part.encoded_len()).map_err(named)?;
         self.check_held()?;
         let mut open = match self.open.take() {
@@ -175,14 +172,14 @@ impl PutCall {
                 .hint("send all of its parts, and the last with `last`")
                 .in_field("frame.last"));
         }
-        let done = self
-            .profile
-            .put_ready(self.ready)
-            .await
-            .map_err(|e| match e.reason() {
-                Reason::FieldInvalid => e.below_field("frame"),
-                _ => e,
-            })?;
+        let done =
+            self.profile
+                .put_ready(self.ready)
+                .await
+                .map_err(|e| match e.reason().code() {
+                    Code::InvalidArgument => e.below_field("frame"),
+                    _ => e,
+                })?;
         let bytes = done.frames.iter().filter_map(|f| f.bytes);
         Ok(v1::PutFramesResponse {
             frames: done.frames.len() as u64,

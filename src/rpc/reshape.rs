@@ -8,6 +8,7 @@ use crate::cache::read::Frame;
 use crate::error::{Error, Reason, Result};
 use crate::extract::MAX_PIXELS;
 use crate::jpeg::{RawPicture, decode_rgb, dimensions};
+use crate::pixel::RgbImage;
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
 
 /// Sides of any picture.
@@ -89,15 +90,30 @@ impl Reshape {
     }
 
     fn reshaped(self, jpeg: &[u8], own: Option<u8>, wanted: &Wanted) -> Result<Vec<u8>> {
-        let mut picture = decode_rgb(jpeg)?;
+        let picture = decode_rgb(jpeg)?;
         wanted.check()?;
-        let target = self.target(picture.width, picture.height);
-        if target != (picture.width, picture.height) {
-            let source = (picture.width, picture.height);
-            let geometry = Geometry::whole(source, target, Filter::Bilinear);
-            picture = resize_rgb(&picture, &geometry)?;
-            wanted.check()?;
+        let picture = self.resized(picture)?;
+        wanted.check()?;
+        self.encoded(&picture, own)
+    }
+
+    /// # Errors
+    /// LIMIT_EXCEEDED for a picture too large.
+    pub fn resized(self, picture: RgbImage) -> Result<RgbImage> {
+        let source = (picture.width, picture.height);
+        let target = self.target(source.0, source.1);
+        check_pixels(target)?;
+        match target == source {
+            true => Ok(picture),
+            false => resize_rgb(&picture, &Geometry::whole(source, target, Filter::Bilinear)),
         }
+    }
+
+    /// As JPEG; `own`: the quality that its frame was stored with.
+    ///
+    /// # Errors
+    /// As [`RawPicture::jpeg`].
+    pub fn encoded(self, picture: &RgbImage, own: Option<u8>) -> Result<Vec<u8>> {
         let quality = self.quality.or(own).unwrap_or(DEFAULT_QUALITY);
         let raw = RawPicture {
             data: &picture.data,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Reason, Result};
 use crate::frames::{OnMiss, Selection, Which};
-use crate::rpc::convert::{choice, exact, window};
+use crate::rpc::convert::{choice, exacts, window};
 use crate::rpc::v1;
 
 /// Sequences or times that a request may name; a range names any number of frames.
@@ -50,13 +50,11 @@ fn parse(asked: v1::Selection) -> Result<Selection> {
         found.push(Which::Range(range.first..=range.last));
     }
     if !asked.times.is_empty() {
-        let times = asked.times.iter().map(|time| exact("times", time));
-        found.push(Which::Times(times.collect::<Result<_>>()?));
+        found.push(Which::Times(exacts("times", &asked.times)?));
     }
     if let Some(asked) = &asked.window {
-        found.push(Which::Window(
-            window(asked).map_err(|e| e.below_field("window"))?,
-        ));
+        let window = window(asked).and_then(|window| window.check().map(|()| window));
+        found.push(Which::Window(window.map_err(|e| e.below_field("window"))?));
     }
     if asked.all {
         found.push(Which::All);
@@ -134,7 +132,7 @@ mod tests {
             times: vec!["noon".into()],
             ..Default::default()
         };
-        assert_eq!(refused(times).field_path(), Some("selection.times"));
+        assert_eq!(refused(times).field_path(), Some("selection.times[0]"));
         let window = v1::Window {
             from: Some("x".into()),
             to: None,
@@ -144,6 +142,15 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(refused(window).field_path(), Some("selection.window.from"));
+        let backwards = v1::Window {
+            from: Some("5".into()),
+            to: Some("2".into()),
+        };
+        let backwards = v1::Selection {
+            window: Some(backwards),
+            ..Default::default()
+        };
+        assert_eq!(refused(backwards).field_path(), Some("selection.window.to"));
         for named in [
             v1::Selection {
                 sequences: vec![7; MAX_NAMED + 1],

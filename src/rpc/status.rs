@@ -12,6 +12,8 @@ use crate::timeline::plan::ChunkError;
 
 /// Of every ErrorInfo.
 pub const DOMAIN: &str = "framecache";
+/// The field of a BadRequest that the message as a whole is to blame for.
+pub const WHOLE_REQUEST: &str = "request";
 /// Key of the hint in an ErrorInfo's metadata.
 pub const HINT: &str = "hint";
 
@@ -76,7 +78,7 @@ fn details(error: &Error) -> ErrorDetails {
         hint.into_iter().collect::<HashMap<_, _>>(),
     );
     if reason.code() == Code::InvalidArgument {
-        let field = error.field_path().unwrap_or_default();
+        let field = error.field_path().unwrap_or(WHOLE_REQUEST);
         details.add_bad_request_violation(cut(field), cut(error.message()));
     }
     if let Some(delay) = retry_after(reason) {

@@ -41,8 +41,12 @@ impl Gate {
     /// # Errors
     /// As [`Methods::new`].
     pub fn new(rules: Rules, metrics: Arc<Metrics>) -> Result<Gate> {
+        let methods = Methods::new()?;
+        for method in methods.all() {
+            metrics.expect_calls((&method.service, &method.name), &refusal::CODES);
+        }
         Ok(Gate {
-            methods: Methods::new()?,
+            methods,
             metrics,
             stages: Arc::new(Stages::new()),
             stall_timeout: rules.stall_timeout,

@@ -70,6 +70,11 @@ impl Methods {
         })
     }
 
+    /// Those that are known.
+    pub fn all(&self) -> impl Iterator<Item = &Method> {
+        self.known.values().map(|method| &**method)
+    }
+
     pub fn at(&self, path: &str) -> Arc<Method> {
         self.known.get(path).unwrap_or(&self.unknown).clone()
     }

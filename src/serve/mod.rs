@@ -16,6 +16,7 @@ mod listen;
 mod log;
 mod methods;
 mod record;
+mod reflection;
 mod refusal;
 mod reload;
 mod services;

@@ -167,27 +167,29 @@ fn unknown_method() -> Status {
     )
 }
 
-/// A code's name, as metrics and logs have it.
+/// The names of all codes, each at its number's place (google.rpc.Code), as metrics and logs have them.
+pub const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 pub fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
+    CODES.get(code as usize).copied().unwrap_or("UNKNOWN")
 }
 
 #[cfg(test)]
@@ -207,6 +209,18 @@ mod tests {
         let mut fine = trailers(&Status::ok(""));
         in_own_words(&mut fine);
         assert_eq!(code_of(&fine), Some(Code::Ok));
+    }
+
+    #[test]
+    fn a_code_has_the_name_of_its_number() {
+        for (code, expected) in [
+            (Code::Ok, "OK"),
+            (Code::AlreadyExists, "ALREADY_EXISTS"),
+            (Code::Unavailable, "UNAVAILABLE"),
+            (Code::Unauthenticated, "UNAUTHENTICATED"),
+        ] {
+            assert_eq!(name(code), expected);
+        }
     }
 
     #[test]

@@ -6,13 +6,13 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
-use tonic_reflection::server::Builder;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rpc::v1::frame_service_server::FrameServiceServer;
 use crate::rpc::v1::media_service_server::MediaServiceServer;
 use crate::rpc::v1::overlay_service_server::OverlayServiceServer;
 use crate::rpc::{self, Service};
+use crate::serve::reflection;
 use crate::serve::stage::{Stage, Stages};
 
 /// Those whose health is told: the server's own, and each service's.
@@ -27,9 +27,6 @@ const NAMES: [&str; 4] = [
 /// INTERNAL where the descriptors built in cannot be read.
 pub fn routes(service: Service, health: &HealthReporter) -> Result<Routes> {
     let health = HealthService::from_health_reporter(health.clone());
-    let v1 = reflection().build_v1().map_err(unreadable)?;
-    // Older clients ask by this name still, Python's among them.
-    let v1alpha = reflection().build_v1alpha().map_err(unreadable)?;
     let frames = FrameServiceServer::new(service.clone());
     // What other methods may send is looked at as it comes.
     let frames = frames.max_decoding_message_size(rpc::MAX_EXTRACT_BYTES);
@@ -37,18 +34,9 @@ pub fn routes(service: Service, health: &HealthReporter) -> Result<Routes> {
         .add_service(OverlayServiceServer::new(service.clone()))
         .add_service(MediaServiceServer::new(service))
         .add_service(tonic_health::pb::health_server::HealthServer::new(health))
-        .add_service(v1)
-        .add_service(v1alpha))
-}
-
-fn reflection() -> Builder<'static> {
-    Builder::configure()
-        .register_encoded_file_descriptor_set(rpc::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
-fn unreadable(e: tonic_reflection::server::Error) -> Error {
-    Error::internal("could not read the descriptors").caused_by(e)
+        .add_service(reflection::v1::service()?)
+        // Older clients ask by this name still, Python's among them.
+        .add_service(reflection::v1alpha::service()?))
 }
 
 /// Serving while the server is ready, for all names alike. Ends when the server drains.

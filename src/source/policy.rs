@@ -62,7 +62,7 @@ impl SourcePolicy {
                 Reason::SourceDenied,
                 format!("sources of this bucket are not allowed here: bucket={bucket}"),
             )
-            .hint("add it to the server's source buckets")),
+            .hint("start the server with --source-bucket and its name")),
             _ => Ok(()),
         }
     }
@@ -113,7 +113,7 @@ fn denied() -> Error {
         Reason::SourceDenied,
         "this file is outside the folders that sources may come from",
     )
-    .hint("move it below one of the server's source roots, or add its folder to them")
+    .hint("move it below one of the folders that the server was started with as --source-root, or name its folder so, too")
 }
 
 /// Without `.` and `..`, by spelling alone.

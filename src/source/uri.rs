@@ -14,7 +14,8 @@ pub(super) enum Location {
 
 pub(super) fn parse(uri: &str) -> Result<Location> {
     if uri.is_empty() || uri.contains('\0') {
-        return Err(Error::field("a source's uri is empty or holds NUL"));
+        return Err(Error::field("a source's uri is empty or holds NUL")
+            .hint("name a file, or s3://bucket/key"));
     }
     match scheme(uri) {
         None => Ok(Location::File(PathBuf::from(uri))),
@@ -23,9 +24,8 @@ pub(super) fn parse(uri: &str) -> Result<Location> {
             let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
             check_bucket(bucket, &strip_credentials(uri))?;
             if key.is_empty() || key.len() > 1024 {
-                return Err(Error::field(
-                    "this uri names no object: write s3://bucket/key",
-                ));
+                return Err(Error::field("this uri names no object")
+                    .hint("write s3://bucket/key, with a key of 1 to 1024 bytes"));
             }
             Ok(Location::S3 {
                 bucket: bucket.to_owned(),

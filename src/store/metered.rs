@@ -18,8 +18,31 @@ pub struct Metered {
 
 /// `store`, counted in `metrics`.
 pub fn metered(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Arc<dyn Store> {
+    for (operation, good) in OPERATIONS {
+        let outcomes: Vec<_> = good.iter().chain(&FAILURES).copied().collect();
+        metrics.expect_store_requests(operation, &outcomes);
+    }
     Arc::new(Metered { store, metrics })
 }
+
+/// What is counted, and how it may go well.
+const OPERATIONS: [(&str, &[&str]); 6] = [
+    ("get", &["ok", "absent"]),
+    ("put", &["ok", "condition_failed"]),
+    ("sync", &["ok"]),
+    ("list", &["ok"]),
+    ("delete", &["ok"]),
+    ("sweep", &["ok"]),
+];
+/// As [`failure`] has them.
+const FAILURES: [&str; 6] = [
+    "not_found",
+    "denied",
+    "unavailable",
+    "full",
+    "corrupt",
+    "failed",
+];
 
 impl Metered {
     async fn count<T>(
@@ -95,6 +118,26 @@ mod tests {
     use super::*;
     use crate::store::conformance;
     use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn no_series_comes_up_that_was_not_there_at_zero() {
+        let series = |metrics: &Metrics| -> Vec<String> {
+            let text = metrics.text().unwrap();
+            let of_store = text.lines().filter(|l| l.contains("store_requests_total{"));
+            let names = of_store.filter_map(|line| line.rsplit_once(' '));
+            let mut names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
+            names.sort();
+            names
+        };
+        let metrics = Arc::new(Metrics::new());
+        let store = metered(Arc::new(MemoryStore::new()), metrics.clone());
+        let before = series(&metrics);
+        conformance::prove(store).await;
+        assert_eq!(series(&metrics), before);
+        for reason in [Reason::StoreDenied, Reason::DiskFull, Reason::Internal] {
+            assert!(FAILURES.contains(&failure(reason)));
+        }
+    }
 
     #[tokio::test]
     async fn a_metered_store_is_a_store_and_counts() {

@@ -80,8 +80,9 @@ pub(super) fn lines(spec: &TensorSpec) -> Result<Vec<Line>> {
 
 /// One finite value for each channel.
 fn each(channels: usize, field: &str, given: &[f64]) -> Result<Vec<f64>> {
-    if let Some(bad) = given.iter().find(|value| !value.is_finite()) {
-        return Err(not_usable(field, *bad));
+    let fits = |value: &f64| value.is_finite() && (*value != 0.0 || !field.ends_with("std"));
+    if let Some((n, bad)) = given.iter().enumerate().find(|(_, value)| !fits(value)) {
+        return Err(not_usable(&format!("{field}[{n}]"), *bad));
     }
     match given {
         [one] => Ok(vec![*one; channels]),
@@ -95,9 +96,6 @@ fn each(channels: usize, field: &str, given: &[f64]) -> Result<Vec<f64>> {
 }
 
 fn line(normalize: &Normalize, mean: f64, std: f64) -> Result<Line> {
-    if std == 0.0 {
-        return Err(not_usable("normalize.std", std));
-    }
     let (a, b) = ((normalize.scale / std) as f32, (-mean / std) as f32);
     if !a.is_finite() || !b.is_finite() {
         return Err(Error::field(format!(
@@ -110,7 +108,7 @@ fn line(normalize: &Normalize, mean: f64, std: f64) -> Result<Line> {
 }
 
 fn not_usable(field: &str, value: f64) -> Error {
-    let must = if field.ends_with("std") {
+    let must = if field.starts_with("normalize.std") {
         "finite and not 0"
     } else {
         "finite"

@@ -31,6 +31,7 @@ impl Limits {
             format!("a timeline has at most {0} chunks: limit={0}", self.chunks),
         )
         .hint("split it into several timelines, or raise the limit on chunks")
+        .in_field("chunks")
     }
 
     /// `frames` is a number or "over N".

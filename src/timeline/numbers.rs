@@ -29,10 +29,11 @@ pub(crate) fn number(
         resolve_window(parameters, &drafts)?;
         span_holes(&mut drafts);
     }
-    match Grid::of(parameters)? {
-        Some(grid) => number_times(&grid, &mut drafts, limits)?,
-        None => number_frames(&mut drafts, limits)?,
-    }
+    let numbered = match Grid::of(parameters)? {
+        Some(grid) => number_times(&grid, &mut drafts, limits),
+        None => number_frames(&mut drafts, limits),
+    };
+    numbered.map_err(|e| e.in_field(parameters.sampling.field()))?;
     Ok(drafts.into_iter().map(|draft| draft.row).collect())
 }
 

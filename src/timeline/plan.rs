@@ -33,6 +33,20 @@ pub enum Sampling {
     Count(u64),
 }
 
+impl Sampling {
+    /// Its path in the API's messages.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Sampling::Fps(_) => "sampling.fps",
+            Sampling::Every(_) => "sampling.every",
+            Sampling::All => "sampling.all",
+            Sampling::Keyframes => "sampling.keyframes",
+            Sampling::Timestamps(_) => "sampling.timestamps",
+            Sampling::Count(_) => "sampling.count",
+        }
+    }
+}
+
 /// [from, to) in timeline seconds; absent: the timeline's own ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

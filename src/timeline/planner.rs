@@ -12,7 +12,8 @@ use crate::timeline::limits::{Limits, PICTURE_NUMBERS};
 use crate::timeline::numbers::{Draft, number};
 use crate::timeline::opened::{Open, Source, open, open_bad};
 use crate::timeline::plan::{
-    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling, SpanRow,
+    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling,
+    SpanRow, Window,
 };
 use crate::timeline::sampling::picked;
 use crate::timeline::spans::{Extent, span_starts};
@@ -71,15 +72,17 @@ impl Planner {
         if spec.chunk_id.is_empty() {
             spec.chunk_id = place.to_string();
         }
-        spec.check()?;
+        let in_chunk = |e: Error| e.below_field(&format!("chunks[{place}]"));
+        spec.check().map_err(in_chunk)?;
         if self.chunk_ids.contains(&spec.chunk_id) {
             return Err(Error::field(format!(
                 "two chunks have one id: chunk_id={}",
                 spec.chunk_id
             ))
-            .hint("give each chunk an id of its own"));
+            .hint("give each chunk an id of its own")
+            .in_field(format!("chunks[{place}].chunk_id")));
         }
-        let begin = self.begin_of(&spec)?;
+        let begin = self.begin_of(&spec).map_err(in_chunk)?;
         let next = match source {
             Ok(index) => open(spec, begin, index)?,
             Err(error) => open_bad(spec, begin, error),
@@ -94,6 +97,7 @@ impl Planner {
     pub fn finish(mut self) -> Result<Plan> {
         self.close(None)?;
         let spans = number(&mut self.parameters, self.drafts, &self.limits)?;
+        check_window_holds_frames(&self.parameters, &self.chunks, &spans)?;
         Ok(Plan {
             schema: SCHEMA,
             kind: Kind::Extract,
@@ -116,7 +120,8 @@ impl Planner {
                 "chunks must come in the order of their starts: chunk_id={} start={begin} start_of_the_one_before={}",
                 spec.chunk_id, before.chunk.begin
             ))
-            .hint("sort the chunks by start"));
+            .hint("sort the chunks by start")
+            .in_field("start"));
         }
         Ok(begin)
     }
@@ -263,6 +268,33 @@ fn longest(source: &Source, frames: Range<usize>) -> Result<(Exact, Exact)> {
     let end = longest.pts.saturating_add(longest.duration);
     let clock = &source.clock;
     Ok((clock.shown_from(longest.pts)?, clock.shown_from(end)?))
+}
+
+/// A plan of no frames would only be in the way of the one that is meant. Where a chunk could not be read, nobody knows.
+fn check_window_holds_frames(
+    parameters: &Parameters,
+    chunks: &[PlannedChunk],
+    spans: &[SpanRow],
+) -> Result<()> {
+    let window = &parameters.window;
+    let holds = spans.iter().any(|row| row.count > 0);
+    if holds || *window == Window::default() || chunks.iter().any(|c| c.error.is_some()) {
+        return Ok(());
+    }
+    let begin = chunks.iter().map(|chunk| chunk.begin).min();
+    let end = chunks.iter().map(|chunk| chunk.end).max();
+    let fact = |key: &str, time: Option<Exact>| time.map(|t| format!(" {key}={}", t.to_f64()));
+    let facts = [
+        fact("from", window.from),
+        fact("to", window.to),
+        fact("footage_from", begin),
+        fact("footage_to", end),
+    ];
+    let facts: String = facts.into_iter().flatten().collect();
+    let message = format!("the window holds no frame that is sampled,{facts}");
+    Err(Error::new(Reason::TimePastEnd, message)
+        .hint("let the window begin before the footage ends, or sample more often")
+        .in_field("window"))
 }
 
 fn too_many_spans(open: &Open) -> Error {

@@ -53,70 +53,77 @@ impl Parameters {
     pub fn checked(mut self, limits: &Limits) -> Result<Parameters> {
         self.hashes.sort_unstable();
         self.hashes.dedup();
+        self.window.check().map_err(|e| e.below_field("window"))?;
+        check_sampling(&self.sampling, limits).map_err(|e| e.in_field(self.sampling.field()))?;
         if let Sampling::Timestamps(times) = &mut self.sampling {
             times.sort_unstable();
             times.dedup();
+            check_inside(times, &self.window)?;
         }
-        check_window(&self.window)?;
-        check_sampling(&self, limits)?;
         check_encoding(&self)?;
         Ok(self)
     }
 }
 
-fn check_window(window: &Window) -> Result<()> {
-    for (field, time) in [("window.from", window.from), ("window.to", window.to)] {
-        not_negative(field, time)?;
-    }
-    match (window.from, window.to) {
-        (Some(from), Some(to)) if from >= to => Err(Error::field(format!(
-            "the window is empty: window.from={from} window.to={to}"
-        ))
-        .hint("a window is [from, to) in seconds: let to be greater than from")
-        .in_field("window.to")),
-        _ => Ok(()),
+impl Window {
+    /// # Errors
+    /// FIELD_INVALID for a negative end, and for a window that holds no time at all.
+    pub fn check(&self) -> Result<()> {
+        not_negative("from", self.from)?;
+        not_negative("to", self.to)?;
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => Err(Error::field(format!(
+                "the window is empty: from={from} to={to}"
+            ))
+            .hint("a window is [from, to) in seconds: let to be greater than from")
+            .in_field("to")),
+            _ => Ok(()),
+        }
     }
 }
 
-fn check_sampling(parameters: &Parameters, limits: &Limits) -> Result<()> {
-    match &parameters.sampling {
+fn check_sampling(sampling: &Sampling, limits: &Limits) -> Result<()> {
+    match sampling {
         Sampling::Fps(rate) if !rate.is_positive() => {
             Err(Error::field(format!("fps must be above 0: fps={rate}"))
-                .hint("give frames a second, such as 2, 29.97 or 30000/1001")
-                .in_field("sampling.fps"))
+                .hint("give frames a second, such as 2, 29.97 or 30000/1001"))
         }
         Sampling::Every(0) => Err(Error::field("every must be at least 1: every=0")
-            .hint("1 takes each frame, 3 each third")
-            .in_field("sampling.every")),
+            .hint("1 takes each frame, 3 each third")),
         Sampling::Count(0) => Err(Error::field("count must be at least 1: count=0")
-            .hint("count is the number of frames, evenly spread over the window")
-            .in_field("sampling.count")),
-        Sampling::Count(count) if *count > limits.frames => {
-            Err(limits.too_many_frames(count).in_field("sampling.count"))
-        }
-        Sampling::Timestamps(times) => check_timestamps(times, &parameters.window, limits),
+            .hint("count is the number of frames, evenly spread over the window")),
+        Sampling::Count(count) if *count > limits.frames => Err(limits.too_many_frames(count)),
+        Sampling::Timestamps(times) => check_timestamps(times, limits),
         _ => Ok(()),
     }
 }
 
-fn check_timestamps(times: &[Exact], window: &Window, limits: &Limits) -> Result<()> {
-    let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
+fn check_timestamps(times: &[Exact], limits: &Limits) -> Result<()> {
+    if times.is_empty() {
         return Err(Error::field("timestamps is empty").hint("name at least one time in seconds"));
-    };
-    if times.len() as u64 > limits.frames {
-        return Err(limits
-            .too_many_frames(times.len())
-            .in_field("sampling.timestamps"));
     }
-    not_negative("sampling.timestamps", Some(first))?;
-    let too_early = window.from.filter(|from| first < *from).map(|_| first);
-    let too_late = window.to.filter(|to| last >= *to).map(|_| last);
+    if times.len() as u64 > limits.frames {
+        return Err(limits.too_many_frames(times.len()));
+    }
+    match times.iter().position(|time| time.is_negative()) {
+        Some(n) => not_negative(&format!("timestamps[{n}]"), times.get(n).copied())
+            .map_err(|e| e.below_field("sampling")),
+        None => Ok(()),
+    }
+}
+
+/// `times` in order.
+fn check_inside(times: &[Exact], window: &Window) -> Result<()> {
+    let (first, last) = (times.first().copied(), times.last().copied());
+    let too_early = first.filter(|first| window.from.is_some_and(|from| *first < from));
+    let too_late = last.filter(|last| window.to.is_some_and(|to| *last >= to));
     match too_early.or(too_late) {
         Some(time) => Err(Error::new(
             Reason::TimePastEnd,
             format!("a timestamp lies outside the window: timestamp={time}"),
         )
-        .hint("leave out the window or the timestamp")),
+        .hint("leave out the window or the timestamp")
+        .in_field("sampling.timestamps")),
         None => Ok(()),
     }
 }
@@ -165,18 +172,14 @@ impl ChunkSpec {
                 self.chunk_id
             ))
             .hint("let source_end be greater than source_start")
-            .in_field("chunks.source_end")),
+            .in_field("source_end")),
             _ => Ok(()),
         }
     }
 
     fn about(&self, error: Error) -> Error {
-        let hint = error.hint_text().unwrap_or_default().to_owned();
         let message = format!("chunk {}: {}", self.chunk_id, error.message());
-        let field = error.field_path().unwrap_or("source_start").to_owned();
-        Error::new(error.reason(), message)
-            .hint(hint)
-            .in_field(format!("chunks.{field}"))
+        error.reworded(message)
     }
 }
 

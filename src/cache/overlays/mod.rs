@@ -320,19 +320,48 @@ pub struct OverlayFolder<'a> {
     pub seq: Option<u64>,
 }
 
-/// Signature and IHDR of a PNG (ISO/IEC 15948, 5.2 and 11.2.2).
+/// A PNG's signature, IHDR and every chunk to IEND (ISO/IEC 15948, 5.2, 5.3 and 11.2): whole, though nothing is inflated.
 fn check_png(data: &[u8]) -> Result<()> {
     const START: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
     let size = data.strip_prefix(START).and_then(|ihdr| ihdr.get(..8));
     // Four-byte sides, neither 0 nor over 2^31 - 1.
     let side_is_good =
         |side: &[u8]| side.iter().any(|&b| b != 0) && side.iter().take(1).all(|b| b & 0x80 == 0);
-    match size {
-        Some(size) if size.chunks_exact(4).all(side_is_good) => Ok(()),
-        _ => Err(Error::field("an overlay is no PNG")
+    if !size.is_some_and(|size| size.chunks_exact(4).all(side_is_good)) {
+        return Err(Error::field("an overlay is no PNG")
             .hint("send the bytes of a PNG file")
+            .in_field("png"));
+    }
+    match is_whole(data) {
+        true => Ok(()),
+        false => Err(Error::field("an overlay's PNG is cut short or damaged")
+            .about("bytes", data.len())
+            .hint("write the file whole, then put it")
             .in_field("png")),
     }
+}
+
+/// Whether the chunks lead from one to the next, by way of one with pixels, to IEND. What follows it is ignored, as by
+/// decoders.
+fn is_whole(data: &[u8]) -> bool {
+    const SIGNATURE_BYTES: usize = 8;
+    /// Length, type and CRC.
+    const CHUNK_BYTES: usize = 12;
+    let mut rest = data.get(SIGNATURE_BYTES..).unwrap_or_default();
+    let mut pixels = false;
+    while let Some((&[a, b, c, d, ref kind @ ..], _)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        let Some(next) = rest.get(CHUNK_BYTES.saturating_add(length)..) else {
+            return false;
+        };
+        match kind {
+            b"IDAT" => pixels = true,
+            b"IEND" => return pixels,
+            _ => {}
+        }
+        rest = next;
+    }
+    false
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use crate::client::remote::Wire;
-use crate::error::{Error, Reason, Result};
+use crate::client::remote::greet::{PATIENCE, greet, unreachable};
+use crate::error::{Error, Result};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that answers no ping for so long is gone, and its calls end.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,14 +46,10 @@ impl Interceptor for Token {
 impl ServerAddress {
     pub(super) async fn connect(&self) -> Result<Wire> {
         let token = self.bearer()?;
-        let channel = self.endpoint()?.connect().await.map_err(|e| {
-            Error::new(
-                Reason::StoreUnavailable,
-                format!("could not connect to the server, server={}", self.target),
-            )
-            .hint("start it with `framecache serve`, or look at its address and certificates")
-            .caused_by(e)
-        })?;
+        let endpoint = self.endpoint()?;
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|e| unreachable(&self.target, e))?;
+        greet(&channel, (&self.target, endpoint.uri())).await?;
         Ok(Wire::new(channel, Token(token)))
     }
 
@@ -82,7 +78,7 @@ impl ServerAddress {
         }
         let endpoint = Endpoint::from_shared(uri).map_err(|e| self.wrong().caused_by(e))?;
         let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(PATIENCE)
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(WINDOW_BYTES)

@@ -4,8 +4,9 @@ use prost::Message;
 use tonic::Status;
 use tonic_types::{StatusExt, pb};
 
+use crate::client::remote::greet::is_broken;
 use crate::error::{Code, Error, Reason};
-use crate::rpc::status::HINT;
+use crate::rpc::status::{HINT, WHOLE_REQUEST};
 
 /// How a call ended.
 pub fn error_of(status: Status) -> Error {
@@ -17,7 +18,12 @@ pub fn error_of(status: Status) -> Error {
     let mut error = match (reason, info) {
         (Some(reason), _) => Error::new(reason, without_hint(status.message(), hint)),
         (None, Some(_)) => Error::new(reason_of(code), status.message()),
-        // Nothing of ours answered: the transport, or somebody between.
+        (None, None) if is_broken(&status) => Error::new(
+            Reason::StoreUnavailable,
+            "the connection to the server broke",
+        )
+        .hint("run it again; what was committed stays"),
+        // Nothing of ours answered: somebody between.
         (None, None) => Error::new(
             reason_of(code),
             format!("the call to the server failed: {}", status.message()),
@@ -31,7 +37,7 @@ pub fn error_of(status: Status) -> Error {
         .map(|bad| bad.field_violations.as_slice());
     if let Some(violation) = fields
         .and_then(<[_]>::first)
-        .filter(|v| !v.field.is_empty())
+        .filter(|v| v.field != WHOLE_REQUEST)
     {
         error = error.in_field(&violation.field);
     }

@@ -13,11 +13,12 @@ use crate::client::{Of, Picture};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::rpc::convert::facts;
+use crate::rpc::convert::{facts, window_message};
 use crate::rpc::v1;
 use crate::rpc::v1::frame_data::Payload;
 use crate::rpc::v1::frame_item;
 use crate::rpc::v1::get_frames_response::Event;
+use crate::timeline::plan::Window;
 
 /// Sequences of one request: 4 bytes each, of a message of 4 MiB.
 const MAX_SEQUENCES: usize = 100_000;
@@ -33,6 +34,22 @@ pub async fn shown_at(remote: &Remote, of: Of<'_>, times: &[Exact]) -> Result<Ve
         while let Some(item) = items.next().await? {
             seqs.push(item?.facts.seq);
         }
+    }
+    Ok(seqs)
+}
+
+pub async fn within(remote: &Remote, of: Of<'_>, window: Window) -> Result<Vec<u64>> {
+    let all = window == Window::default();
+    let selection = v1::Selection {
+        all,
+        window: (!all).then(|| window_message(&window)),
+        ..v1::Selection::default()
+    };
+    let mut items = Items::ask(remote, request(of, selection, v1::Payload::None)).await?;
+    let mut seqs = Vec::new();
+    // A frame that cannot be had is one of them all the same.
+    while let Some(item) = items.message().await? {
+        seqs.push(item.sequence);
     }
     Ok(seqs)
 }
@@ -151,11 +168,15 @@ impl Items {
     }
 
     async fn item(&mut self) -> Result<Option<Result<v1::FrameData>>> {
+        Ok(self.message().await?.map(outcome))
+    }
+
+    async fn message(&mut self) -> Result<Option<v1::FrameItem>> {
         loop {
             let message = self.0.message().await.map_err(error_of)?;
             let message = message.ok_or_else(|| nonsense("frames ended without a summary"))?;
             match message.event {
-                Some(Event::Frame(item)) => return Ok(Some(outcome(item))),
+                Some(Event::Frame(item)) => return Ok(Some(item)),
                 Some(Event::Summary(_)) => return Ok(None),
                 None => {}
             }

@@ -5,6 +5,7 @@ mod convert;
 mod error;
 mod extract;
 mod frames;
+mod greet;
 mod join;
 mod overlays;
 mod probe;
@@ -34,7 +35,7 @@ use crate::rpc::v1::frame_service_client::FrameServiceClient;
 use crate::rpc::v1::media_service_client::MediaServiceClient;
 use crate::rpc::v1::overlay_service_client::OverlayServiceClient;
 use crate::source::check_absolute;
-use crate::timeline::plan::ChunkSpec;
+use crate::timeline::plan::{ChunkSpec, Window};
 
 pub use connect::ServerAddress;
 use connect::Token;
@@ -87,6 +88,10 @@ impl Client for Remote {
 
     async fn shown_at(&self, of: Of<'_>, times: &[Exact]) -> Result<Vec<u64>> {
         frames::shown_at(self, of, times).await
+    }
+
+    async fn within(&self, of: Of<'_>, window: Window) -> Result<Vec<u64>> {
+        frames::within(self, of, window).await
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], _: Hear<'_>) -> Result<()> {

@@ -27,7 +27,7 @@ fn flags_win_over_the_file_and_unknown_keys_are_errors() {
         max_calls: Some(3),
         ..ServeOptions::default()
     };
-    let file = "max_calls = 5\nmemory = '2GiB'\nmetrics = 'none'\nsource_buckets = ['a', 'b']\n\
+    let file = "max_calls = 5\nmemory = '2GiB'\nmetrics = 'none'\nsource_bucket = ['a', 'b']\n\
                 drain_timeout = '500ms'\nmax_connection_age = '30m'\nlog_format = 'json'\ninsecure_listen = true";
     let settings = resolve(flags, file).unwrap();
     assert_eq!(settings.listen, Listen::Unix("/run/fc.sock".into()));
@@ -37,6 +37,41 @@ fn flags_win_over_the_file_and_unknown_keys_are_errors() {
     assert_eq!(settings.max_connection_age, Some(Duration::from_secs(1800)));
     assert_eq!(settings.log_format, LogFormat::Json);
     assert!(toml::from_str::<ServeOptions>("max_cals = 5").is_err());
+}
+
+#[test]
+fn every_flag_of_serve_is_a_variable_and_a_key_of_its_own_name() {
+    let command = <ServeOptions as clap::Args>::augment_args(clap::Command::new("serve"));
+    let flags: Vec<_> = command.get_arguments().collect();
+    assert!(flags.len() > 15, "{}", flags.len());
+    for flag in flags {
+        let key = flag.get_long().unwrap().replace('-', "_");
+        let variable = flag.get_env().unwrap().to_str().unwrap();
+        assert_eq!(variable, format!("FRAMECACHE_{}", key.to_uppercase()));
+        // Whatever its type, one of these is a value that it takes.
+        let values = ["'none'", "true", "7", "'1s'", "'1GiB'", "'json'"];
+        let takes = |value| toml::from_str::<ServeOptions>(&format!("{key} = {value}"));
+        let taken = values.into_iter().filter_map(|value| takes(value).ok());
+        assert!(
+            taken
+                .into_iter()
+                .any(|said| said != ServeOptions::default()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn what_may_be_said_again_is_a_word_or_a_list_and_the_older_names_still_do() {
+    let roots = |file: &str| resolve(ServeOptions::default(), file).unwrap().source_roots;
+    for file in [
+        "source_root = '/a'",
+        "source_root = ['/a']",
+        "source_roots = ['/a']",
+    ] {
+        assert_eq!(roots(file), [PathBuf::from("/a")], "{file}");
+    }
+    assert!(toml::from_str::<ServeOptions>("source_root = 7").is_err());
 }
 
 #[test]

@@ -64,6 +64,24 @@ impl Refusal {
         )
     }
 
+    /// All that [`Refusal::name`] says of a device that is there.
+    pub const NAMES: [&'static str; 14] = [
+        "codec",
+        "unknown_samples",
+        "chroma",
+        "monochrome",
+        "unequal_depths",
+        "not_decoded_here",
+        "size",
+        "odd_size",
+        "interlaced",
+        "film_grain",
+        "size_changes",
+        "colour_changes",
+        "sequence_changes",
+        "header",
+    ];
+
     /// One word for labels and facts.
     pub fn name(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
-use crate::rpc::convert::{exact, named, optional_exact, unknown};
+use crate::rpc::convert::{exact, exacts, named, optional_exact, unknown};
 use crate::rpc::v1;
 use crate::source::check_absolute;
 use crate::timeline::plan::{ChunkSpec, HashKind, Sampling, Window};
@@ -79,11 +79,10 @@ pub fn sampling(asked: &v1::Sampling) -> Result<Option<Sampling>> {
         found.push(Sampling::Keyframes);
     }
     if !asked.timestamps.is_empty() {
-        let times = asked
-            .timestamps
-            .iter()
-            .map(|time| exact("timestamps", time));
-        found.push(Sampling::Timestamps(times.collect::<Result<_>>()?));
+        found.push(Sampling::Timestamps(exacts(
+            "timestamps",
+            &asked.timestamps,
+        )?));
     }
     if let Some(count) = asked.count {
         found.push(Sampling::Count(count));
@@ -129,13 +128,13 @@ pub fn window_message(window: &Window) -> v1::Window {
 /// # Errors
 /// FIELD_INVALID for a number that names no hash.
 pub fn hashes(asked: &[i32]) -> Result<Vec<HashKind>> {
-    let hash = |n: &i32| match v1::Hash::try_from(*n) {
+    let hash = |(n, asked): (usize, &i32)| match v1::Hash::try_from(*asked) {
         Ok(v1::Hash::Phash) => Ok(HashKind::Phash),
         Ok(v1::Hash::Dhash) => Ok(HashKind::Dhash),
         Ok(v1::Hash::AverageHash) => Ok(HashKind::AverageHash),
-        Ok(v1::Hash::Unspecified) | Err(_) => Err(unknown("hashes", *n)),
+        Ok(v1::Hash::Unspecified) | Err(_) => Err(unknown(&format!("hashes[{n}]"), *asked)),
     };
-    asked.iter().map(hash).collect()
+    asked.iter().enumerate().map(hash).collect()
 }
 
 pub fn hash_message(hash: HashKind) -> v1::Hash {

@@ -83,8 +83,8 @@ fn dedup(bits: u32) -> Result<u8> {
 }
 
 fn only(request: &v1::ExtractFramesRequest) -> Result<Only> {
-    for id in &request.only_chunk_ids {
-        check_id("only_chunk_ids", id)?;
+    for (n, id) in request.only_chunk_ids.iter().enumerate() {
+        check_id(&format!("only_chunk_ids[{n}]"), id)?;
     }
     match (&request.shard, request.only_chunk_ids.as_slice()) {
         (None, []) => Ok(Only::All),

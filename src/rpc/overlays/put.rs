@@ -123,10 +123,10 @@ impl PutCall {
             Some(open) => open,
             None => self.begin(&part)?,
         };
-        let named = open.named();
+        let (seq, name) = (open.id.seq, open.shown_name());
         open.add(part).map_err(|e| {
-            let message = format!("{}, {named}", e.message());
-            e.reworded(message).below_field("overlay")
+            let named = e.about("seq", seq).about("name", &name);
+            named.below_field("overlay")
         })?;
         if !last {
             self.open = Some(open);
@@ -208,11 +208,10 @@ impl PutCall {
 
     async fn finish(mut self) -> Result<v1::PutOverlaysResponse> {
         if let Some(open) = &self.open {
-            let message = format!(
-                "the stream ended in the middle of an overlay, {}",
-                open.named()
-            );
+            let message = "the stream ended in the middle of an overlay";
             return Err(Error::field(message)
+                .about("seq", open.id.seq)
+                .about("name", open.shown_name())
                 .hint("send all of its parts, and the last with `last`")
                 .in_field("overlay.last"));
         }
@@ -224,9 +223,9 @@ impl PutCall {
 }
 
 impl OpenOverlay {
-    fn named(&self) -> String {
+    fn shown_name(&self) -> String {
         let name: String = self.id.name.chars().take(60).collect();
-        format!("seq={} name={name:?}", self.id.seq)
+        format!("{name:?}")
     }
 
     /// Later parts may repeat what the first one said.

@@ -105,6 +105,25 @@ fn holes_leave_numbers_out_under_fps_and_none_under_every() {
 }
 
 #[test]
+fn a_window_that_holds_no_sample_is_refused_unless_a_chunk_could_not_be_read() {
+    let chunks = || vec![made("0", steady(10, 10, 10))];
+    for (from, to) in [("1", None), ("50", Some("60")), ("0.05", Some("0.1"))] {
+        let mut parameters = fps("2");
+        parameters.window = Window {
+            from: Some(exact(from)),
+            to: to.map(exact),
+        };
+        assert_eq!(failure(&parameters, &chunks()), Reason::TimePastEnd);
+        let bad = Made {
+            spec: chunk("1"),
+            index: None,
+        };
+        let unknown = [chunks(), vec![bad]].concat();
+        assert!(samples(&parameters, &unknown).is_empty());
+    }
+}
+
+#[test]
 fn a_window_takes_from_and_leaves_to() {
     let chunks = [made("0", steady(8, 4, 8))];
     let window = Window {

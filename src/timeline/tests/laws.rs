@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::make::*;
 use super::model;
+use crate::error::Reason;
 use crate::media::facts::FrameFacts;
 use crate::media::time::{Exact, tolerance};
 use crate::timeline::compare::{Relation, appended, extends};
@@ -107,7 +108,14 @@ proptest! {
         }
         let open = Parameters { window: Default::default(), ..parameters.clone() };
         let whole = viewed(&plan(&open, &chunks, exact("0.1")).unwrap(), &chunks);
-        let part = viewed(&plan(&parameters, &chunks, exact("0.1")).unwrap(), &chunks);
+        let part = match plan(&parameters, &chunks, exact("0.1")) {
+            Ok(part) => viewed(&part, &chunks),
+            // It holds none of them.
+            Err(error) => {
+                prop_assert_eq!(error.reason(), Reason::TimePastEnd);
+                Vec::new()
+            }
+        };
         let inside = |t: Exact| parameters.window.from.is_none_or(|from| from <= t) && parameters.window.to.is_none_or(|to| t < to);
         if let Sampling::Fps(fps) = parameters.sampling {
             let at = |seq: u64| Exact::whole(seq as i64).over(fps).unwrap();

@@ -4,7 +4,7 @@
 use super::make::Made;
 use crate::media::time::{Exact, Rational};
 use crate::timeline::index::SourceIndex;
-use crate::timeline::plan::{Parameters, Sampling};
+use crate::timeline::plan::{Parameters, Sampling, Window};
 
 /// A sample: chunk, span, place in its source's `shown`, sequence, time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,10 @@ pub fn samples(parameters: &Parameters, chunks: &[Made], span: Exact) -> Option<
         }
         taking_frames => number(frames(taking_frames, &laid, inside)),
     };
+    let all_read = chunks.iter().all(|made| made.index.is_some());
+    if picked.is_empty() && window != Window::default() && all_read {
+        return None;
+    }
     let expected = |(chunk, place, seq): (usize, usize, u64)| Expected {
         chunk,
         span: span_of(&laid[chunk], place, span.0),
