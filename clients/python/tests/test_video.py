@@ -55,7 +55,7 @@ def test_frames_one_by_one_are_those_of_a_whole_reading(every):
     order = [*range(20), 50, 51, 52, 3, 2, 1, *range(95, 100), 0, 1, 2, 2, 3]
     for place in order:
         assert np.array_equal(video[place].image, whole[place]), place
-    assert np.array_equal(np.asarray(video[:3]), np.stack([whole[0], whole[1], whole[2]]))
+    assert np.array_equal(np.stack(video[:3]), np.stack([whole[0], whole[1], whole[2]]))
 
 
 def test_neighbours_asked_one_by_one_come_in_one_call(fake):
