@@ -336,12 +336,12 @@ def test_a_token_and_a_certificate_are_shown_and_looked_at(over, fc, source, tmp
     theirs = over(fc, "--tokens", tmp_path / "tokens", "--tls-cert", chain, "--tls-key", tmp_path / "key.pem")
     port = theirs.server.rpartition(":")[2]
     asked = lambda *flags, **environment: runner.run(
-        [runner.BINARY, "frames", "t", "--json", "--server", f"https://localhost:{port}", *flags], environment=environment
+        [runner.BINARY, "frames", "t", "--server", f"https://localhost:{port}", *flags], environment=environment
     )
     trusted = ["--tls-ca", tmp_path / "ca.pem"]
     known = fc.frames("t")
-    assert asked(*trusted, "--token", "s3cret").json == known
-    assert asked(FRAMECACHE_TOKEN="s3cret", FRAMECACHE_TLS_CA=str(tmp_path / "ca.pem")).json == known
+    assert asked(*trusted, "--token", "s3cret", "--json").json == known
+    assert asked("--json", FRAMECACHE_TOKEN="s3cret", FRAMECACHE_TLS_CA=str(tmp_path / "ca.pem")).json == known
     assert "token" in error_of(asked(*trusted), 7)
     assert "token" in error_of(asked(*trusted, "--token", "wrong"), 7)
     assert "could not connect" in error_of(asked("--token", "s3cret"), 75)

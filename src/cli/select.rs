@@ -182,7 +182,7 @@ impl Filter {
         };
         let place = self.kept;
         self.kept += usize::from(named);
-        named && place % self.step == 0
+        named && place.is_multiple_of(self.step)
     }
 }
 

@@ -129,13 +129,14 @@ class Server:
             return refused.code, refused.read().decode()
 
     def metric(self, name, **labels):
-        """The value of one sample of /metrics; 0.0 where there is none."""
+        """The sum of the samples of /metrics that have these labels; 0.0 where there is none."""
+        found = 0.0
         for line in self.get("/metrics")[1].splitlines():
             sample, _, value = line.rpartition(" ")
             of, _, rest = sample.partition("{")
             if of == name and all(f'{k}="{v}"' in rest for k, v in labels.items()):
-                return float(value)
-        return 0.0
+                found += float(value)
+        return found
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
