@@ -1,6 +1,7 @@
 """What goes wrong is said in one line: what, and how to mend it; the exit code is the contract's; nothing is left half-written."""
 
 import http.server
+import json
 import os
 import shutil
 import socket
@@ -19,10 +20,13 @@ BAD_IDS = ["..", ".", "../x", "a/b", "a\\b", "-x", ".x", "a b", "é", "%2e%2e", 
 
 
 def error_line(done):
-    """The one line that says what went wrong."""
+    """The one line that says what went wrong; with --json that is an object."""
     lines = [line for line in done.err.splitlines() if line.strip()]
     assert len(lines) == 1, done.describe()
-    return lines[0]
+    if not lines[0].startswith("{"):
+        return lines[0]
+    error = json.loads(lines[0])["error"]
+    return f"{error['message']}; {error['hint']}"
 
 
 def assert_refused(fc, code, what, *arguments, timeline="t", **more):

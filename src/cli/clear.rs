@@ -40,7 +40,9 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client_of_what_is_there().await?;
+    let client = context
+        .client_of_what_is_there(Some(&args.timeline))
+        .await?;
     let profile = (!args.all_profiles).then_some(context.global.profile.as_str());
     known_profile(&*client, &args.timeline, profile).await?;
     let what = Clear {

@@ -18,6 +18,7 @@ use crate::frames::Frames;
 use crate::printable::printable;
 use crate::signals::{Ending, Signals};
 use crate::stderr;
+use crate::timeline::request::check_id;
 
 /// Flags of every command.
 #[derive(Args, Debug, Clone)]
@@ -178,8 +179,9 @@ impl Context {
     /// The same for commands that only work on what is there: a store that is not is refused, not made.
     ///
     /// # Errors
-    /// As [`Context::client`]; STORE_NOT_FOUND.
-    pub async fn client_of_what_is_there(&self) -> Result<Box<dyn Client>> {
+    /// As [`Context::client`]; FIELD_INVALID for a timeline that is no id; STORE_NOT_FOUND.
+    pub async fn client_of_what_is_there(&self, timeline: Option<&str>) -> Result<Box<dyn Client>> {
+        timeline.map_or(Ok(()), |id| check_id("timeline", id))?;
         if self.server.is_none() {
             self.check_store_is_there()?;
         }

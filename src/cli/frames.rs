@@ -41,7 +41,9 @@ enum Format {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client_of_what_is_there().await?;
+    let client = context
+        .client_of_what_is_there(Some(&args.timeline))
+        .await?;
     let of = context.of(&args.timeline);
     let mut filter = args.selection.filter((&*client, of)).await?;
     let mut facts = client.facts(of).await?;

@@ -81,7 +81,9 @@ enum Origin {
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     args.check()?;
-    let client = context.client_of_what_is_there().await?;
+    let client = context
+        .client_of_what_is_there(Some(&args.timeline))
+        .await?;
     let from = (&*client, context.of(&args.timeline));
     let seqs = args.selection.resolve(context, from).await?;
     args.check_count(seqs.len())?;

@@ -117,7 +117,13 @@ struct Delete {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client_of_what_is_there().await?;
+    let timeline = match &args.action {
+        Action::Put(args) => &args.timeline,
+        Action::Get(args) => &args.timeline,
+        Action::List(args) => &args.timeline,
+        Action::Delete(args) => &args.timeline,
+    };
+    let client = context.client_of_what_is_there(Some(timeline)).await?;
     match args.action {
         Action::Put(args) => put(context, &*client, &args).await,
         Action::Get(args) => get(context, &*client, &args).await,

@@ -68,7 +68,9 @@ struct Chosen {
 type From<'a> = (&'a dyn Client, Of<'a>);
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client_of_what_is_there().await?;
+    let client = context
+        .client_of_what_is_there(Some(&args.timeline))
+        .await?;
     let of = context.of(&args.timeline);
     let (chosen, total) = choose(context, &args, (&*client, of)).await?;
     let png = is_png(&args)?;

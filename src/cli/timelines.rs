@@ -34,7 +34,9 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let client = context.client_of_what_is_there().await?;
+    let client = context
+        .client_of_what_is_there(args.timeline.as_deref())
+        .await?;
     match &args.timeline {
         None => list(context, &*client).await?,
         Some(timeline) => show(context, &*client, (timeline, args.check_sources)).await?,

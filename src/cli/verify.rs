@@ -12,6 +12,7 @@ use crate::cli::common::{Context, Exit, note, print_json, print_line};
 use crate::cli::progress::Bar;
 use crate::error::Result;
 use crate::frames::{Frames, Only, again, place_of};
+use crate::timeline::request::check_id;
 
 /// Check every object of a timeline against its record
 ///
@@ -41,6 +42,7 @@ struct Verified {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
+    check_id("timeline", &args.timeline)?;
     context.check_store_is_there()?;
     let frames = context.frames()?;
     let profile = context.profile(&frames, &args.timeline)?;

@@ -172,7 +172,10 @@ fn in_chunk(error: Error, spec: &ChunkSpec, (place, several): (usize, bool)) -> 
         Some(field) if field.ends_with(".init_uri") => spec.init_uri.as_ref().unwrap_or(&spec.uri),
         _ => &spec.uri,
     };
-    let error = error.about("source", uri);
+    let error = match error.message().contains(uri.as_str()) {
+        true => error,
+        false => error.about("source", uri),
+    };
     match several {
         true => error.about("chunk_id", &spec.chunk_id),
         false => error,
