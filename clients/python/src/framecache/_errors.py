@@ -174,6 +174,9 @@ _UNREACHABLE = (
      "name the authority's PEM file: tls_ca= or FRAMECACHE_TLS_CA"),
     ("Hostname Verification", "TLS_FAILED", "the server's certificate is for another name",
      "name the server as its certificate does"),
+    # The same as grpcio 1.59 has it.
+    ("not in peer certificate", "TLS_FAILED", "the server's certificate is for another name",
+     "name the server as its certificate does"),
     ("WRONG_VERSION_NUMBER", "TLS_FAILED", "the server does not speak TLS",
      "name it host:port, without tls_ca and FRAMECACHE_TLS_CA"),
     ("handshake", "TLS_FAILED", "TLS with the server could not be begun",

@@ -102,6 +102,11 @@ def _read(settings: Settings, name: str) -> Optional[bytes]:
         return None
     try:
         with open(path, "rb") as file:
-            return file.read()
+            pem = file.read()
     except OSError as error:
         raise invalid(f"a PEM file cannot be read: {name}={path}, {error.strerror}", name) from None
+    # gRPC says only that there is no server.
+    begin, what = (b"PRIVATE KEY-----", "private key") if name == "tls_key" else (b"BEGIN CERTIFICATE-----", "certificate")
+    if begin not in pem:
+        raise invalid(f"a PEM file holds no {what}: {name}={path}", name)
+    return pem
