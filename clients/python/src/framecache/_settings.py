@@ -106,7 +106,7 @@ def _read(settings: Settings, name: str) -> Optional[bytes]:
     except OSError as error:
         raise invalid(f"a PEM file cannot be read: {name}={path}, {error.strerror}", name) from None
     # gRPC says only that there is no server.
-    begin, what = (b"PRIVATE KEY-----", "private key") if name == "tls_key" else (b"BEGIN CERTIFICATE-----", "certificate")
-    if begin not in pem:
+    what = "private key" if name == "tls_key" else "certificate"
+    if f"{what.upper()}-----".encode() not in pem:
         raise invalid(f"a PEM file holds no {what}: {name}={path}", name)
     return pem
