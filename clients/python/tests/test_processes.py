@@ -17,6 +17,7 @@ import pytest
 
 import framecache
 
+from .conftest import BINARY
 from .fake import stalling_server
 
 
@@ -281,3 +282,16 @@ def test_without_a_server_and_a_binary_the_error_says_what_to_do(monkeypatch, tm
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(framecache.Unavailable, match="FRAMECACHE_SERVER"):
         framecache.Client().timeline("t")
+
+
+def test_the_program_of_a_wheel_is_found_where_it_is_on_no_path(tmp_path):
+    scripts = tmp_path / "user" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "framecache").symlink_to(BINARY)
+    code = "import framecache; print(list(framecache.Client(store='store').timelines()))"
+    # Where `pip install --user` puts it.
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PATH": "", "PYTHONUSERBASE": str(scripts.parent)},
+        capture_output=True, text=True, timeout=120,
+    )
+    assert found.stdout == "[]\n", found.stderr
