@@ -49,11 +49,10 @@ python3 -m pip download --quiet --disable-pip-version-check --only-binary :all: 
 root=$folder/debian
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Codename: bookworm' 'Component: main' | sed -n 1p)
 debootstrap --variant=minbase --include=python3,python3-venv bookworm "$root" "$mirror" > "$folder/debootstrap.log"
-cp -r "$folder"/{clips,ours,wheels} $here/use_it.py "$root/root/"
-mount -t proc proc "$root/proc"
-trap 'umount "$root/proc"' EXIT
-chroot "$root" env -i HOME=/root PATH=/usr/bin:/bin sh -euc '
-  cd /root
+cp -r "$folder"/{clips,ours,wheels} $here/use_it.py "$root/srv/"
+# Its /proc is seen by this alone, and gone with it: a folder with a mounted one is not to be removed.
+unshare --mount sh -euc 'mount -t proc proc "$1/proc"; exec chroot "$1" env -i HOME=/srv PATH=/usr/bin:/bin sh -euc "
+  cd /srv
   python3 -m venv venv
   venv/bin/pip install --quiet --disable-pip-version-check --no-index --find-links wheels framecache
-  venv/bin/python use_it.py /root/clips /root/ours'
+  exec venv/bin/python use_it.py clips ours"' sh "$root"

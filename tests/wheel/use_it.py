@@ -18,7 +18,7 @@ def said(*arguments: str) -> str:
 
 
 def main() -> None:
-    clips, ours = Path(sys.argv[1]), sys.argv[2]
+    clips, ours = Path(sys.argv[1]).resolve(), str(Path(sys.argv[2]).resolve())
     assert said("--version") == f"framecache {framecache.__version__}\n"
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
