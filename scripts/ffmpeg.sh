@@ -6,7 +6,7 @@
 #   whole: all decoders and demuxers of FFmpeg's own and dav1d, static: to be part of a program that runs anywhere
 # Needs dpkg-dev, gcc, make, nasm, pkg-config, libdav1d-dev, zlib1g-dev; peer: libffmpeg-nvenc-dev; whole: meson.
 set -euo pipefail
-folder=$(realpath -m "${1:?usage: $0 FOLDER [peer]}")
+folder=$(realpath -m "${1:?usage: $0 FOLDER [peer | whole]}")
 kind=${2:-libraries}
 work=$folder.work
 mkdir -p "$work"/{lists/partial,source,objects}
@@ -34,6 +34,7 @@ else
   options+=("${slim[@]}" "${libraries[@]}" --enable-decoder=$decoders --enable-demuxer=$demuxers)
 fi
 
+known=
 # A source package of Debian's, unpacked.
 fetch() {
   [ ! -d "$work/source/$1" ] || return 0
@@ -41,7 +42,8 @@ fetch() {
   sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources > "$work/debian.sources"
   apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/debian.sources" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o APT::Sandbox::User=root)
-  "${apt[@]}" update
+  [ -n "$known" ] || "${apt[@]}" update
+  known=1
   (cd "$work/source" && "${apt[@]}" source --download-only "$1" >/dev/null)
   dpkg-source --no-check -x "$work/source/$1"_*.dsc "$work/source/$1" >/dev/null
 }
