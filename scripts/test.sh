@@ -29,8 +29,8 @@ if [ "$(df --output=avail -B1G /dev/shm 2>/dev/null | tail -n1)" -ge 3 ] 2>/dev/
   rmdir "$scratch"
   scratch=$(mktemp -d -p /dev/shm)
 fi
-unit_pid=
-trap 'kill -TERM -- "$s3_pid" ${unit_pid:+"-$unit_pid"} 2>/dev/null || true; rm -rf "$s3_file" "$scratch"' EXIT
+beside_pid=
+trap 'kill -TERM -- "$s3_pid" ${beside_pid:+"-$beside_pid"} 2>/dev/null || true; rm -rf "$s3_file" "$scratch"' EXIT
 for _ in $(seq 150); do
   [ -s "$s3_file" ] && break
   kill -0 "$s3_pid" 2>/dev/null || { echo "the S3 test server did not start" >&2; exit 1; }
@@ -55,22 +55,25 @@ else
   cargo test --release --locked --quiet --test '*'
   echo "==> instructions of the inner loops"
   python3 benches/counts.py
-  echo "==> pytest, and cargo test --lib beside it"
+  echo "==> pytest; beside it cargo test --lib, and the Python client's tests"
   # A process group of its own, so that all of it ends with this script.
   set -m
-  scripts/unit-tests.sh >"$scratch/unit" 2>&1 &
-  unit_pid=$!
+  {
+    scripts/unit-tests.sh
+    echo "==> the Python client"
+    PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh --basetemp "$scratch/client"
+  } >"$scratch/beside" 2>&1 &
+  beside_pid=$!
   set +m
   # Suites side by side, whole files: each wants a store of its own, and most wait for processes.
   exec_pytest=(-n "${FRAMECACHE_TEST_PROCESSES:-$(nproc)}" --dist loadfile --durations=25)
 fi
-.venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "${exec_pytest[@]}" "$@"
-[ -z "$slow" ] || exit 0
-echo "==> cargo test --lib"
-passed=0
-wait "$unit_pid" || passed=$?
-unit_pid=
-cat "$scratch/unit"
-[ "$passed" = 0 ] || exit "$passed"
-echo "==> the Python client"
-PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh --basetemp "$scratch/client"
+failed=0
+.venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "${exec_pytest[@]}" "$@" || failed=$?
+if [ -n "$beside_pid" ]; then
+  wait "$beside_pid" || failed=$?
+  beside_pid=
+  echo "==> cargo test --lib"
+  cat "$scratch/beside"
+fi
+exit "$failed"

@@ -42,24 +42,23 @@ def extract_watched(fc, *arguments):
 
 @pytest.fixture(scope="module")
 def ten_hours(tmp_path_factory):
-    """What one undisturbed run over ten hours made: its store, itself, watched, and its CPU seconds."""
+    """What one undisturbed run over ten hours made: its store, and itself, watched."""
     fc = Framecache(tmp_path_factory.mktemp("ten-hours") / "store")
-    (watched, _told), secs = cpu_secs_of(lambda: extract_watched(fc, *TEN_HOURS, make.clip("ten_hours.mp4")))
-    return fc, watched, secs
+    watched, _told = extract_watched(fc, *TEN_HOURS, make.clip("ten_hours.mp4"))
+    return fc, watched
 
 
-def test_ten_hours_are_planned_for_a_quarter_of_what_extracting_them_costs(fc, clip, ten_hours):
-    source, (_quiet, _watched, whole_secs) = clip("ten_hours.mp4"), ten_hours
-    _done, secs = cpu_secs_of(lambda: fc.extract("t", *TEN_HOURS, "--plan-only", source))
+def test_ten_hours_are_planned_by_the_minute(fc, clip):
+    source = clip("ten_hours.mp4")
+    fc.extract("t", *TEN_HOURS, "--plan-only", source)
     plan = json.loads((fc.folder("t") / "plan.json").read_text())
     assert sum(row["count"] for row in plan["spans"]) == ticks(source)
     assert len(plan["spans"]) in (600, 601)
-    assert secs < whole_secs / 4, f"planning took {secs:.2f} CPU seconds, the whole run {whole_secs:.1f}"
 
 
 def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(fc, clip, ten_hours):
     source = clip("ten_hours.mp4")
-    quiet, _watched, whole_secs = ten_hours
+    quiet, _watched = ten_hours
     process = fc.start("extract", "--timeline", "t", "--backend", "cpu", *TEN_HOURS, source)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline and len(fc.records("t")) < 60:
@@ -72,18 +71,16 @@ def test_ten_hours_are_resumed_after_a_kill_without_redoing_committed_spans(fc, 
     assert 60 <= len(committed) < 600
     kept = sum(len(json.loads(p.read_text())["frames"]) for p in committed)
 
-    done, resumed_secs = cpu_secs_of(lambda: fc.extract("t", *TEN_HOURS, source, timeout=300, preexec_fn=two_cores))
-    told, total = done.json, ticks(source)
+    told, total = fc.extract("t", *TEN_HOURS, source, timeout=300).json, ticks(source)
     assert (told["frames"], told["reused"], told["written"]) == (total, kept, total - kept)
     assert all(p.stat().st_mtime_ns == t for p, t in committed.items())
     untouched = sum(p.stat().st_mtime_ns == t for p, t in frames.items())
     assert untouched >= kept
     assert_same_store(quiet.store, fc.store)
-    assert resumed_secs < 1.5 * whole_secs, f"going on took {resumed_secs:.1f} CPU seconds, the whole run {whole_secs:.1f}"
 
 
 def test_memory_is_flat_over_ten_hours(ten_hours):
-    _fc, watched, _secs = ten_hours
+    _fc, watched = ten_hours
     samples = watched.samples
     quarter = len(samples) // 4
     early, late = max(samples[quarter : 2 * quarter]), max(samples[-quarter:])
@@ -117,8 +114,36 @@ def test_a_real_1080p_file_of_six_minutes_stays_under_400_mib(fc, media):
     assert watched.peak_mib < 400
 
 
-def test_a_sample_an_hour_costs_a_quarter_of_extracting_every_fiftieth_frame(fc, clip, ten_hours):
-    source, (_quiet, _watched, whole_secs) = clip("ten_hours.mp4"), ten_hours
-    _done, secs = cpu_secs_of(lambda: fc.extract("t", "--count", "10", source))
+def test_a_sample_an_hour_is_ten_frames_of_ten_hours(fc, clip):
+    told = fc.extract("t", "--count", "10", clip("ten_hours.mp4")).json
+    assert (told["frames"], told["media_seconds"]) == (10, 600)
     assert len(fc.jpegs("t")) == 10
-    assert secs < whole_secs / 4, f"ten frames took {secs:.2f} CPU seconds, all of it {whole_secs:.1f}"
+
+
+# CPU seconds swing with what else the machine does, sometimes threefold: these are for a quiet one.
+
+
+def least_cpu_secs_of(work, runs=3):
+    return min(cpu_secs_of(lambda k=k: work(k))[1] for k in range(runs))
+
+
+@pytest.mark.slow
+def test_planning_or_sampling_ten_hours_costs_a_quarter_of_extracting_every_fiftieth_frame(new_store, clip):
+    source = clip("ten_hours.mp4")
+    whole = least_cpu_secs_of(lambda _: new_store().extract("t", *TEN_HOURS, source))
+    planned = least_cpu_secs_of(lambda _: new_store().extract("t", *TEN_HOURS, "--plan-only", source))
+    sampled = least_cpu_secs_of(lambda _: new_store().extract("t", "--count", "10", source))
+    print(f"CPU seconds: all {whole:.2f}, planned {planned:.2f}, a sample an hour {sampled:.2f}")
+    assert max(planned, sampled) < whole / 4
+
+
+@pytest.mark.slow
+def test_going_on_half_way_costs_less_than_beginning(new_store, clip):
+    source = clip("ten_hours.mp4")
+    stores = [new_store() for _ in range(3)]
+    whole = least_cpu_secs_of(lambda _: new_store().extract("t", *TEN_HOURS, source))
+    for fc in stores:
+        fc.extract("t", *TEN_HOURS, "--shard", "1/2", source)
+    resumed = least_cpu_secs_of(lambda k: stores[k].extract("t", *TEN_HOURS, source))
+    print(f"CPU seconds: all {whole:.2f}, the second half {resumed:.2f}")
+    assert resumed < whole

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -66,23 +67,43 @@ def told(process):
     return json.loads(out)
 
 
-@pytest.mark.parametrize("after", [1, 50, 250, 400])
-def test_an_extraction_that_another_process_clears_beside_it_is_whole_when_it_is_done(whole, new_store, source, after):
-    quiet, frames = whole
-    fc = new_store()
-    running = extraction(fc, "--fps", "5", source)
-    until(lambda: jpegs_there(fc) >= after or running.poll() is not None, f"{after} frames")
-    in_time = running.poll() is None
-    fc.run("clear", "t")
-    cleared_in_time = running.poll() is None
-    done = told(running)
-    assert done["frames"] == frames
-    if in_time and cleared_in_time:
-        assert_whole(fc, frames)
+def assert_made_again(quiet, fc, source, frames):
+    """One more run has all that a quiet one has."""
     again = fc.extract("t", "--fps", "5", source).json
     assert (again["frames"], again["written"] + again["reused"]) == (frames, frames)
     assert_whole(fc, frames)
     assert_same_store(quiet.store, fc.store)
+
+
+@pytest.mark.parametrize("after", [1, 50, 250, 400])
+def test_an_extraction_that_is_cleared_before_its_end_is_whole_when_it_is_done(whole, new_store, source, after):
+    quiet, frames = whole
+    fc = new_store()
+    running = extraction(fc, "--fps", "5", source)
+    until(lambda: jpegs_there(fc) >= after, f"{after} frames")
+    # It stands still while the other clears, so that it ends after it.
+    running.send_signal(signal.SIGSTOP)
+    mid_way = jpegs_there(fc) < frames
+    fc.run("clear", "t")
+    running.send_signal(signal.SIGCONT)
+    assert told(running)["frames"] == frames
+    if mid_way:
+        assert_whole(fc, frames)
+    assert_made_again(quiet, fc, source, frames)
+
+
+@pytest.mark.parametrize("after", [1, 50, 250, 400])
+def test_an_extraction_beside_a_clear_leaves_all_its_frames_or_none(whole, new_store, source, after):
+    quiet, frames = whole
+    fc = new_store()
+    running = extraction(fc, "--fps", "5", source)
+    until(lambda: jpegs_there(fc) >= after, f"{after} frames")
+    fc.run("clear", "t")
+    assert told(running)["frames"] == frames
+    # All, where the extraction was done last; none, where the clear was.
+    if jpegs_there(fc) or fc.records("t"):
+        assert_whole(fc, frames)
+    assert_made_again(quiet, fc, source, frames)
 
 
 @pytest.mark.parametrize("way", ["rm", "ancestor", "one", "cut"])

@@ -78,25 +78,32 @@ OFTEN = {"h264", "hevc_open", "mpeg2", "mpeg4_b", "vp8", "msmpeg4"}
 GUESSED = {"tidy-mpeg1.avi"}
 
 
-def combinations():
-    def often(name):
-        return name in GUESSED or name.split("-")[1].split(".")[0] in OFTEN
-
-    return [name if often(name) else pytest.param(name, marks=pytest.mark.slow) for name in untidy.names()]
+# Of a file a third of the ways, of the next one another; all of them in the slow suite.
+SHARES = 3
 
 
-@pytest.mark.parametrize("name", combinations())
-def test_untidy_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name):
-    facts = assert_plain_by_every_way(fc, made(untidy.clip, name))
+def often(name):
+    return name in GUESSED or name.split("-")[1].split(".")[0] in OFTEN
+
+
+def tried(names, with_every_change):
+    """(name, which of the ways)."""
+    some = [pytest.param(name, slice(k % SHARES, None, SHARES), id=name) for k, name in enumerate(with_every_change)]
+    return some + [pytest.param(name, slice(None), id=f"{name}-by_all", marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name, which", tried(untidy.names(), filter(often, untidy.names())))
+def test_untidy_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name, which):
+    facts = assert_plain_by_every_way(fc, made(untidy.clip, name), which)
     # A picture that the decoder does not deliver here, ffmpeg's does not either.
     assert len(facts) <= untidy.coded(name)
     want = expected_times(name.split("-")[0], len(facts))
     assert [f["timestamp"] for f in facts] == pytest.approx([float(t) for t in want], abs=0.002)
 
 
-@pytest.mark.parametrize("name", kinds.KINDS)
-def test_a_further_kind_of_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name):
-    assert_plain_by_every_way(fc, made(kinds.clip, name))
+@pytest.mark.parametrize("name, which", tried(kinds.KINDS, kinds.KINDS))
+def test_a_further_kind_of_media_gives_the_pictures_of_a_plain_decode_by_every_way(fc, name, which):
+    assert_plain_by_every_way(fc, made(kinds.clip, name), which)
 
 
 def made(make, name):
@@ -106,7 +113,7 @@ def made(make, name):
         pytest.skip(f"this ffmpeg cannot make it: {why}")
 
 
-def assert_plain_by_every_way(fc, source):
+def assert_plain_by_every_way(fc, source, which):
     """The facts of all frames."""
     # A plain decode that begins between cut points shows what cannot be decoded.
     want = list(itertools.dropwhile(lambda number: number is None, plain(source)))
@@ -120,7 +127,7 @@ def assert_plain_by_every_way(fc, source):
     assert numbers == want or (set(want) < set(numbers) and numbers == list(range(len(facts))))
     times = [f["timestamp"] for f in facts]
     assert all(a < b for a, b in zip(times, times[1:])), "times do not rise"
-    assert_same_by_every_way(fc, source, chunk_of(told, facts), jpegs)
+    assert_same_by_every_way(fc, source, chunk_of(told, facts), jpegs, which)
     return facts
 
 
@@ -130,11 +137,11 @@ def extract(fc, timeline, *options):
     return done.json
 
 
-def assert_same_by_every_way(fc, source, chunk, jpegs):
-    for workers in (2, 4):
-        extract(fc, f"workers{workers}", "--all", "--workers", workers, source)
-        assert fc.jpegs(f"workers{workers}") == jpegs, f"other bytes with {workers} workers"
-    for k, (options, want) in enumerate(samplings(chunk).items()):
+def assert_same_by_every_way(fc, source, chunk, jpegs, which):
+    all_of_them = {seq: (None, seq) for seq in range(len(chunk.times))}
+    ways = [(("--all", "--workers", str(workers)), all_of_them) for workers in (2, 4)]
+    ways += samplings(chunk).items()
+    for k, (options, want) in enumerate(ways[which]):
         extract(fc, f"t{k}", *options, source)
         there = {seq: jpegs[frame] for seq, (_, frame) in want.items() if frame in jpegs}
         assert fc.jpegs(f"t{k}") == there, " ".join(options)
