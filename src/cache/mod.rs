@@ -9,6 +9,7 @@ pub mod commit;
 mod compact;
 pub mod facts;
 mod facts_table;
+mod foreign;
 mod inventory;
 pub mod keys;
 pub mod legacy;

@@ -30,9 +30,9 @@ pub enum OnMiss {
     /// Its span is extracted, then it is answered.
     #[default]
     Extract,
-    /// It is left out.
+    /// It is left out; one whose object is lost or damaged is answered with OBJECT_CORRUPT.
     Skip,
-    /// It is answered with FRAME_NOT_CACHED.
+    /// It is answered with FRAME_NOT_CACHED, or OBJECT_CORRUPT.
     Fail,
 }
 
@@ -316,9 +316,12 @@ impl Serving {
     }
 }
 
-/// Whether extraction would put it there.
+/// Whether nothing says that it was ever there. What is lost or damaged is not left out.
 fn is_absent(miss: &Miss) -> bool {
-    !matches!(miss, Miss::Failed(_) | Miss::Absent | Miss::NotPlanned)
+    matches!(
+        miss,
+        Miss::NoRecord | Miss::StaleRecord | Miss::DamagedRecord
+    )
 }
 
 /// An extraction of what is planned already.

@@ -5,6 +5,8 @@ The old functions are what they left: objects under their keys, written and remo
 
 import base64
 import io
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +29,24 @@ class Old:
     def __init__(self, store, timeline):
         self.folder = Path(store) / "cache/timelines" / timeline / "frames"
 
-    def write(self, sequences, darker=0):
+    def write(self, sequences, darker=0, later=0):
+        """`later`: seconds from now that the files' times say: they are compared by the second."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for sequence in sequences:
             buffer = io.BytesIO()
             Image.fromarray(shade(sequence + darker)).save(buffer, "JPEG", quality=85)
-            (self.folder / f"{sequence}.jpg").write_bytes(buffer.getvalue())
+            path = self.folder / f"{sequence}.jpg"
+            path.write_bytes(buffer.getvalue())
+            os.utime(path, (time.time() + later,) * 2)
+
+    def damage(self, sequences):
+        """As a disk does it: no time tells."""
+        for sequence in sequences:
+            path = self.folder / f"{sequence}.jpg"
+            times, data = path.stat(), bytearray(path.read_bytes())
+            data[-3] ^= 1
+            path.write_bytes(data)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def read(self):
         found = {int(path.stem): Image.open(path) for path in self.folder.glob("*.jpg")}
@@ -49,6 +63,13 @@ def value(image):
 
 def new_frames(sequences):
     return [compat.Frame(sequence, 0, sequence / 2, shade(sequence)) for sequence in sequences]
+
+
+def until(is_so):
+    last = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < last
+        time.sleep(0.1)
 
 
 def loaded():
@@ -106,18 +127,47 @@ def test_new_code_that_adds_to_what_old_code_wrote_takes_it_over(server, old):
     assert loaded() == {1: 1, 2: 2, 3: 3} and old.read() == {1: 1, 2: 2, 3: 3}
 
 
-def test_frames_that_old_code_overwrote_are_not_left_out_without_a_word(server, old):
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_old_code_writes_over_and_beside_what_new_code_wrote_is_found(server, old, warm):
     server()
     compat.cache_frames("t", new_frames(range(4)))
-    old.write([1, 2], darker=3)
+    assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}
+    old.write([1, 2, 7], darker=3, later=2)
+    if not warm:
+        server()
+    until(lambda: loaded() == {0: 0, 1: 4, 2: 5, 3: 3, 7: 10})
+    # Found once, it is recorded: whoever asks for one frame has it too.
+    [frame] = server().frames("t", sequences=[7])
+    assert value(np.asarray(Image.open(io.BytesIO(frame.jpeg)))) == 10
+    compat.cache_frames("t", new_frames([1, 2]))
+    assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3, 7: 10}, "who writes them again has them again"
+
+
+def test_frames_that_are_damaged_are_not_left_out_without_a_word(server, old):
     server()
+    compat.cache_frames("t", new_frames(range(4)))
+    old.damage([1, 2])
+    client = server()
     assert compat.cache_exists("t")
     for load in (compat.load_cached_frames, compat.load_cached_frames_b64):
         with pytest.raises(framecache.Damaged) as caught:
             load("t")
         assert caught.value.reason == "OBJECT_CORRUPT" and "beside-the-old-functions" in str(caught.value)
+    for on_miss in ("skip", "fail"):
+        with pytest.raises(framecache.Damaged):
+            list(client.frames("t", all=True, on_miss=on_miss))
     compat.cache_frames("t", new_frames([1, 2]))
     assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}, "who writes them again has them again"
+
+
+def test_a_warm_server_sees_that_old_code_cleared_what_new_code_put(server, old):
+    server()
+    compat.cache_frames("t", new_frames(range(4)))
+    assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}
+    old.clear()
+    until(lambda: not compat.cache_exists("t"))
+    with pytest.raises(framecache.Damaged):
+        compat.load_cached_frames("t")
 
 
 @pytest.mark.parametrize("extracted", [False, True])

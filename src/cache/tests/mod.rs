@@ -3,6 +3,7 @@
 mod claims;
 mod clearing;
 mod crash;
+mod foreign;
 mod legacy;
 mod neighbours;
 mod overlays;
