@@ -318,15 +318,17 @@ impl Reader {
         let [facts] = candidates else {
             return self.read_among(seq, candidates, hold).await;
         };
-        let read = async {
-            match self.stored(seq).await? {
-                None => Err(NotRead::Miss(Miss::NoObject)),
-                Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
-                Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
-            }
+        let read = async || match self.stored(seq).await? {
+            None => Err(NotRead::Miss(Miss::NoObject)),
+            Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
+            Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
         };
-        let jpeg = or_miss(self.memory().frame(facts, read).await)?;
-        Ok(jpeg.map(|jpeg| Frame {
+        let jpeg = match self.memory().frame(facts, read()).await {
+            // Perhaps of another object, which should have had the same bytes.
+            Err(NotRead::Miss(_)) => read().await,
+            jpeg => jpeg,
+        };
+        Ok(or_miss(jpeg)?.map(|jpeg| Frame {
             facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
