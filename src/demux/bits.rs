@@ -1,5 +1,11 @@
 //! Bit strings, read from the most significant bit of each byte on.
 
+/// Without trailing_zero_8bits (Annex B), which belong to no NAL unit.
+pub fn without_zeros(nal: &[u8]) -> &[u8] {
+    let last = nal.iter().rposition(|byte| *byte != 0);
+    &nal[..last.map_or(0, |at| at + 1)]
+}
+
 /// Every read gives none once the bytes end.
 pub struct Bits<'a> {
     rest: &'a [u8],

@@ -1,9 +1,10 @@
 //! H.264 (ITU-T H.264, 7.3 and Annex D) and HEVC (ITU-T H.265, 7.3) access
 //! units: NAL unit types, reference marks, and recovery points.
 
+use super::bits::without_zeros;
 use super::fields::Fields;
+use super::kind::UnitKind;
 use super::sets::{self, Sets};
-use super::unit::UnitKind;
 
 /// How NAL units are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,12 +80,6 @@ impl Framing {
         });
         (own != self).then(|| self.join(nals.filter(|nal| !nal.is_empty())))
     }
-}
-
-/// Without trailing_zero_8bits (Annex B), which belong to no NAL unit.
-pub fn without_zeros(nal: &[u8]) -> &[u8] {
-    let last = nal.iter().rposition(|byte| *byte != 0);
-    &nal[..last.map_or(0, |at| at + 1)]
 }
 
 fn number(bytes: &[u8]) -> usize {

@@ -10,6 +10,7 @@ mod fields;
 mod h26x;
 mod heads;
 mod index;
+mod kind;
 mod mpeg;
 mod order;
 mod pass;

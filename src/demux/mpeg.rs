@@ -2,8 +2,8 @@
 //! closed; MPEG-4's (ISO/IEC 14496-2, 6.2.3 and 6.2.5): picture type and whether anything is coded.
 
 use super::bits::Bits;
+use super::kind::UnitKind;
 use super::sets::{self, Sets};
-use super::unit::UnitKind;
 
 pub fn is_slice(code: u8) -> bool {
     (1..=0xaf).contains(&code)

@@ -10,10 +10,11 @@ use super::index::{
     COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
     OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
 };
+use super::kind::UnitKind;
 use super::order::PictureHeaders;
 use super::sets::Change;
 use super::times::{self, Outcome, UNKNOWN};
-use super::unit::{Classifier, UnitKind};
+use super::unit::Classifier;
 use super::unpacking::Unpacker;
 use crate::av::{Input, Packet, StreamInfo};
 use crate::cancel::Stop;

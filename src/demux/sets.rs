@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 
 use super::bits::Bits;
-use super::h26x::without_zeros;
+use super::bits::without_zeros;
 use crate::error::{Error, Reason, Result};
 
 /// Bytes of different sets of a stream, and places where they change: far more than any stream

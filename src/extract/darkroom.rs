@@ -13,6 +13,7 @@ use crate::extract::develop::{Converted, Exposed, Pixels, checked_colour, own_fa
 use crate::extract::job::{Output, SpanJob};
 use crate::extract::parts::PictureTask;
 use crate::extract::span::SpanRun;
+use crate::extract::spares::Spares;
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
 use crate::gpu::{PinnedBuffer, Pipeline, Stream};
 use crate::media::colour::Colour;
@@ -31,6 +32,7 @@ const UNDER_WAY: usize = 3;
 /// Where a card's pictures are developed, short of coding them.
 pub(super) struct Darkroom {
     card: Arc<Card>,
+    spares: Arc<Spares>,
     stream: Stream,
     pipeline: Option<(Geometry, Pipeline<AnyPlan>)>,
     under_way: VecDeque<Exposure>,
@@ -121,10 +123,11 @@ pub(super) type HandOn<'h> = &'h mut dyn FnMut(PictureTask);
 impl Darkroom {
     /// # Errors
     /// GPU_UNAVAILABLE where the card gives no stream.
-    pub fn new(card: Arc<Card>) -> Result<Self> {
+    pub fn new(card: Arc<Card>, spares: Arc<Spares>) -> Result<Self> {
         Ok(Darkroom {
             stream: Stream::new(card.device())?,
             card,
+            spares,
             pipeline: None,
             under_way: VecDeque::new(),
             spare: Vec::new(),
@@ -229,7 +232,7 @@ impl Darkroom {
             Made::Frames(layout) => {
                 let bytes = exposure.bytes.bytes()?;
                 let mut converted = Box::new(Converted {
-                    planes: span.spare_planes(),
+                    planes: self.spares.take(),
                     small: small(&layout, bytes),
                     facts: exposure.facts,
                 });

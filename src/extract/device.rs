@@ -16,6 +16,7 @@ use crate::extract::job::Output;
 use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::queues::Shared;
 use crate::extract::span::SpanRun;
+use crate::extract::spares::Spares;
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Refusal};
 
 /// What a card's thread keeps open between tasks.
@@ -39,9 +40,9 @@ struct Open {
 impl Lane {
     /// # Errors
     /// GPU_UNAVAILABLE where the card gives no stream.
-    pub fn new(card: Arc<Card>) -> Result<Self> {
+    pub fn new(card: Arc<Card>, spares: Arc<Spares>) -> Result<Self> {
         Ok(Lane {
-            darkroom: Darkroom::new(card.clone())?,
+            darkroom: Darkroom::new(card.clone(), spares)?,
             card,
             open: None,
             developer: Developer::default(),
@@ -103,7 +104,7 @@ impl Lane {
             if is_pixels && !before.is_empty() && !span.came(before) {
                 span.leave_device_undelivered(1);
             } else if in_order {
-                SpanRun::develop(&mut picture, developer);
+                picture.develop(developer);
             } else {
                 span.add_part();
                 shared.hand_over(picture);

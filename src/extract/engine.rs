@@ -8,23 +8,20 @@
 //! Where there are cards, each has threads of its own (`device`), which take the tasks of spans that
 //! are decoded there, and hand what they made to the workers.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
 use crate::decode::{Backend, Fallback};
 use crate::error::{Error, Result};
 use crate::extract::cards::{Card, Cards};
-use crate::extract::decoding::Decoders;
-use crate::extract::develop::Developer;
 use crate::extract::device::Lane;
-use crate::extract::job::{Output, SpanEvent, SpanJob, SpanMedia};
+use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
 use crate::extract::parts::DecodeTask;
-use crate::extract::queues::{Shared, Work};
+use crate::extract::queues::Shared;
 use crate::extract::span::{Placed, SpanRun};
+use crate::extract::worker::{guarded, work};
 
 pub struct Engine {
     shared: Arc<Shared>,
@@ -128,7 +125,7 @@ impl Engine {
         media: SpanMedia,
         events: Sender<SpanEvent>,
     ) -> Result<(), (Sender<SpanEvent>, Error)> {
-        let span = SpanRun::new((job, media), events, self.shared.clone())?;
+        let span = SpanRun::new((job, media), events, self.workers())?;
         let one = self.is_lane.then_some(1);
         let placed = self
             .cards
@@ -144,7 +141,10 @@ impl Engine {
             })
         });
         match placed {
-            Ok((placed, sessions)) => self.shared.add(span.begin(placed, sessions)),
+            Ok((placed, sessions)) => {
+                let tasks = span.begin(placed, sessions);
+                self.shared.add(DecodeTask::of(&span, tasks));
+            }
             Err(error) => span.refuse(error),
         }
         Ok(())
@@ -201,45 +201,10 @@ impl Drop for Engine {
     }
 }
 
-fn work(shared: &Shared, cards: &Cards) {
-    let mut developer = Developer::default();
-    let mut decoders = Decoders::default();
-    while let Some(work) = shared.next(|| decoders.close()) {
-        match work {
-            Work::Picture(mut picture) => {
-                let span = picture.span.clone();
-                let more = guarded(&span, || {
-                    // Kept again only once it went well, as decoders are.
-                    let mut own = std::mem::take(&mut developer);
-                    SpanRun::develop(&mut picture, &mut own);
-                    developer = own;
-                    shared.recycle(picture);
-                });
-                shared.add(more);
-            }
-            Work::Decode(task) => {
-                let span = task.span.clone();
-                let (load, began) = (task.load(), Instant::now());
-                let more = guarded(&span, || {
-                    let mut own = std::mem::take(&mut developer);
-                    SpanRun::decode(task, shared, &mut decoders, &mut own);
-                    developer = own;
-                });
-                // A task that was stopped did not feed all of it, and pixels wait for who takes them.
-                if !span.stopped() && span.job.output == Output::Jpeg {
-                    cards.workers_rate.measured(load, began.elapsed());
-                }
-                shared.decoded();
-                shared.add(more);
-            }
-        }
-    }
-}
-
 fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     let mut lane = None;
     while let Some(task) = shared.next_on_card(|| lane.iter_mut().for_each(Lane::close)) {
-        let more = guarded(&task.span, || match opened(&mut lane, &card) {
+        let more = guarded(&task.span, || match opened(&mut lane, &card, shared) {
             Ok(lane) => lane.decode(&task, shared, cards),
             Err(error) => task.span.leave_device(Fallback::of(&error), error),
         });
@@ -247,20 +212,14 @@ fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     }
 }
 
-fn opened<'l>(lane: &'l mut Option<Lane>, card: &Arc<Card>) -> Result<&'l mut Lane> {
+fn opened<'l>(
+    lane: &'l mut Option<Lane>,
+    card: &Arc<Card>,
+    shared: &Shared,
+) -> Result<&'l mut Lane> {
     let open = match lane.take() {
         Some(open) => open,
-        None => Lane::new(card.clone())?,
+        None => Lane::new(card.clone(), shared.spares())?,
     };
     Ok(lane.insert(open))
-}
-
-/// Runs a part of a span; a panic in it fails the span, and the worker goes on. Gives the tasks that follow.
-fn guarded(span: &Arc<SpanRun>, part: impl FnOnce()) -> Vec<DecodeTask> {
-    if catch_unwind(AssertUnwindSafe(part)).is_err() {
-        span.fail(Error::internal(
-            "a worker panicked while it extracted the span",
-        ));
-    }
-    span.part_done()
 }

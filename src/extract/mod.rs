@@ -1,5 +1,5 @@
 //! Spans in, frames out: which units a span needs (`segments`), what one
-//! decoded picture becomes (`develop`), and the threads that do it (`engine`).
+//! decoded picture becomes (`develop`), and the threads that do it (`engine`, `worker`, `device`).
 //! Knows no store.
 
 mod cards;
@@ -14,10 +14,12 @@ mod parts;
 mod queues;
 mod segments;
 mod span;
+mod spares;
 #[cfg(test)]
 mod tests;
 mod turn;
 mod waiting;
+mod worker;
 
 pub use crate::media::limits::{MAX_PIXELS, MAX_SIDE, check_size};
 pub use cards::{Cards, check_cards};

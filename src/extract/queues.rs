@@ -1,14 +1,14 @@
 //! The queues between the threads: tasks that wait for a decoder, pictures that wait for a worker.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::extract::deal::Mode;
 use crate::extract::develop::Exposed;
 use crate::extract::parts::{DecodeTask, PictureTask};
+use crate::extract::spares::Spares;
 use crate::extract::waiting::Waiting;
-use crate::media::picture::JfifPlanes;
 
 /// Pictures that may wait for each helping worker.
 const QUEUED_PER_HELPER: usize = 2;
@@ -26,6 +26,7 @@ pub(super) struct Shared {
     device_work: Condvar,
     room: Condvar,
     workers: usize,
+    spares: Arc<Spares>,
 }
 
 #[derive(Default)]
@@ -33,8 +34,6 @@ struct State {
     pictures: VecDeque<PictureTask>,
     decodes: Waiting,
     device_decodes: Waiting,
-    /// Planes of pictures that were coded, for those that come.
-    spare_planes: Vec<JfifPlanes>,
     /// Workers in no decoding task.
     helpers: usize,
     closing: bool,
@@ -56,6 +55,7 @@ impl Shared {
             device_work: Condvar::new(),
             room: Condvar::new(),
             workers,
+            spares: Arc::new(Spares::new(workers * QUEUED_PER_HELPER)),
         }
     }
 
@@ -128,19 +128,14 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Planes to be filled: used ones, whose memory is there already, where there are some.
-    pub(super) fn spare_planes(&self) -> JfifPlanes {
-        self.lock().spare_planes.pop().unwrap_or_default()
+    pub(super) fn spares(&self) -> Arc<Spares> {
+        self.spares.clone()
     }
 
     /// Keeps a coded picture's planes for the next.
     pub(super) fn recycle(&self, picture: PictureTask) {
-        let Exposed::Converted(converted) = picture.exposed else {
-            return;
-        };
-        let mut state = self.lock();
-        if state.spare_planes.len() < self.workers * QUEUED_PER_HELPER {
-            state.spare_planes.push(converted.planes);
+        if let Exposed::Converted(converted) = picture.exposed {
+            self.spares.keep(converted.planes);
         }
     }
 

@@ -1,4 +1,5 @@
-//! One span while it is extracted: its pictures, its tasks, its damage.
+//! One span while it is extracted: which pictures came, what was damaged, where it is decoded and
+//! what for. Who decodes and codes its parts is `worker.rs`'s and `device.rs`'s.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,21 +8,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::Sender;
 
-use crate::av::Frame;
 use crate::cancel::Stop;
 use crate::decode::{Backend, Fallback};
 use crate::demux::Unit;
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
-use crate::extract::decoding::{Decoders, Decoding, Found};
-use crate::extract::develop::{Developer, Development, Exposed};
-use crate::extract::job::{Made, Output, SpanEnd, SpanEvent, SpanJob, SpanMedia};
-use crate::extract::parts::{DecodeTask, PictureTask};
-use crate::extract::queues::Shared;
+use crate::extract::develop::Development;
+use crate::extract::job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 use crate::extract::segments::{Segment, Task};
 use crate::media::facts::FrameFacts;
-use crate::media::picture::JfifPlanes;
 use crate::timeline::samples::Sample;
+
+/// What a span has decoded, and how.
+pub(super) type Tasks = Vec<(Task, Mode)>;
 
 pub(super) struct SpanRun {
     pub(super) job: SpanJob,
@@ -30,7 +29,7 @@ pub(super) struct SpanRun {
     /// Place in `wanted` by the picture's unit.
     pub(super) by_unit: HashMap<u32, usize>,
     pub(super) events: Sender<SpanEvent>,
-    shared: Arc<Shared>,
+    workers: usize,
     /// Tasks and pictures that are not done.
     pub(super) pending: AtomicUsize,
     pub(super) stop: AtomicBool,
@@ -66,12 +65,14 @@ enum Restart {
 }
 
 impl SpanRun {
+    /// Of an engine of so many workers.
+    ///
     /// # Errors
     /// Those of the plan's row against the source as it is.
     pub fn new(
         (job, media): (SpanJob, SpanMedia),
         events: Sender<SpanEvent>,
-        shared: Arc<Shared>,
+        workers: usize,
     ) -> Result<Arc<Self>, (Sender<SpanEvent>, Error)> {
         let wanted = match wanted_pictures(&job, &media.track) {
             Ok(wanted) => wanted,
@@ -96,7 +97,7 @@ impl SpanRun {
             by_unit,
             wanted,
             events,
-            shared,
+            workers,
             pending: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             decoded_units: AtomicU64::new(0),
@@ -107,7 +108,7 @@ impl SpanRun {
     }
 
     /// The first tasks, where it is placed; cards have so many `sessions`.
-    pub fn begin(self: &Arc<Self>, placed: Placed, sessions: u32) -> Vec<DecodeTask> {
+    pub fn begin(&self, placed: Placed, sessions: u32) -> Tasks {
         self.progress().placed = placed;
         self.pend(match placed {
             Placed::Device => {
@@ -118,16 +119,16 @@ impl SpanRun {
         })
     }
 
-    fn for_workers(&self) -> Vec<(Task, Mode)> {
+    fn for_workers(&self) -> Tasks {
         let (job, track) = (&self.job, &self.media.track);
-        for_workers(job, track, &self.wanted, self.shared.workers())
+        for_workers(job, track, &self.wanted, self.workers)
     }
 
     /// Units that have to be fed, and the workers that there are.
     pub fn work(&self) -> (u64, usize) {
         let tasks = self.for_workers();
         let segments = tasks.iter().flat_map(|(task, _)| task);
-        (segments.map(Segment::units).sum(), self.shared.workers())
+        (segments.map(Segment::units).sum(), self.workers)
     }
 
     /// Ends before it began.
@@ -143,18 +144,9 @@ impl SpanRun {
         }
     }
 
-    pub(super) fn spare_planes(&self) -> JfifPlanes {
-        self.shared.spare_planes()
-    }
-
-    fn pend(self: &Arc<Self>, tasks: Vec<(Task, Mode)>) -> Vec<DecodeTask> {
+    fn pend(&self, tasks: Tasks) -> Tasks {
         self.pending.store(tasks.len(), Ordering::SeqCst);
-        let tasks = tasks.into_iter().map(|(task, mode)| DecodeTask {
-            span: self.clone(),
-            task,
-            mode,
-        });
-        tasks.collect()
+        tasks
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -211,46 +203,6 @@ impl SpanRun {
         Stop::when(move || span.upgrade().is_none_or(|span| span.stopped()))
     }
 
-    pub fn decode(
-        task: DecodeTask,
-        shared: &Shared,
-        decoders: &mut Decoders,
-        developer: &mut Developer,
-    ) {
-        let span = task.span.clone();
-        // Under dedup pictures must not overtake each other. Of damaged ones libavcodec leaves parts as
-        // the buffer's last user left them (seen with HEVC), so that buffers must come back in order.
-        let in_order = task.mode == Mode::SINGLE || span.job.parameters.dedup.is_some();
-        let mut deliver = |found: Found<Frame>| {
-            let picture = PictureTask {
-                span: span.clone(),
-                place: found.place,
-                exposed: Exposed::Frame(found.picture),
-                damaged: found.damaged,
-            };
-            span.add_part();
-            let own = if in_order {
-                Some(picture)
-            } else {
-                shared.offer(picture)
-            };
-            if let Some(mut picture) = own {
-                SpanRun::develop(&mut picture, developer);
-                // Never the last part: the task itself is still pending.
-                span.pending.fetch_sub(1, Ordering::SeqCst);
-            }
-            Ok(())
-        };
-        let decoded = decoders.take_for(&task).and_then(|mut open| {
-            Decoding::new(&task, &mut open.reader, &mut open.decoder)?.run(&mut deliver)?;
-            Ok(open)
-        });
-        match decoded {
-            Ok(open) => decoders.keep(open),
-            Err(error) => span.task_failed(error),
-        }
-    }
-
     /// A task that was told to stop has not failed: it may be that the span starts again.
     pub(super) fn task_failed(&self, error: Error) {
         if error.reason() != Reason::Cancelled || !self.stopped() {
@@ -263,49 +215,14 @@ impl SpanRun {
         self.pending.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Codes the picture, and tells of it.
-    pub fn develop(picture: &mut PictureTask, developer: &mut Developer) {
-        let span = &picture.span;
-        if span.stopped() {
-            return;
-        }
-        let how = span.development();
-        let mut is_tensor = false;
-        let made = match (&mut picture.exposed, span.job.output) {
-            (Exposed::Frame(frame), Output::Jpeg) => developer.develop(frame, &how),
-            (Exposed::Frame(frame), Output::Rgb) => developer.rgb(frame, &how),
-            (Exposed::Converted(converted), _) => developer.finish(converted, &how),
-            (Exposed::Pixels(pixels), _) => {
-                let pixels = std::mem::take(&mut **pixels);
-                is_tensor = pixels.is_tensor;
-                Ok((pixels.facts, pixels.data))
-            }
-        };
-        let made = made.and_then(|(facts, data)| {
-            let facts = FrameFacts {
-                damaged: picture.damaged,
-                ..facts
-            };
-            Ok(Made {
-                facts: span.facts_of(picture.place, facts)?,
-                data,
-                is_tensor,
-            })
-        });
-        match made {
-            Ok(made) => span.send(SpanEvent::Made(made)),
-            Err(error) => span.fail(error),
-        }
-    }
-
-    fn send(&self, event: SpanEvent) {
+    pub(super) fn send(&self, event: SpanEvent) {
         if self.events.blocking_send(event).is_err() {
             self.cancel();
         }
     }
 
     /// The picture's facts under each of its numbers.
-    fn facts_of(&self, place: usize, picture: FrameFacts) -> Result<Vec<FrameFacts>> {
+    pub(super) fn facts_of(&self, place: usize, picture: FrameFacts) -> Result<Vec<FrameFacts>> {
         let wanted = &self.wanted[place];
         let track = &self.media.track;
         let shown = &track.index.shown[wanted.shown];
@@ -341,7 +258,7 @@ impl SpanRun {
     }
 
     /// One task or picture is done; where it was the last, the span ends, or starts again with these tasks.
-    pub fn part_done(self: &Arc<Self>) -> Vec<DecodeTask> {
+    pub fn part_done(&self) -> Tasks {
         if self.pending.fetch_sub(1, Ordering::SeqCst) != 1 {
             return Vec::new();
         }
@@ -382,7 +299,7 @@ impl SpanRun {
             .is_some_and(|came| !came.contains(&false))
     }
 
-    fn restart(self: &Arc<Self>) -> Option<Vec<DecodeTask>> {
+    fn restart(&self) -> Option<Tasks> {
         let mut progress = self.progress();
         let restart = progress.restart.take().filter(|_| progress.error.is_none());
         let restart = restart.filter(|_| !self.events.is_closed())?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::deal::Mode;
+use super::parts::DecodeTask;
 use super::queues::{Shared, Work};
 use super::span::{Placed, SpanRun};
 use super::{Caller, Engine, Output, SpanEvent, SpanJob, SpanMedia, Turn};
@@ -107,9 +108,9 @@ fn a_task_gets_the_workers_that_no_other_span_waits_for() {
     let (events, _receiver) = tokio::sync::mpsc::channel(8);
     let begin = || {
         let job = span_job(&clip, parameters.clone());
-        let run = SpanRun::new((job, media(&clip)), events.clone(), shared.clone());
+        let run = SpanRun::new((job, media(&clip)), events.clone(), shared.workers());
         let run = run.unwrap_or_else(|_| panic!("the span cannot be begun"));
-        shared.add(run.begin(Placed::Workers(None), 0));
+        shared.add(DecodeTask::of(&run, run.begin(Placed::Workers(None), 0)));
     };
     let threads = || match shared.next(|| ()) {
         Some(Work::Decode(task)) => match task.mode {
@@ -154,9 +155,9 @@ fn calls_take_turns_and_what_a_reader_waits_for_goes_first() {
             turn: turn.clone(),
             ..span_job(&clip, Parameters::new(Sampling::All))
         };
-        let run = SpanRun::new((job, media(&clip)), events.clone(), shared.clone());
+        let run = SpanRun::new((job, media(&clip)), events.clone(), shared.workers());
         let run = run.unwrap_or_else(|_| panic!("the span cannot be begun"));
-        let tasks = run.begin(Placed::Workers(None), 0);
+        let tasks = DecodeTask::of(&run, run.begin(Placed::Workers(None), 0));
         let count = tasks.len();
         shared.add(tasks);
         count

@@ -214,6 +214,12 @@ fn chroma_to_jfif(source: LumaWeights, u: f64, v: f64) -> [f64; 3] {
     ]
 }
 
+/// Pillow's `convert("L")` of one pixel: 0 to 255, of values from 0 to 255.
+#[inline(always)]
+pub(crate) fn luma_of(red: i32, green: i32, blue: i32) -> i32 {
+    (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

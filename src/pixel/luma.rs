@@ -3,16 +3,10 @@
 
 use crate::error::Result;
 use crate::media::picture::{Orientation, Picture};
-use crate::pixel::coefficients::ToRgb;
+use crate::pixel::coefficients::{ToRgb, luma_of};
 use crate::pixel::each::{Pixel, Pixels, Terms};
 use crate::pixel::simd::{Level, Machine};
 use crate::pixel::{GrayImage, RgbImage, fit, orient};
-
-/// Pillow's `convert("L")` of one pixel: 0 to 255, of values from 0 to 255.
-#[inline(always)]
-pub(crate) fn of_pixel(red: i32, green: i32, blue: i32) -> i32 {
-    (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-}
 
 /// In 16 bits, as resampling takes them.
 pub(crate) struct Luma;
@@ -21,7 +15,7 @@ impl Pixel for Luma {
     type Out = i16;
     #[inline(always)]
     fn of(red: i32, green: i32, blue: i32) -> i16 {
-        of_pixel(red, green, blue) as i16
+        luma_of(red, green, blue) as i16
     }
 
     const IN_PAIRS: bool = true;
@@ -92,6 +86,6 @@ pub fn of_rgb_into(image: &RgbImage, out: &mut GrayImage) {
     let (pixels, _) = image.data.as_chunks::<3>();
     for (out, pixel) in fit(&mut out.data, pixels.len()).iter_mut().zip(pixels) {
         let [red, green, blue] = pixel.map(i32::from);
-        *out = of_pixel(red, green, blue) as u8;
+        *out = luma_of(red, green, blue) as u8;
     }
 }

@@ -5,7 +5,7 @@
 //! Integer arithmetic is the same in each, so they are equal by construction
 //! (and a test compares them).
 
-use crate::pixel::luma::of_pixel;
+use crate::pixel::coefficients::luma_of;
 
 /// Instruction sets that kernels are compiled for. AVX-512 is not one: it made
 /// these kernels 0 to 13 % faster (Zen 4), beside an encoder that takes 4 ms.
@@ -44,7 +44,7 @@ pub(crate) trait Machine {
     /// Whether [`Machine::luma`] is better than the compiler's own.
     const PAIRS: bool;
 
-    /// For each 8-bit sample Y the [luma](of_pixel) of R, G and B, each
+    /// For each 8-bit sample Y the [luma](luma_of) of R, G and B, each
     /// `clamp((cy*Y + term) >> 16)`. Two pixels share their `terms`.
     fn luma(samples: &[u8], cy: i32, terms: [&[i32]; 3], out: &mut [i16]);
 }
@@ -70,7 +70,7 @@ impl Machine for Scalar {
             for (&sample, out) in samples.iter().zip(out) {
                 let y = cy.wrapping_mul(i32::from(sample));
                 let value = |term: i32| (y.wrapping_add(term) >> 16).clamp(0, 255);
-                *out = of_pixel(value(red), value(green), value(blue)) as i16;
+                *out = luma_of(value(red), value(green), value(blue)) as i16;
             }
         }
     }
