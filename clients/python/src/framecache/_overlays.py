@@ -91,9 +91,11 @@ class Overlays:
         return self._get(request, errors)
 
     def jobs(self, timeline: str, profile: Optional[str] = None) -> List[str]:
+        """Jobs that have overlays."""
         return collected(self._list(timeline, profile, "JOBS"), "jobs")
 
     def stages(self, timeline: str, job: str, profile: Optional[str] = None) -> List[str]:
+        """Stages of a job that have overlays."""
         return collected(self._list(timeline, profile, "STAGES", job=job), "stages")
 
     def frames(self, timeline: str, job: str, stage: str, profile: Optional[str] = None) -> List[int]:

@@ -26,6 +26,7 @@ class SamplingOptions(TypedDict, total=False):
     fps: Optional[Time]
     #: Each n-th frame of the timeline, from 1.
     every: Optional[int]
+    #: Every frame.
     all: Optional[bool]
     #: Frames at which decoding can start.
     keyframes: Optional[bool]
@@ -38,6 +39,9 @@ class SamplingOptions(TypedDict, total=False):
 
 
 class ExtractOptions(SamplingOptions, total=False):
+    """How a timeline is extracted; which frames is `SamplingOptions`'."""
+
+    #: Which of the timeline's profiles. Default "default".
     profile: Optional[str]
     #: JPEG quality, 1 to 100. Default 85.
     quality: Optional[int]
@@ -49,6 +53,7 @@ class ExtractOptions(SamplingOptions, total=False):
     max_side: Optional[int]
     #: Store no frame whose phash is within so many bits (0 to 64) of the last one kept.
     dedup: Optional[int]
+    #: What decodes. Default "auto": what is faster; "gpu" refuses rather than fall back.
     backend: Optional[Literal["auto", "cpu", "gpu"]]
     #: Make every frame anew, even over another plan.
     replace: Optional[bool]
@@ -77,6 +82,7 @@ class SelectionOptions(TypedDict, total=False):
     times: Optional[Iterable[Time]]
     #: Frames whose timestamp lies in [from, to).
     window: Optional[Window]
+    #: All of them; so it is where nothing is said.
     all: Optional[bool]
     #: Of those each step-th.
     step: Optional[int]
@@ -85,12 +91,17 @@ class SelectionOptions(TypedDict, total=False):
 
 
 class FramesOptions(SelectionOptions, total=False):
+    """How frames come; which is `SelectionOptions`'."""
+
+    #: Which of the timeline's profiles. Default "default".
     profile: Optional[str]
+    #: What comes with the facts. Default "jpeg".
     payload: Optional[Literal["jpeg", "base64", "none"]]
     #: What becomes of planned frames that are not cached. Default "extract".
     on_miss: Optional[OnMiss]
     #: Resize to this, in pixels; one alone keeps the aspect.
     width: Optional[int]
+    #: As `width`.
     height: Optional[int]
     #: Encode again at this quality.
     quality: Optional[int]
@@ -105,10 +116,13 @@ class ArrayOptions(TypedDict, total=False):
     layout: Optional[Literal["nhwc", "nchw"]]
     #: "rgb" (default), "bgr", "gray".
     channels: Optional[Literal["rgb", "bgr", "gray"]]
-    #: Output size in pixels: both, or neither (then all frames must have one size).
+    #: Of the output, in pixels: both, or neither (then all frames must have one size).
     width: Optional[int]
+    #: As `width`.
     height: Optional[int]
+    #: How a picture of another aspect is made to fit: "stretch" (default), "letterbox" (bars of `pad_value`), "crop".
     fit: Optional[Literal["stretch", "letterbox", "crop"]]
+    #: Pillow's, with antialiasing. Default "bilinear".
     filter: Optional[Literal["bilinear", "bicubic"]]
     #: Around a letterboxed picture, 0 to 255. Default 114.
     pad_value: Optional[int]
@@ -118,14 +132,15 @@ class ArrayOptions(TypedDict, total=False):
 
 
 class TensorOptions(SelectionOptions, ArrayOptions, total=False):
+    """Which frames come as arrays (`SelectionOptions`), and as what (`ArrayOptions`)."""
+
+    #: Which of the timeline's profiles. Default "default".
     profile: Optional[str]
     #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
     sampling: Optional[SamplingOptions]
     #: "cache" (the stored JPEG, default) or "source" (the video again, without JPEG loss).
     origin: Optional[Literal["cache", "source"]]
+    #: What becomes of planned frames that are not cached. Default "extract".
     on_miss: Optional[OnMiss]
     #: Frames in a batch. Default 16.
     batch: Optional[int]
-
-
-Json = Mapping[str, Any]
