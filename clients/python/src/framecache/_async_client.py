@@ -25,7 +25,6 @@ from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
 if TYPE_CHECKING:
-    import pyarrow
     from typing_extensions import Unpack
 
 #: Pictures that are decoded at once.
@@ -114,7 +113,7 @@ class AsyncClient(_base.Base):
             for message in page.frames:
                 yield facts(message)
 
-    async def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+    async def table(self, timeline: str, profile: Optional[str] = None) -> Any:
         """See `Client.table`."""
         return facts_table([known async for known in self.facts(timeline, profile)])
 

@@ -27,7 +27,6 @@ from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
     import PIL.Image
-    import pyarrow
     from typing_extensions import Unpack
 
 
@@ -176,9 +175,10 @@ class Client(_base.Base):
         made: PIL.Image.Image = sheets.sheet(frames, columns)
         return made
 
-    def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+    def table(self, timeline: str, profile: Optional[str] = None) -> Any:
         """`facts` as a pyarrow.Table: a row a frame, a column a fact, null where unknown. Needs pyarrow (`[arrow]`).
 
+        pyarrow has no types of its own, so that this has none, either.
         `.to_pandas()` makes a DataFrame of it, `polars.from_arrow(…)` one of polars.
         """
         return facts_table(self.facts(timeline, profile))
