@@ -39,5 +39,6 @@ suite newest "$newest" -r tests/newest.txt
 oldest=$(first 3.10 3.11)
 if [ -n "$oldest" ]; then
   echo "==> framecache for Python, oldest packages, $oldest"
-  suite oldest "$oldest" -r tests/oldest.txt
+  # What S3 adds is the server's, the same for all packages.
+  FRAMECACHE_TEST_S3=none suite oldest "$oldest" -r tests/oldest.txt
 fi

@@ -5,7 +5,7 @@ The old functions are what they left: objects under their keys, written and remo
 
 import base64
 import io
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import pytest
@@ -22,25 +22,26 @@ def shade(sequence):
 
 
 class Old:
-    """The old functions on a folder: `cache_frames`, `load_cached_frames`, `clear_cache`, `cache_exists`."""
+    """The old functions on a store: `cache_frames`, `load_cached_frames`, `clear_cache`, `cache_exists`."""
 
     def __init__(self, store, timeline):
-        self.folder = Path(store) / "cache/timelines" / timeline / "frames"
+        self._store = store
+        self._frames = f"cache/timelines/{timeline}/frames/"
 
     def write(self, sequences, darker=0):
-        self.folder.mkdir(parents=True, exist_ok=True)
         for sequence in sequences:
             buffer = io.BytesIO()
             Image.fromarray(shade(sequence + darker)).save(buffer, "JPEG", quality=85)
-            (self.folder / f"{sequence}.jpg").write_bytes(buffer.getvalue())
+            self._store.write(f"{self._frames}{sequence}.jpg", buffer.getvalue())
 
     def read(self):
-        found = {int(path.stem): Image.open(path) for path in self.folder.glob("*.jpg")}
+        keys = self._store.keys(self._frames)
+        found = {int(PurePath(key).stem): Image.open(io.BytesIO(self._store.read(key))) for key in keys}
         return {sequence: value(np.asarray(image)) for sequence, image in sorted(found.items())}
 
     def clear(self):
-        for path in self.folder.glob("*"):
-            path.unlink()
+        for key in self._store.keys(self._frames):
+            self._store.remove(key)
 
 
 def value(image):
@@ -56,17 +57,17 @@ def loaded():
 
 
 @pytest.fixture
-def old(tmp_path):
-    return Old(tmp_path / "store", "t")
+def old(objects):
+    return Old(objects, "t")
 
 
 @pytest.fixture
-def server(tmp_path, clip):
+def server(objects, clip):
     """Makes compat speak to a server that has nothing in memory."""
     started = []
 
     def start():
-        client = framecache.Client(store=str(tmp_path / "store"), source_roots=str(clip.parent), timeout=60)
+        client = framecache.Client(store=objects.location, source_roots=str(clip.parent), timeout=60)
         started.append(client)
         compat.use(client)
         return client
@@ -149,14 +150,14 @@ def test_clearing_by_new_code_removes_what_old_code_added(server, old):
     assert not compat.cache_exists("t") and compat.load_cached_frames("t") == []
 
 
-def test_overlays_may_be_written_by_both(server, old, tmp_path):
+def test_overlays_may_be_written_by_both(server, objects):
     server()
     buffer = io.BytesIO()
     Image.fromarray(shade(1)).save(buffer, "PNG")
     png = base64.b64encode(buffer.getvalue()).decode()
     compat.save_overlays("t", "job", "stage", 1, {"new": png})
-    folder = Path(tmp_path / "store/cache/timelines/t/overlays/job/stage")
-    assert [path.name for path in folder.iterdir()] == ["1_new.png"]
-    (folder / "1_old.png").write_bytes(buffer.getvalue())
+    stage = "cache/timelines/t/overlays/job/stage/"
+    assert objects.keys(stage) == [f"{stage}1_new.png"]
+    objects.write(f"{stage}1_old.png", buffer.getvalue())
     server()
     assert compat.load_overlays("t", "job", "stage", 1) == {"new": png, "old": png}
