@@ -44,7 +44,7 @@ def test_every_keyword_of_every_public_function_is_in_its_signature():
     assert shown["fps"].annotation == "Optional[Time]" and shown["fps"].default is None
 
 
-def test_the_datasets_say_their_keywords_too():
+def test_torchs_datasets_say_their_keywords_too():
     datasets = pytest.importorskip("framecache.torch", exc_type=ImportError)
     for kind in (datasets.FrameDataset, datasets.FrameStream):
         assert "normalize" in inspect.signature(kind).parameters
