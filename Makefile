@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 test-nvcuvid lint wheel kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 test-nvcuvid lint docs wheel kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -39,6 +39,11 @@ test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's pla
 lint: ## rustfmt, clippy, rustdoc, mypy, ruff, licences; warnings are errors
 	@scripts/install.sh test
 	@scripts/lint.sh
+
+docs: ## the site of docs/, into target/docs; warnings are errors
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@.venv/bin/mkdocs build --strict
 
 wheel: ## the Python package with the program in it, into target/wheel/dist, and use it where there is nothing else
 	@scripts/install.sh wheel

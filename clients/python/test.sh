@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the wheel and runs the tests against it, installed: with the newest packages on this machine's newest Python,
 # and with the oldest ones on its oldest. FRAMECACHE_BIN names the server (default: the repository's release build).
-# Arguments go to pytest.
+# usage: test.sh [PYTEST ARGUMENT...]
+#        test.sh torch [PYTEST ARGUMENT...]   what is named after torch, with the real one, in a venv of 4.6 GB
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -32,12 +33,20 @@ suite() { # name, python, further packages…
   "$venv/bin/python" -m pytest -p no:cacheprovider "${pytest_arguments[@]}"
 }
 
-pytest_arguments=("$@")
 newest=$(first 3.13 3.12 3.11)
+if [ "${1:-}" = torch ]; then
+  pytest_arguments=(-k torch "${@:2}")
+  echo "==> framecache for Python, torch, $newest"
+  suite torch "$newest" --no-deps --no-cache-dir -r tests/newest.txt -r ../../benches/peers/requirements-torch.txt
+  exit
+fi
+
+pytest_arguments=("$@")
 echo "==> framecache for Python, newest packages, $newest"
 suite newest "$newest" -r tests/newest.txt
 oldest=$(first 3.10 3.11)
 if [ -n "$oldest" ]; then
   echo "==> framecache for Python, oldest packages, $oldest"
-  suite oldest "$oldest" -r tests/oldest.txt
+  # What S3 adds is the server's, the same for all packages.
+  FRAMECACHE_TEST_S3=none suite oldest "$oldest" -r tests/oldest.txt
 fi

@@ -10,9 +10,11 @@ import pytest
 import framecache
 
 from .fake import FakeServer
+from .stores import ROOT, Bucket, Folder, s3_server
 
-ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target/release/framecache"))
+#: Endpoint of a server that speaks S3 and takes any signature; "moto": one of our own; "none": tests leave S3 out.
+S3 = os.environ.get("FRAMECACHE_TEST_S3", "moto")
 
 
 def pytest_report_header():
@@ -38,6 +40,29 @@ def environment(monkeypatch, tmp_path):
     (folder / "framecache").symlink_to(BINARY)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("FRAMECACHE_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    if "://" in S3:
+        yield S3
+    else:
+        with s3_server() as endpoint:
+            if endpoint is None:
+                pytest.skip("no S3 here: the repository's .venv is not there, see scripts/venv.sh")
+            yield endpoint
+
+
+@pytest.fixture(params=["folder"] if S3 == "none" else ["folder", "s3"])
+def objects(request, tmp_path, monkeypatch):
+    """An empty store of each kind, as other programs see it; servers that are started here keep theirs in it."""
+    if request.param == "folder":
+        store = Folder(tmp_path / "store")
+    else:
+        store = Bucket(request.getfixturevalue("s3_endpoint"))
+    for name, value in {**store.environment, "FRAMECACHE_STORE": store.location}.items():
+        monkeypatch.setenv(name, value)
+    return store
 
 
 def make_clip(path, source="testsrc2", seconds=4, size="320x240"):

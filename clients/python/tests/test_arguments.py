@@ -1,6 +1,7 @@
 """Python's arguments become the contract's messages, or a named error."""
 
 import io
+import subprocess
 from decimal import Decimal
 from fractions import Fraction
 from importlib import metadata
@@ -12,6 +13,8 @@ import pytest
 import framecache
 from framecache import _requests
 from framecache.v1 import frame_service_pb2 as v1
+
+from .conftest import BINARY, ROOT
 
 
 @pytest.mark.parametrize(
@@ -220,3 +223,12 @@ def test_every_extra_that_is_named_is_there(extra):
     assert extra in metadata.metadata("framecache").get_all("Provides-Extra")
     needed = [need for need in metadata.requires("framecache") if f'extra == "{extra}"' in need.replace("'", '"')]
     assert needed
+
+
+def test_the_package_the_program_and_the_changes_have_one_version():
+    version = framecache.__version__
+    assert metadata.version("framecache") == version
+    said = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.split()[:2] == ["framecache", version]
+    assert f'\nversion = "{version}"\n' in (ROOT / "Cargo.toml").read_text()
+    assert f"\n## {version}\n" in (ROOT / "CHANGELOG.md").read_text()

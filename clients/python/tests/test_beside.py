@@ -5,9 +5,8 @@ The old functions are what they left: objects under their keys, written and remo
 
 import base64
 import io
-import os
 import time
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import pytest
@@ -24,37 +23,32 @@ def shade(sequence):
 
 
 class Old:
-    """The old functions on a folder: `cache_frames`, `load_cached_frames`, `clear_cache`, `cache_exists`."""
+    """The old functions on a store: `cache_frames`, `load_cached_frames`, `clear_cache`, `cache_exists`."""
 
     def __init__(self, store, timeline):
-        self.folder = Path(store) / "cache/timelines" / timeline / "frames"
+        self._store = store
+        self._frames = f"cache/timelines/{timeline}/frames/"
 
-    def write(self, sequences, darker=0, later=0):
-        """`later`: seconds from now that the files' times say: they are compared by the second."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def write(self, sequences, darker=0):
         for sequence in sequences:
             buffer = io.BytesIO()
             Image.fromarray(shade(sequence + darker)).save(buffer, "JPEG", quality=85)
-            path = self.folder / f"{sequence}.jpg"
-            path.write_bytes(buffer.getvalue())
-            os.utime(path, (time.time() + later,) * 2)
+            self._store.write(f"{self._frames}{sequence}.jpg", buffer.getvalue())
 
-    def damage(self, sequences):
-        """As a disk does it: no time tells."""
+    def cut_short(self, sequences):
+        """As a write that is broken off, or a disk, leaves them."""
         for sequence in sequences:
-            path = self.folder / f"{sequence}.jpg"
-            times, data = path.stat(), bytearray(path.read_bytes())
-            data[-3] ^= 1
-            path.write_bytes(data)
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+            key = f"{self._frames}{sequence}.jpg"
+            self._store.write(key, self._store.read(key)[:-1])
 
     def read(self):
-        found = {int(path.stem): Image.open(path) for path in self.folder.glob("*.jpg")}
+        keys = self._store.keys(self._frames)
+        found = {int(PurePath(key).stem): Image.open(io.BytesIO(self._store.read(key))) for key in keys}
         return {sequence: value(np.asarray(image)) for sequence, image in sorted(found.items())}
 
     def clear(self):
-        for path in self.folder.glob("*"):
-            path.unlink()
+        for key in self._store.keys(self._frames):
+            self._store.remove(key)
 
 
 def value(image):
@@ -65,6 +59,10 @@ def new_frames(sequences):
     return [compat.Frame(sequence, 0, sequence / 2, shade(sequence)) for sequence in sequences]
 
 
+def loaded():
+    return {frame.sequence: value(frame.image) for frame in compat.load_cached_frames("t")}
+
+
 def until(is_so):
     last = time.monotonic() + 60
     while not is_so():
@@ -72,22 +70,18 @@ def until(is_so):
         time.sleep(0.1)
 
 
-def loaded():
-    return {frame.sequence: value(frame.image) for frame in compat.load_cached_frames("t")}
+@pytest.fixture
+def old(objects):
+    return Old(objects, "t")
 
 
 @pytest.fixture
-def old(tmp_path):
-    return Old(tmp_path / "store", "t")
-
-
-@pytest.fixture
-def server(tmp_path, clip):
+def server(objects, clip):
     """Makes compat speak to a server that has nothing in memory."""
     started = []
 
     def start():
-        client = framecache.Client(store=str(tmp_path / "store"), source_roots=str(clip.parent), timeout=60)
+        client = framecache.Client(store=objects.location, source_roots=str(clip.parent), timeout=60)
         started.append(client)
         compat.use(client)
         return client
@@ -128,14 +122,22 @@ def test_new_code_that_adds_to_what_old_code_wrote_takes_it_over(server, old):
 
 
 @pytest.mark.parametrize("warm", [True, False])
-def test_what_old_code_writes_over_and_beside_what_new_code_wrote_is_found(server, old, warm):
+def test_what_old_code_writes_over_and_beside_what_new_code_put_is_found(server, old, warm):
     server()
     compat.cache_frames("t", new_frames(range(4)))
     assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}
-    old.write([1, 2, 7], darker=3, later=2)
-    if not warm:
-        server()
-    until(lambda: loaded() == {0: 0, 1: 4, 2: 5, 3: 3, 7: 10})
+
+    def is_found():
+        # Within the second in which new code wrote it counts as damaged.
+        old.write([1, 2, 7], darker=3)
+        if not warm:
+            server()
+        try:
+            return loaded() == {0: 0, 1: 4, 2: 5, 3: 3, 7: 10}
+        except framecache.Damaged:
+            return False
+
+    until(is_found)
     # Found once, it is recorded: whoever asks for one frame has it too.
     [frame] = server().frames("t", sequences=[7])
     assert value(np.asarray(Image.open(io.BytesIO(frame.jpeg)))) == 10
@@ -146,7 +148,7 @@ def test_what_old_code_writes_over_and_beside_what_new_code_wrote_is_found(serve
 def test_frames_that_are_damaged_are_not_left_out_without_a_word(server, old):
     server()
     compat.cache_frames("t", new_frames(range(4)))
-    old.damage([1, 2])
+    old.cut_short([1, 2])
     client = server()
     assert compat.cache_exists("t")
     for load in (compat.load_cached_frames, compat.load_cached_frames_b64):
@@ -199,14 +201,14 @@ def test_clearing_by_new_code_removes_what_old_code_added(server, old):
     assert not compat.cache_exists("t") and compat.load_cached_frames("t") == []
 
 
-def test_overlays_may_be_written_by_both(server, old, tmp_path):
+def test_overlays_may_be_written_by_both(server, objects):
     server()
     buffer = io.BytesIO()
     Image.fromarray(shade(1)).save(buffer, "PNG")
     png = base64.b64encode(buffer.getvalue()).decode()
     compat.save_overlays("t", "job", "stage", 1, {"new": png})
-    folder = Path(tmp_path / "store/cache/timelines/t/overlays/job/stage")
-    assert [path.name for path in folder.iterdir()] == ["1_new.png"]
-    (folder / "1_old.png").write_bytes(buffer.getvalue())
+    stage = "cache/timelines/t/overlays/job/stage/"
+    assert objects.keys(stage) == [f"{stage}1_new.png"]
+    objects.write(f"{stage}1_old.png", buffer.getvalue())
     server()
     assert compat.load_overlays("t", "job", "stage", 1) == {"new": png, "old": png}

@@ -178,7 +178,8 @@ NAMES = ["plain", "a/b\\c", "x.png", "100%", "naïve 名前", "_", "0_1", "n" * 
 def test_overlay_names_come_back_as_they_were_given(client):
     png = io.BytesIO()
     Image.fromarray(OVERLAY).save(png, "PNG")
-    client.overlays.put("t", "job", "stage", {1: {name: OVERLAY for name in NAMES}, 10: {"plain": png.getvalue()}})
+    images = {1: {name: OVERLAY for name in NAMES}, 10: {"plain": png.getvalue()}}
+    client.overlays.put("t", "job", "stage", images, create=True)
     assert sorted(o.name for o in client.overlays.get("t", "job", "stage", [1])) == sorted(NAMES)
     (one,) = client.overlays.get("t", "job", "stage", [10])
     assert one.png == png.getvalue()
@@ -196,7 +197,7 @@ def test_overlay_names_come_back_as_they_were_given(client):
 
 def test_pictures_of_pillows_are_taken(client):
     picture = Image.fromarray(OVERLAY)
-    client.overlays.put("t", "job", "stage", {1: {"x": picture}})
+    client.overlays.put("t", "job", "stage", {1: {"x": picture}}, create=True)
     (found,) = client.overlays.get("t", "job", "stage")
     assert np.array_equal(np.array(Image.open(io.BytesIO(found.png))), OVERLAY)
     gray = Image.fromarray(np.full((8, 8), 9, np.uint8))
@@ -216,9 +217,25 @@ def test_what_is_no_overlay_is_told_what_is(client, overlays):
         client.overlays.put("t", "job", "stage", overlays)
 
 
+def test_overlays_of_a_timeline_or_profile_that_is_not_there_are_refused_before_they_are_sent(extracted):
+    images = {0: {"x": OVERLAY}}
+    with pytest.raises(framecache.NotFound, match="no such timeline, timeline=typo") as caught:
+        extracted.overlays.put("typo", "job", "stage", images)
+    assert caught.value.reason == "TIMELINE_NOT_FOUND" and "create=True" in caught.value.hint
+    with pytest.raises(framecache.NotFound, match="no such profile, timeline=clip, profile=dense") as caught:
+        extracted.overlays.put("clip", "job", "stage", images, "dense", errors="yield")
+    assert "it has default" in caught.value.hint
+    assert list(extracted.timelines()) == ["clip"] and extracted.timeline("clip").profiles == ["default"]
+    assert extracted.overlays.put("typo", "job", "stage", {}) == []
+    extracted.overlays.put("clip", "job", "stage", images)
+    extracted.overlays.put("typo", "job", "stage", images, create=True)
+    extracted.overlays.put("typo", "job", "stage", {1: {"x": OVERLAY}})
+    assert extracted.overlays.frames("typo", "job", "stage") == [0, 1]
+
+
 def test_an_overlay_that_is_refused_does_not_hide_the_others(client):
     images = {1: {"bad": b"not a png", "good": OVERLAY}}
-    results = client.overlays.put("t", "job", "stage", images, errors="yield")
+    results = client.overlays.put("t", "job", "stage", images, errors="yield", create=True)
     assert [(r.name, r.error is None) for r in results] == [("bad", False), ("good", True)]
     with pytest.raises(framecache.Invalid):
         client.overlays.put("t", "job", "stage", images)
@@ -242,6 +259,9 @@ def test_asyncio_gives_the_same(clip):
             ids = [timeline async for timeline in client.timelines()]
             with pytest.raises(framecache.NotFound):
                 [frame async for frame in client.frames("nothing")]
+            with pytest.raises(framecache.NotFound, match="create=True"):
+                await client.overlays.put("typo", "job", "stage", {3: {"x": OVERLAY}})
+            await client.overlays.put("drawn", "job", "stage", {3: {"x": OVERLAY}}, create=True)
             await client.put("made", [framecache.PutFrame(0, frames[0].jpeg)])
             entries = await client.overlays.list("clip", "job", "stage")
             deleted = await client.overlays.delete("clip", "job")

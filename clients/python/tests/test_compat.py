@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 import framecache
 from framecache.compat import frames as compat
 
-from .conftest import ROOT
+from .stores import ROOT, Folder
 
 MEDIA = Path(os.environ.get("FRAMECACHE_MEDIA", ROOT.parent / "shared/media"))
 if not MEDIA.exists():
@@ -29,10 +28,16 @@ def sha256(data):
 
 
 @pytest.fixture
-def store(client, tmp_path):
+def client(objects, client):
+    """Over each kind of store."""
+    return client
+
+
+@pytest.fixture
+def store(client, objects):
     """The client's store; the old functions speak to that client."""
     compat.use(client)
-    yield tmp_path / "store"
+    yield objects
     compat.use(None)
 
 
@@ -41,7 +46,9 @@ def example(store):
     """The store with what the old functions wrote, and what they returned."""
     if not EXAMPLE.is_dir():
         pytest.skip(f"the example of an old cache is not there: {EXAMPLE}")
-    shutil.copytree(EXAMPLE / "bucket_mpr", store, dirs_exist_ok=True)
+    bucket = Folder(EXAMPLE / "bucket_mpr")
+    for key in bucket.keys(""):
+        store.write(key, bucket.read(key))
     return json.loads((EXAMPLE / "expected.json").read_text())
 
 
@@ -168,10 +175,8 @@ def test_an_extracted_timeline_is_cleared_and_filled_as_the_old_functions_did(ex
 
 
 def test_frames_without_facts_stay_without_them(store):
-    folder = store / "cache/timelines/old/frames"
-    folder.mkdir(parents=True)
     for sequence in (0, 9, 10):
-        (folder / f"{sequence}.jpg").write_bytes(as_written(picture(sequence)))
+        store.write(f"cache/timelines/old/frames/{sequence}.jpg", as_written(picture(sequence)))
     frames = compat.load_cached_frames("old")
     assert [(f.sequence, f.chunk_id, f.timestamp, f.perceptual_hash, f.has_facts) for f in frames] == [
         (sequence, 0, 0.0, "", False) for sequence in (0, 9, 10)
@@ -217,11 +222,8 @@ def test_edges_that_stay_as_they_were(store):
 
 
 def test_edges_that_differ_on_purpose(store):
-    folder = store / "cache/timelines/tl-edge/frames"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "readme.txt").write_bytes(b"x")
-    (folder / "abc.jpg").write_bytes(b"x")
-    (folder / "sub/7.jpg").write_bytes(as_written(picture(7)))
+    for name, data in {"readme.txt": b"x", "abc.jpg": b"x", "sub/7.jpg": as_written(picture(7))}.items():
+        store.write(f"cache/timelines/tl-edge/frames/{name}", data)
     assert compat.cache_exists("tl-edge") is True, "as it was for any object"
     assert compat.load_cached_frames_b64("tl-edge") == [], "it was a ValueError, and sub/7.jpg was frame 7"
     with pytest.raises(framecache.Invalid):
@@ -231,14 +233,12 @@ def test_edges_that_differ_on_purpose(store):
 
 
 def test_an_object_that_is_no_jpeg_cannot_be_decoded(store):
-    folder = store / "cache/timelines/broken/frames"
-    folder.mkdir(parents=True)
-    (folder / "7.jpg").write_bytes(b"not a jpeg")
+    store.write("cache/timelines/broken/frames/7.jpg", b"not a jpeg")
     with pytest.raises((OSError, framecache.Damaged)):
         compat.load_cached_frames("broken")
 
 
-def test_without_a_client_the_functions_start_a_server_of_their_own(tmp_path, script):
+def test_without_a_client_the_functions_start_a_server_of_their_own(objects, script):
     assert script("""
 from framecache.compat.frames import cache_exists, load_cached_frames
 print(cache_exists("t"), load_cached_frames("t"))

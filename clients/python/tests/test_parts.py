@@ -143,7 +143,8 @@ def test_uploads_are_cut_into_messages_that_fit_and_sent_again_after_a_refusal(f
 
     fake.answers["PutOverlays"] = answer
     big = bytes(7 << 20)
-    results = framecache.Client(fake.target).overlays.put("t", "j", "s", {1: {"a": big}, 2: {"b": b"x"}}, "p")
+    overlays = framecache.Client(fake.target).overlays
+    results = overlays.put("t", "j", "s", {1: {"a": big}, 2: {"b": b"x"}}, "p", create=True)
     assert [(r.sequence, r.name, r.error) for r in results] == [(1, "a", None), (2, "b", None)]
     assert [len(messages) for messages in seen] == [5, 5] and seen[0] == seen[1]
     assert max(message.ByteSize() for message in seen[0]) < 4 << 20

@@ -45,6 +45,7 @@ from .results import (
 from .tensors import Batch, Transform
 from .video import Video, VideoMetadata
 
+#: The program's, too: Cargo.toml has the same.
 __version__ = "0.1.0"
 
 __all__ = [

@@ -14,20 +14,18 @@ from ._decode import Filling, Recipe, chosen
 from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
+from ._signatures import spelled_out
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
-from .options import Errors
+from .options import Errors, ExtractOptions, FramesOptions, TensorOptions
 from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
 from .tensors import Assembler, Batch, first_error
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
 
 if TYPE_CHECKING:
-    import pyarrow
     from typing_extensions import Unpack
-
-    from .options import ExtractOptions, FramesOptions, TensorOptions
 
 #: Pictures that are decoded at once.
 AHEAD = 16
@@ -45,6 +43,7 @@ class AsyncClient(_base.Base):
         #: What pipeline stages drew for frames.
         self.overlays = AsyncOverlays(self._connection)
 
+    @spelled_out(ExtractOptions)
     async def extract(
         self,
         timeline: str,
@@ -66,6 +65,7 @@ class AsyncClient(_base.Base):
             collector.facts = [known async for known in self.facts(timeline, options.get("profile"))]
         return collector.finished()
 
+    @spelled_out(FramesOptions)
     async def frames(
         self,
         timeline: str,
@@ -75,7 +75,7 @@ class AsyncClient(_base.Base):
         **options: Unpack[FramesOptions],
     ) -> AsyncIterator[Frame]:
         """See `Client.frames`."""
-        if decode and options.get("payload", "jpeg") != "jpeg":
+        if decode and options.get("payload") not in (None, "jpeg"):
             raise invalid(f"only JPEGs are decoded: payload={options.get('payload')}", "decode")
         _check_errors(errors, ("raise", "yield"))
         found = self._frames(_requests.frames(timeline, options))
@@ -84,6 +84,7 @@ class AsyncClient(_base.Base):
                 raise frame.error
             yield frame
 
+    @spelled_out(TensorOptions)
     async def tensors(
         self,
         timeline: str,
@@ -112,7 +113,7 @@ class AsyncClient(_base.Base):
             for message in page.frames:
                 yield facts(message)
 
-    async def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+    async def table(self, timeline: str, profile: Optional[str] = None) -> Any:
         """See `Client.table`."""
         return facts_table([known async for known in self.facts(timeline, profile)])
 

@@ -27,11 +27,15 @@ class AsyncOverlays:
         profile: Optional[str] = None,
         *,
         errors: Errors = "raise",
+        create: bool = False,
     ) -> List[_upload.PutResult]:
         """See `Overlays.put`."""
         items = _upload.overlay_items(overlays)
         if not items:
             return []
+        if not create:
+            answer = await self._connection.unary(_methods.GET_TIMELINE, _overlays.known_request(timeline))
+            _overlays.check_known(answer, timeline, profile)
         response = await self._connection.upload(
             _methods.PUT_OVERLAYS,
             lambda: _upload.overlay_messages((timeline, profile, job, stage), items),

@@ -29,15 +29,18 @@ class Base:
         source_roots: Union[None, str, List[str]] = None,
     ) -> None:
         """
-        target: "host:port", "unix:/path" or "https://host:port"; default FRAMECACHE_SERVER. With neither, a
-            `framecache serve` is started at first use, on a Unix socket that only this user can reach, and
-            ended with this process or `close()`.
-        token: bearer token; default FRAMECACHE_TOKEN.
-        tls_ca, tls_cert, tls_key: paths of PEM files: the authority that signed the server's certificate
-            (default: FRAMECACHE_TLS_CA, or the system's), and this client's certificate and key.
-        timeout: seconds that one call may take, a stream to its end; default: as long as it goes on.
-        store: of a server that is started: a folder or s3://bucket; default FRAMECACHE_STORE.
-        source_roots: of a server that is started: folders that it may read; default: the current one.
+        Args:
+            target: "host:port", "unix:/path" or "https://host:port"; default FRAMECACHE_SERVER. With neither, a
+                `framecache serve` is started at first use, on a Unix socket that only this user can reach, and
+                ended with this process or `close()`.
+            token: Bearer token; default FRAMECACHE_TOKEN.
+            tls_ca: Path of the PEM file of the authority that signed the server's certificate; default
+                FRAMECACHE_TLS_CA, or the system's authorities.
+            tls_cert: Path of the PEM file of this client's certificate.
+            tls_key: Path of the PEM file of its key.
+            timeout: Seconds that one call may take, a stream to its end; default: as long as it goes on.
+            store: Of a server that is started: a folder or s3://bucket; default FRAMECACHE_STORE.
+            source_roots: Of a server that is started: folders that it may read; default: the current one.
         """
         settings = from_environment(Settings(target, token, tls_ca, tls_cert, tls_key, timeout))
         server = PrivateServer(store, roots(source_roots)) if settings.target is None else None

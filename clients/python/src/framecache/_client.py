@@ -14,10 +14,11 @@ from ._errors import invalid
 from ._extract import Callback, Collector
 from ._overlays import Overlays
 from ._plain import plain
+from ._signatures import spelled_out
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
-from .options import Errors
+from .options import Errors, ExtractOptions, FramesOptions, TensorOptions
 from .results import Cleared, Extraction, Facts, Put, Timeline, cleared, facts
 from .tensors import Assembler, Batch, unmasked
 from .v1 import frame_service_pb2 as pb
@@ -26,10 +27,7 @@ from .video import Reading, Video, open_video
 
 if TYPE_CHECKING:
     import PIL.Image
-    import pyarrow
     from typing_extensions import Unpack
-
-    from .options import ExtractOptions, FramesOptions, TensorOptions
 
 
 class Client(_base.Base):
@@ -45,6 +43,7 @@ class Client(_base.Base):
         #: What pipeline stages drew for frames.
         self.overlays = Overlays(self._connection)
 
+    @spelled_out(ExtractOptions)
     def extract(
         self,
         timeline: str,
@@ -55,15 +54,17 @@ class Client(_base.Base):
     ) -> Extraction:
         """Plans a timeline and extracts what of it is not cached yet; what is there costs nothing.
 
-        sources: paths or uris as the server sees them, or `Chunk`s, in order; may be left out, with the
-            sampling, when the timeline is known. Relative paths only with a server of one's own.
-        options: one of fps, every, all, keyframes, timestamps and count, and any of window, profile, quality,
-            hashes, colour, max_side, dedup, backend, replace, overlays, only, shard, skip_bad, retry_failed,
-            plan_only (see `framecache.options.ExtractOptions`).
-        progress: True for a bar (where tqdm is installed), or a function that takes `Progress`.
+        The frames are said by one of fps, every, all, keyframes, timestamps and count; `framecache.options`
+        explains these and the other keywords.
 
         Chunks that fail do not raise: `Extraction.ok` and `.chunks` say so. Interrupting it stops the decoder;
         what is committed stays, and calling again goes on from there.
+
+        Args:
+            timeline: The id under which the frames are kept.
+            sources: Paths or uris as the server sees them, or `Chunk`s, in order; may be left out, with the
+                sampling, when the timeline is known. Relative paths only with a server of one's own.
+            progress: True for a bar (where tqdm is installed), or a function that takes `Progress`.
         """
         request = _requests.extract(timeline, sources, self._local, options)
         collector = Collector(timeline, options.get("profile"), progress)
@@ -74,6 +75,7 @@ class Client(_base.Base):
             collector.close()
         return collector.finished(functools.partial(self._listed, timeline, options.get("profile")))
 
+    @spelled_out(FramesOptions)
     def frames(
         self,
         timeline: str,
@@ -84,17 +86,21 @@ class Client(_base.Base):
     ) -> Iterator[Frame]:
         """Frames of a profile in the order asked; what is planned and not cached is extracted first.
 
-        options: one of sequences, range, times, window and all (default), and any of step, limit, profile,
-            payload ("jpeg", "base64", "none"), on_miss ("extract", "skip", "fail"), width, height, quality.
-        decode: fill `Frame.image` with (height, width, 3) uint8 RGB; needs Pillow.
-        errors: "raise" a frame's error, or "yield" the frame with its `error`.
+        They are selected by one of sequences, range, times, window and all (default), and step and limit;
+        `framecache.options` explains these and the other keywords.
+
+        Args:
+            timeline: The timeline's id.
+            decode: Fill `Frame.image` with (height, width, 3) uint8 RGB; needs Pillow.
+            errors: "raise" a frame's error, or "yield" the frame with its `error`.
         """
-        if decode and options.get("payload", "jpeg") != "jpeg":
+        if decode and options.get("payload") not in (None, "jpeg"):
             raise invalid(f"only JPEGs are decoded: payload={options.get('payload')}", "decode")
         _check_errors(errors, ("raise", "yield"))
         found = self._frames(_requests.frames(timeline, options))
         return _raising(_jpeg.ahead(found, decoded) if decode else found, errors)
 
+    @spelled_out(TensorOptions)
     def tensors(
         self,
         timeline: str,
@@ -105,13 +111,16 @@ class Client(_base.Base):
     ) -> Iterator[Batch]:
         """Frames as arrays: batches of (N, H, W, C) or (N, C, H, W).
 
-        options: one of sequences, range, times, window, all (default) and, with origin="source", sampling; and
-            any of step, limit, profile, datatype, layout, channels, width, height, fit, filter, pad_value,
-            normalize, origin, on_miss, batch (see `framecache.options.TensorOptions`).
-        transfer: "raw" sends arrays; "jpeg" sends the stored JPEGs and makes the same arrays here, of frames at
-            their stored size (needs Pillow, or simplejpeg); "auto" takes what is faster: JPEGs of frames at their
-            stored size where simplejpeg is installed, or Pillow and the server is not on this machine.
-        errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in `Batch.errors`.
+        They are selected by one of sequences, range, times, window, all (default) and, with origin="source",
+        sampling; `framecache.options` explains these and the other keywords.
+
+        Args:
+            timeline: The timeline's id.
+            transfer: "raw" sends arrays; "jpeg" sends the stored JPEGs and makes the same arrays here, of frames
+                at their stored size (needs Pillow, or simplejpeg); "auto" takes what is faster: JPEGs of frames at
+                their stored size where simplejpeg is installed, or Pillow and the server is not on this machine.
+            errors: "raise" a frame's error, or "mask" it: zeros, `Batch.valid` False, and the error in
+                `Batch.errors`.
         """
         _check_errors(errors, ("raise", "mask"))
         found = self._tensors(timeline, transfer, options, Arrays())
@@ -129,10 +138,13 @@ class Client(_base.Base):
     ) -> Video:
         """The planned frames of a profile as a sequence: `len`, `[i]`, slices, iteration, `get_batch`.
 
-        on_miss: of frames that are planned and not cached: "extract" them, or "fail".
-        errors: "raise" a frame's error, or "yield" the frame with its `error`, and in batches mask it.
-        transfer: of batches, as `tensors` has it.
-        prefetch: frames that are decoded ahead where they are read in order; 0: none. Default: two a core.
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            on_miss: Of frames that are planned and not cached: "extract" them, or "fail".
+            errors: "raise" a frame's error, or "yield" the frame with its `error`, and in batches mask it.
+            transfer: Of batches, as `tensors` has it.
+            prefetch: Frames that are decoded ahead where they are read in order; 0: none. Default: two a core.
         """
         _check_errors(errors, ("raise", "yield"))
         return open_video(self, timeline, profile, Reading(on_miss, errors, transfer, prefetch))
@@ -147,7 +159,14 @@ class Client(_base.Base):
     ) -> PIL.Image.Image:
         """A contact sheet, as an image of Pillow's: `count` of the planned frames, spread evenly, with their times.
 
-        width: of each picture, in pixels. What is not cached is extracted; what cannot be had is left gray.
+        What is not cached is extracted; what cannot be had is left gray.
+
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            count: Pictures on the sheet.
+            columns: Pictures in a row.
+            width: Of each picture, in pixels.
         """
         video = self.video(timeline, profile)
         chosen_ones = [video.sequences[place] for place in sheets.places(len(video), count)]
@@ -156,9 +175,10 @@ class Client(_base.Base):
         made: PIL.Image.Image = sheets.sheet(frames, columns)
         return made
 
-    def table(self, timeline: str, profile: Optional[str] = None) -> pyarrow.Table:
+    def table(self, timeline: str, profile: Optional[str] = None) -> Any:
         """`facts` as a pyarrow.Table: a row a frame, a column a fact, null where unknown. Needs pyarrow (`[arrow]`).
 
+        pyarrow has no types of its own, so that this has none, either.
         `.to_pandas()` makes a DataFrame of it, `polars.from_arrow(…)` one of polars.
         """
         return facts_table(self.facts(timeline, profile))
@@ -166,7 +186,10 @@ class Client(_base.Base):
     def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """How much of a profile is there; `state` is "absent" where nothing is.
 
-        check_sources: read the sources' identities, and list the chunks whose source changed.
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            check_sources: Read the sources' identities, and list the chunks whose source changed.
         """
         request = _base.timeline_request(timeline, profile, check_sources)
         return read_timeline(pages(self._call(_methods.GET_TIMELINE), request))
@@ -187,7 +210,17 @@ class Client(_base.Base):
         dry_run: bool = False,
         older_than: Optional[int] = None,
     ) -> List[Cleared]:
-        """Removes frames and records; overlays and the plan only when asked. older_than: seconds."""
+        """Removes frames and records; overlays and the plan only when asked.
+
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            all_profiles: All of them.
+            overlays: Overlays, too.
+            plan: The plan, too: how the timeline was extracted.
+            dry_run: Only count.
+            older_than: Only what is older than so many seconds.
+        """
         options: Dict[str, Any] = {
             "all_profiles": all_profiles, "overlays": overlays, "plan": plan, "dry_run": dry_run,
             "older_than": older_than,
@@ -205,7 +238,13 @@ class Client(_base.Base):
     ) -> Put:
         """Stores pictures made elsewhere, in one commit; the latest that names a sequence wins.
 
-        quality: of the JPEGs that the server makes of arrays; default 85. Refused on an extracted profile.
+        Refused on an extracted profile.
+
+        Args:
+            timeline: The timeline's id.
+            frames: The pictures with their numbers.
+            profile: Which of its profiles; default: "default".
+            quality: Of the JPEGs that the server makes of arrays, 1 to 100; default 85.
         """
         response = self._connection.upload(
             _methods.PUT_FRAMES,

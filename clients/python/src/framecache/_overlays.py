@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, Iterator, List, Literal, Mapping, Optional
 
-from . import _methods, _requests, _upload
+from . import _base, _methods, _requests, _upload
 from ._connection import Connection, collected, pages
-from ._errors import Error, broken_stream, from_status
+from ._errors import Error, NotFound, broken_stream, from_status
 from .frames import Parts
 from .options import Errors
 from .results import Tally, tally
@@ -53,15 +53,26 @@ class Overlays:
         profile: Optional[str] = None,
         *,
         errors: Errors = "raise",
+        create: bool = False,
     ) -> List[_upload.PutResult]:
         """Stores overlays: {sequence: {name: picture}}, a picture being PNG bytes, their base64 or a uint8 array.
 
-        Names are UTF-8 of 1 to 200 bytes and come back as they were given. errors: "raise" the first overlay's
-        error (the others are stored), or "yield" them in the results.
+        Names are UTF-8 of 1 to 200 bytes and come back as they were given.
+
+        Args:
+            timeline: The timeline's id.
+            job: Id of the run that drew them.
+            stage: Id of the part of it that did.
+            overlays: The pictures.
+            profile: Which of the timeline's profiles; default: "default".
+            errors: "raise" the first overlay's error (the others are stored), or "yield" them in the results.
+            create: The timeline or profile need not be there; else that is `NotFound`, and nothing is sent.
         """
         items = _upload.overlay_items(overlays)
         if not items:
             return []
+        if not create:
+            check_known(self._connection.unary(_methods.GET_TIMELINE, known_request(timeline)), timeline, profile)
         response = self._connection.upload(
             _methods.PUT_OVERLAYS,
             lambda: _upload.overlay_messages((timeline, profile, job, stage), items),
@@ -91,9 +102,11 @@ class Overlays:
         return self._get(request, errors)
 
     def jobs(self, timeline: str, profile: Optional[str] = None) -> List[str]:
+        """Jobs that have overlays."""
         return collected(self._list(timeline, profile, "JOBS"), "jobs")
 
     def stages(self, timeline: str, job: str, profile: Optional[str] = None) -> List[str]:
+        """Stages of a job that have overlays."""
         return collected(self._list(timeline, profile, "STAGES", job=job), "stages")
 
     def frames(self, timeline: str, job: str, stage: str, profile: Optional[str] = None) -> List[int]:
@@ -133,6 +146,32 @@ class Overlays:
     def _list(self, timeline: str, profile: Optional[str], level: str, **where: Any) -> Iterator[Any]:
         request = list_request(timeline, profile, level, where)
         return pages(lambda page: self._connection.unary(_methods.LIST_OVERLAYS, page), request)
+
+
+#: A profile's name that nobody gives one: its answer counts nothing, and names those that are there.
+_NOBODY = "~"
+
+
+def known_request(timeline: str) -> Any:
+    return _base.timeline_request(timeline, _NOBODY, False)
+
+
+def check_known(answer: Any, timeline: str, profile: Optional[str]) -> None:
+    """As the command line has it: a name that was mistyped makes no timeline."""
+    if not answer.profiles:
+        raise _unknown(
+            f"the store has no such timeline, timeline={timeline}",
+            "client.timelines() lists what it holds; create=True keeps overlays where no frames are yet",
+        )
+    if (profile or "default") not in answer.profiles:
+        raise _unknown(
+            f"the timeline has no such profile, timeline={timeline}, profile={profile or 'default'}",
+            f"it has {', '.join(answer.profiles)}; create=True makes another",
+        )
+
+
+def _unknown(message: str, hint: str) -> NotFound:
+    return NotFound(message, "TIMELINE_NOT_FOUND", "NOT_FOUND", hint)
 
 
 class OverlayJoiner:

@@ -1,4 +1,4 @@
-"""The keyword arguments that several methods share, with their units and defaults."""
+"""The keyword arguments that several methods share, with their units and defaults. None is what was not said."""
 
 from __future__ import annotations
 
@@ -23,109 +23,124 @@ class SamplingOptions(TypedDict, total=False):
     """Which frames of a video: exactly one of the first six."""
 
     #: Frames a second; sample k is the frame shown at k/fps, and has sequence k.
-    fps: Time
+    fps: Optional[Time]
     #: Each n-th frame of the timeline, from 1.
-    every: int
-    all: bool
+    every: Optional[int]
+    #: Every frame.
+    all: Optional[bool]
     #: Frames at which decoding can start.
-    keyframes: bool
+    keyframes: Optional[bool]
     #: The frames shown at these timeline seconds.
-    timestamps: Iterable[Time]
+    timestamps: Optional[Iterable[Time]]
     #: So many frames: the midpoints of equal parts of the window.
-    count: int
+    count: Optional[int]
     #: Only this part of the timeline.
-    window: Window
+    window: Optional[Window]
 
 
 class ExtractOptions(SamplingOptions, total=False):
-    profile: str
+    """How a timeline is extracted; which frames is `SamplingOptions`'."""
+
+    #: Which of the timeline's profiles. Default "default".
+    profile: Optional[str]
     #: JPEG quality, 1 to 100. Default 85.
-    quality: int
+    quality: Optional[int]
     #: "phash" (default), "dhash", "average_hash"; an empty list: none.
-    hashes: Iterable[str]
+    hashes: Optional[Iterable[str]]
     #: What an untagged matrix is taken for: "bt601" (default), "bt709", "bt2020" or "by-height".
-    colour: str
+    colour: Optional[str]
     #: Longest side of the stored frames, pixels; never enlarges.
-    max_side: int
+    max_side: Optional[int]
     #: Store no frame whose phash is within so many bits (0 to 64) of the last one kept.
-    dedup: int
-    backend: Literal["auto", "cpu", "gpu"]
+    dedup: Optional[int]
+    #: What decodes. Default "auto": what is faster; "gpu" refuses rather than fall back.
+    backend: Optional[Literal["auto", "cpu", "gpu"]]
     #: Make every frame anew, even over another plan.
-    replace: bool
+    replace: Optional[bool]
     #: What becomes of the profile's overlays under `replace`.
-    overlays: Literal["keep", "delete"]
+    overlays: Optional[Literal["keep", "delete"]]
     #: Only these chunk ids.
-    only: Iterable[Union[str, int]]
+    only: Optional[Iterable[Union[str, int]]]
     #: (index, count): only this part of the plan's spans, index from 0.
-    shard: Tuple[int, int]
+    shard: Optional[Tuple[int, int]]
     #: Count a chunk that cannot be indexed as empty.
-    skip_bad: bool
+    skip_bad: Optional[bool]
     #: Try again what is recorded as undecodable.
-    retry_failed: bool
+    retry_failed: Optional[bool]
     #: Plan, and extract nothing.
-    plan_only: bool
+    plan_only: Optional[bool]
 
 
 class SelectionOptions(TypedDict, total=False):
     """Which frames of a profile: at most one of the first five; none is all of them."""
 
     #: Answered in this order, repeats kept.
-    sequences: Iterable[int]
+    sequences: Optional[Iterable[int]]
     #: (first, last), both included.
-    range: Tuple[int, int]
+    range: Optional[Tuple[int, int]]
     #: The planned frame shown at each of these timeline seconds.
-    times: Iterable[Time]
+    times: Optional[Iterable[Time]]
     #: Frames whose timestamp lies in [from, to).
-    window: Window
-    all: bool
+    window: Optional[Window]
+    #: All of them; so it is where nothing is said.
+    all: Optional[bool]
     #: Of those each step-th.
-    step: int
+    step: Optional[int]
     #: Of those at most so many.
-    limit: int
+    limit: Optional[int]
 
 
 class FramesOptions(SelectionOptions, total=False):
-    profile: str
-    payload: Literal["jpeg", "base64", "none"]
+    """How frames come; which is `SelectionOptions`'."""
+
+    #: Which of the timeline's profiles. Default "default".
+    profile: Optional[str]
+    #: What comes with the facts. Default "jpeg".
+    payload: Optional[Literal["jpeg", "base64", "none"]]
     #: What becomes of planned frames that are not cached. Default "extract".
-    on_miss: OnMiss
+    on_miss: Optional[OnMiss]
     #: Resize to this, in pixels; one alone keeps the aspect.
-    width: int
-    height: int
+    width: Optional[int]
+    #: As `width`.
+    height: Optional[int]
     #: Encode again at this quality.
-    quality: int
+    quality: Optional[int]
 
 
 class ArrayOptions(TypedDict, total=False):
     """What becomes of frames in an array."""
 
     #: "uint8" (default), "fp16", "fp32"; numpy.uint8, numpy.float16 and numpy.float32 mean the same, and torch's.
-    datatype: Datatype
+    datatype: Optional[Datatype]
     #: "nhwc" (default) or "nchw".
-    layout: Literal["nhwc", "nchw"]
+    layout: Optional[Literal["nhwc", "nchw"]]
     #: "rgb" (default), "bgr", "gray".
-    channels: Literal["rgb", "bgr", "gray"]
-    #: Output size in pixels: both, or neither (then all frames must have one size).
-    width: int
-    height: int
-    fit: Literal["stretch", "letterbox", "crop"]
-    filter: Literal["bilinear", "bicubic"]
+    channels: Optional[Literal["rgb", "bgr", "gray"]]
+    #: Of the output, in pixels: both, or neither (then all frames must have one size).
+    width: Optional[int]
+    #: As `width`.
+    height: Optional[int]
+    #: How a picture of another aspect is made to fit: "stretch" (default), "letterbox" (bars of `pad_value`), "crop".
+    fit: Optional[Literal["stretch", "letterbox", "crop"]]
+    #: Pillow's, with antialiasing. Default "bilinear".
+    filter: Optional[Literal["bilinear", "bicubic"]]
     #: Around a letterboxed picture, 0 to 255. Default 114.
-    pad_value: int
+    pad_value: Optional[int]
     #: {"scale": s, "mean": m, "std": d}: y = (x * s - m) / d; numbers, or one a channel; or "imagenet": torchvision's
     #: means and deviations of pixels from 0 to 1. fp16 and fp32 only.
-    normalize: Union[Literal["imagenet"], Mapping[str, Union[float, Sequence[float]]]]
+    normalize: Optional[Union[Literal["imagenet"], Mapping[str, Union[float, Sequence[float]]]]]
 
 
 class TensorOptions(SelectionOptions, ArrayOptions, total=False):
-    profile: str
+    """Which frames come as arrays (`SelectionOptions`), and as what (`ArrayOptions`)."""
+
+    #: Which of the timeline's profiles. Default "default".
+    profile: Optional[str]
     #: Instead of a selection, with origin="source": sampling options, as `extract` takes them.
-    sampling: SamplingOptions
+    sampling: Optional[SamplingOptions]
     #: "cache" (the stored JPEG, default) or "source" (the video again, without JPEG loss).
-    origin: Literal["cache", "source"]
-    on_miss: OnMiss
+    origin: Optional[Literal["cache", "source"]]
+    #: What becomes of planned frames that are not cached. Default "extract".
+    on_miss: Optional[OnMiss]
     #: Frames in a batch. Default 16.
-    batch: int
-
-
-Json = Mapping[str, Any]
+    batch: Optional[int]

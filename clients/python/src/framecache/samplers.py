@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import invalid
+from ._signatures import spelled_out
+from .options import ArrayOptions
 from .tensors import Batch
 from .video import Video
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .options import ArrayOptions
 
 Policy = Literal["repeat_last", "wrap", "error"]
 #: A seed, or NumPy's generator; None: another sample at each call.
@@ -58,6 +58,7 @@ class Clips:
         return torch.from_numpy(self.array)
 
 
+@spelled_out(ArrayOptions)
 def clips_at_random_indices(
     video: Video,
     *,
@@ -72,7 +73,15 @@ def clips_at_random_indices(
 ) -> Clips:
     """Clips that begin at places drawn evenly from [sampling_range_start, sampling_range_end), in no order.
 
-    sampling_range_end: default: the last place at which a clip fits, and one. Negative: counted from the end.
+    Args:
+        video: `client.video(…)`.
+        num_clips: So many.
+        num_frames_per_clip: Frames of each.
+        num_indices_between_frames: From one of its frames to the next.
+        sampling_range_start: First place at which a clip may begin. Negative: counted from the end.
+        sampling_range_end: Default: the last place at which a clip fits, and one. Negative: counted from the end.
+        policy: Of clips that reach past the end.
+        rng: A seed, or NumPy's generator.
     """
     asked = (sampling_range_start, sampling_range_end)
     begin, end = _places(len(video), asked, num_frames_per_clip, num_indices_between_frames)
@@ -80,6 +89,7 @@ def clips_at_random_indices(
     return _clips(video, _spread(starts, num_frames_per_clip, num_indices_between_frames), policy, options)
 
 
+@spelled_out(ArrayOptions)
 def clips_at_regular_indices(
     video: Video,
     *,
@@ -91,13 +101,17 @@ def clips_at_regular_indices(
     policy: Policy = "repeat_last",
     **options: Unpack[ArrayOptions],
 ) -> Clips:
-    """Clips that begin at places spread evenly over the range, its first and its last among them."""
+    """Clips that begin at places spread evenly over the range, its first and its last among them.
+
+    The arguments are those of `clips_at_random_indices`.
+    """
     asked = (sampling_range_start, sampling_range_end)
     begin, end = _places(len(video), asked, num_frames_per_clip, num_indices_between_frames)
     starts = np.linspace(begin, end - 1, _count(num_clips, "num_clips")).round().astype(np.int64)
     return _clips(video, _spread(starts, num_frames_per_clip, num_indices_between_frames), policy, options)
 
 
+@spelled_out(ArrayOptions)
 def clips_at_random_timestamps(
     video: Video,
     *,
@@ -112,7 +126,15 @@ def clips_at_random_timestamps(
 ) -> Clips:
     """Clips that begin at times drawn evenly from [sampling_range_start, sampling_range_end), in timeline seconds.
 
-    seconds_between_frames: default: as the video's frames follow each other.
+    Args:
+        video: `client.video(…)`.
+        num_clips: So many.
+        num_frames_per_clip: Frames of each.
+        seconds_between_frames: Default: as the video's frames follow each other.
+        sampling_range_start: First time at which a clip may begin. Default: the first frame's.
+        sampling_range_end: Default: the last time at which a clip fits.
+        policy: Of clips that reach past the end.
+        rng: A seed, or NumPy's generator.
     """
     clock = _Clock(video, num_frames_per_clip, seconds_between_frames)
     begin, end = clock.range(sampling_range_start, sampling_range_end)
@@ -120,6 +142,7 @@ def clips_at_random_timestamps(
     return _clips(video, clock.places(starts), policy, options)
 
 
+@spelled_out(ArrayOptions)
 def clips_at_regular_timestamps(
     video: Video,
     *,
@@ -131,7 +154,10 @@ def clips_at_regular_timestamps(
     policy: Policy = "repeat_last",
     **options: Unpack[ArrayOptions],
 ) -> Clips:
-    """Clips that begin each so many seconds in [sampling_range_start, sampling_range_end), in timeline seconds."""
+    """Clips that begin each so many seconds in [sampling_range_start, sampling_range_end), in timeline seconds.
+
+    The arguments are those of `clips_at_random_timestamps`.
+    """
     if not seconds_between_clip_starts > 0:
         raise invalid(f"clips begin some seconds apart: {seconds_between_clip_starts}", "seconds_between_clip_starts")
     clock = _Clock(video, num_frames_per_clip, seconds_between_frames)

@@ -69,8 +69,10 @@ class Batch:
     def to_source(self, boxes: npt.ArrayLike, places: Union[None, int, npt.ArrayLike] = None) -> Boxes:
         """Maps boxes x1, y1, x2, y2 from output pixels to stored pixels (with origin="source": to the video's).
 
-        places: the frame of this batch that the boxes (…, 4) are of; or one place for each of boxes (K, 4).
-        Without it boxes are (N, …, 4), as many as there are frames.
+        Args:
+            boxes: (…, 4), in pixels of the output.
+            places: The frame of this batch that the boxes are of; or one place for each of boxes (K, 4).
+                Without it boxes are (N, …, 4), as many as there are frames.
         """
         found = np.asarray(boxes, np.float64)
         where = np.arange(len(self)) if places is None else np.asarray(places)

@@ -24,13 +24,13 @@ except ImportError:
 from . import _jpeg
 from ._epochs import Order, Position
 from ._errors import invalid
+from ._signatures import spelled_out
+from .options import ArrayOptions
 from .tensors import Batch
 from .video import Video
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from .options import ArrayOptions
 
 #: Of a frame or a batch: "frames", (C, H, W) or (N, C, H, W) unless layout="nhwc"; "sequence", "timestamp" and "valid".
 Item = Dict[str, Any]
@@ -44,6 +44,7 @@ class FrameDataset(Dataset[Item]):
     The frames of a DataLoader's batch come in one call.
     """
 
+    @spelled_out(ArrayOptions)
     def __init__(self, video: Video, **options: Unpack[ArrayOptions]) -> None:
         self._video = video
         self._options = _options(options)
@@ -67,6 +68,7 @@ class FrameStream(IterableDataset[Item]):
     batch that was given, in the same order; a StatefulDataLoader calls them in its workers.
     """
 
+    @spelled_out(ArrayOptions)
     def __init__(
         self,
         video: Video,
@@ -80,10 +82,15 @@ class FrameStream(IterableDataset[Item]):
         **options: Unpack[ArrayOptions],
     ) -> None:
         """
-        shuffle: frames in random order, another one in each epoch.
-        rank, world_size: which part of how many this process reads, beside its workers; default: torch.distributed's,
-            where it is initialised before this, else the whole.
-        even: leave out the last batches that not all ranks would have.
+        Args:
+            video: `client.video(…)`.
+            batch: Frames in a batch; the last of an epoch may be short.
+            shuffle: Frames in random order, another one in each epoch.
+            seed: Of that order.
+            rank: Which part this process reads, beside its workers; default: torch.distributed's, where it is
+                initialised before this, else the whole.
+            world_size: Of how many parts.
+            even: Leave out the last batches that not all ranks would have.
         """
         self._video = video
         self._rank, ranks = _ranks(rank, world_size)
@@ -145,7 +152,7 @@ def _ranks(rank: Optional[int], world_size: Optional[int]) -> Tuple[int, int]:
 
 
 def _options(options: Any) -> Any:
-    return {"layout": "nchw", **options}
+    return {"layout": "nchw", **{name: value for name, value in options.items() if value is not None}}
 
 
 def _item(batch: Batch) -> Item:

@@ -29,15 +29,15 @@ from ._arrays import Arrays
 from ._cursor import Cursor
 from ._decode import chosen
 from ._errors import Refused, TimedOut, invalid
+from ._signatures import spelled_out
 from .frames import Frame, decoded
-from .options import Time
+from .options import ArrayOptions, Time
 from .tensors import Batch, joined, unmasked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._client import Client
-    from .options import ArrayOptions
 
 #: Sequences that one call names; a selection has at most 100,000.
 NAMED = 10_000
@@ -136,16 +136,18 @@ class Video(Sequence[Frame]):
         )
         return self._of(_compact(frame.sequence for frame in found if frame.sequence in mine))
 
+    @spelled_out(ArrayOptions)
     def get_batch(self, places: Iterable[int], **options: Unpack[ArrayOptions]) -> Batch:
         """These frames as one writable array, in the order given, repeats kept; times and mask are with it.
 
-        options: datatype, layout, channels, normalize; width, height, fit, filter, pad_value (see `TensorOptions`).
+        `framecache.options.ArrayOptions` explains the keywords.
         """
         sequences = [self._sequences[self._place(place)] for place in places]
         if not sequences:
             raise invalid("a batch has at least one frame", "places")
         return joined(list(self._batches(sequences, self._piece(len(sequences), options), options)))
 
+    @spelled_out(ArrayOptions)
     def batches(self, size: int = 16, **options: Unpack[ArrayOptions]) -> Iterator[Batch]:
         """All its frames in order, `size` at a time; the last may be short."""
         return self._batches(self._sequences, size, options)
@@ -182,10 +184,12 @@ class Video(Sequence[Frame]):
         """`video[index]`."""
         return self[index]
 
+    @spelled_out(ArrayOptions)
     def get_frames_at(self, indices: Iterable[int], **options: Unpack[ArrayOptions]) -> Batch:
         """`get_batch`."""
         return self.get_batch(indices, **options)
 
+    @spelled_out(ArrayOptions)
     def get_frames_in_range(self, start: int, stop: int, step: int = 1, **options: Unpack[ArrayOptions]) -> Batch:
         return self.get_batch(range(start, stop, step), **options)
 
@@ -193,6 +197,7 @@ class Video(Sequence[Frame]):
         """`at`."""
         return self.at(seconds)
 
+    @spelled_out(ArrayOptions)
     def get_frames_played_at(self, seconds: Iterable[Time], **options: Unpack[ArrayOptions]) -> Batch:
         """The frames shown at these times, as `get_batch` gives them."""
         times = list(seconds)
@@ -200,6 +205,7 @@ class Video(Sequence[Frame]):
             raise invalid("a batch has at least one frame", "seconds")
         return joined(list(self._tensors({"times": times}, self._piece(len(times), options), options)))
 
+    @spelled_out(ArrayOptions)
     def get_frames_played_in_range(
         self, start_seconds: Time, stop_seconds: Time, **options: Unpack[ArrayOptions]
     ) -> Batch:

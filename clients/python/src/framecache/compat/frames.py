@@ -106,8 +106,8 @@ def load_cached_frames_b64(timeline_id: str) -> List[Dict[str, Any]]:
 
 
 def save_overlays(timeline_id: str, job_id: str, stage: str, seq: int, overlays: Dict[str, str]) -> None:
-    """Stores a frame's overlays, {name: PNG as base64}."""
-    _server().overlays.put(timeline_id, job_id, stage, {seq: overlays})
+    """Stores a frame's overlays, {name: PNG as base64}; of a timeline that is not there, too, as it always was."""
+    _server().overlays.put(timeline_id, job_id, stage, {seq: overlays}, create=True)
     logger.info(
         "Saved %d overlays for timeline %s job %s stage %s frame %d", len(overlays), timeline_id, job_id, stage, seq
     )
