@@ -7,17 +7,18 @@ import json
 
 import pytest
 
-from .media import untidy
+from .media import kinds, untidy
 from .media.make import CannotMake
+from .support import oracle
 
 FRAME = 1 / untidy.RATE
 AGAIN = ["h264.ts", "h264_open.ts", "h264.flv", "mpeg2.mpg", "vp8.webm", "h264.mkv", "mpeg4.ts"]
 COUNTED = ["all_without_pts-h264.ts", "tidy-h264.avi", "tidy-h264.h264", "tidy-hevc.hevc"]
 
 
-def made(name):
+def made(name, recipes=untidy):
     try:
-        return untidy.clip(name)
+        return recipes.clip(name)
     except CannotMake as why:
         pytest.skip(f"this ffmpeg cannot make it: {why}")
 
@@ -135,3 +136,32 @@ def test_a_server_says_the_same_of_a_clock(serve, v1, fc):
     [at] = probed(fc, source)["clock_breaks"]
     [told] = video.clock_breaks
     assert (told.at, told.pts_before, told.pts_behind) == (at["at"], at["pts_before"], at["pts_behind"])
+
+
+@pytest.mark.parametrize("name, ticks", [
+    # Whose duration is no other's: of the last, and of the last shown of those that are decoded in another order.
+    ("odd_end.mp4", 700), ("uneven.mp4", 600), ("reordered_end.mp4", 549),
+    ("long_end.frag.mp4", 700), ("long_end_of_own_base.mov", 700),
+    # 1585 ms are shown.
+    ("early_edit.mp4", 320),
+])
+def test_an_mp4_ends_as_its_own_tables_say_of_the_sample_shown_last(fc, name, ticks):
+    source = made(name, kinds)
+    told = oracle.probe(source)
+    last = told.frames[-1]["pts"]
+    assert told.last_duration == ticks * told.time_base, "the test's own reading of the tables"
+    seconds = float((last - told.frames[0]["pts"] + ticks) * told.time_base)
+    assert probed(fc, source)["duration"] == pytest.approx(seconds, abs=1e-9)
+    # What comes behind begins there.
+    fc.extract("t", "--all", "--hash", "none", source, source)
+    again = [f["timestamp"] for f in fc.frames("t") if f["chunk_id"] == "1"]
+    assert again[0] == pytest.approx(seconds, abs=1e-9)
+    assert len(again) == len(told.frames)
+
+
+@pytest.mark.parametrize("kind", ["h264.mkv", "h264_plain.flv", "h264_plain.ts", "mpeg4.avi", "vp8.webm"])
+def test_elsewhere_the_last_frame_lasts_as_long_as_the_one_before(fc, kind):
+    source = made(f"tidy-{kind}")
+    fc.extract("t", "--all", "--hash", "none", source)
+    *_, before, last = [f["timestamp"] for f in fc.frames("t")]
+    assert probed(fc, source)["duration"] == pytest.approx(2 * last - before, abs=1e-9)

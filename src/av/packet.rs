@@ -93,11 +93,6 @@ impl Packet {
         (self.raw().dts != ffi::AV_NOPTS_VALUE).then_some(self.raw().dts)
     }
 
-    /// In ticks of the stream's time base; 0 where unknown.
-    pub fn duration(&self) -> i64 {
-        self.raw().duration.max(0)
-    }
-
     /// Byte position in the source, -1 where unknown.
     pub fn position(&self) -> i64 {
         self.raw().pos

@@ -6,6 +6,7 @@ mod bits;
 mod boxes;
 mod clock;
 mod configuration;
+mod ending;
 mod fields;
 mod h26x;
 mod heads;

@@ -42,8 +42,6 @@ pub(super) struct Pass {
     goes_back: bool,
     /// Of all units, where they were read.
     headers: Option<PictureHeaders>,
-    /// Of the packet that is shown last.
-    last: Option<(i64, i64)>,
     /// Of parameter sets, by unit.
     pub(super) changes: Vec<(u32, Change)>,
     pub(super) packed: bool,
@@ -90,7 +88,11 @@ pub fn read_track(
         read => read,
     };
     let ranks = headers.and_then(|headers| pass.ranks(headers));
-    pass.finish((info, container), (identity, init), ranks)
+    let mut track = pass.finish((info, container), (identity, init), ranks)?;
+    if track.tells_durations() {
+        track.end_by_tables(open()?, stop)?;
+    }
+    Ok(track)
 }
 
 impl Pass {
@@ -163,7 +165,7 @@ impl Pass {
         let dts = packet.dts().filter(|_| !kind.second_field);
         self.dts.push(dts.unwrap_or(UNKNOWN));
         if kind.shown && !packet.discarded() && !kind.second_field {
-            self.time(packet.pts(), packet.duration());
+            self.time(packet.pts());
         }
         Ok(())
     }
@@ -174,14 +176,11 @@ impl Pass {
     }
 
     /// A packet that is to be shown is timed so.
-    fn time(&mut self, pts: Option<i64>, duration: i64) {
+    fn time(&mut self, pts: Option<i64>) {
         let Some(pts) = pts else {
             self.untimed += 1;
             return;
         };
-        if self.last.is_none_or(|(latest, _)| pts >= latest) {
-            self.last = Some((pts, duration));
-        }
         let (least, highest) = self.range.unwrap_or((pts, pts));
         self.goes_back |= pts < highest;
         self.range = Some((least.min(pts), highest.max(pts)));
@@ -237,9 +236,6 @@ impl Pass {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (own, next) => own.or(next),
         };
-        if next.last >= self.last.map(|(pts, _)| (pts, i64::MIN)) {
-            self.last = next.last;
-        }
         Ok(())
     }
 
@@ -268,8 +264,7 @@ impl Pass {
             )
             .hint("check that the file is complete and plays elsewhere"));
         }
-        let last = self.last_duration((&container, &info), &shown, &outcome);
-        fill_durations(&mut shown, last);
+        fill_durations(&mut shown, tick_of(1, &info));
         clock.list((&shown, info.time_base), self.breaks(&outcome))?;
         Ok(Track {
             // An odd one is refused where frames are asked for.
@@ -414,24 +409,6 @@ impl Pass {
         });
         sorted(frames, |frame| (frame.pts, rank(frame.unit)))
     }
-
-    /// Ticks from the last shown picture to the end of the media.
-    fn last_duration(
-        &self,
-        (container, info): (&str, &StreamInfo),
-        shown: &[Shown],
-        outcome: &Outcome,
-    ) -> i64 {
-        let stated = self.last.map_or(0, |(_, duration)| duration);
-        // Where the clock starts again, the highest pts need not be the last.
-        if container.starts_with("mov,") && stated > 0 && outcome.breaks.is_empty() {
-            return stated;
-        }
-        match shown {
-            [.., before, last] if last.pts > before.pts => last.pts.saturating_sub(before.pts),
-            _ => tick_of(1, info),
-        }
-    }
 }
 
 /// Places between where a picture is decoded and where it is shown, in streams of every codec (H.264 A.3.1: 16).
@@ -462,11 +439,16 @@ fn tick_of(k: usize, info: &StreamInfo) -> i64 {
     i64::try_from((2 * numerator + denominator).div_euclid(2 * denominator)).unwrap_or(i64::MAX)
 }
 
-fn fill_durations(shown: &mut [Shown], last: i64) {
+/// Up to the next frame; the last one lasts as long as the one before, or so many ticks.
+fn fill_durations(shown: &mut [Shown], frame: i64) {
+    let mut gap = 0;
     for place in 0..shown.len() {
-        let next = shown.get(place + 1).map(|next| next.pts);
-        shown[place].duration = next
-            .map_or(last, |next| next.saturating_sub(shown[place].pts))
-            .max(0);
+        if let Some(next) = shown.get(place + 1) {
+            gap = next.pts.saturating_sub(shown[place].pts).max(0);
+        }
+        shown[place].duration = gap;
+    }
+    if let Some(last) = shown.last_mut().filter(|last| last.duration == 0) {
+        last.duration = frame;
     }
 }

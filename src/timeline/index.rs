@@ -12,7 +12,8 @@ pub struct Shown {
     /// Source time, in ticks of the source's time base: the container's own pts where its clock runs on
     /// and misses nothing. Never smaller than the one before; may be equal.
     pub pts: i64,
-    /// To the next shown picture, or as the container says for the last; in ticks, at least 0.
+    /// To the next shown picture; of the last, as an MP4's tables say, else as long as the one before. In ticks,
+    /// at least 0.
     pub duration: i64,
     /// Its access unit: place in decode order among all packets of the stream.
     pub unit: u32,

@@ -8,6 +8,12 @@ from .untidy import LARGE, FRAMES, Part, encode, parts_of, remux
 H264, HEVC = untidy.CODECS["h264"], untidy.CODECS["hevc"]
 
 
+# Ticks of 1/12800 s that samples last, by their places in decode order.
+UNEVEN = {place: 300 + 100 * (place % 4) for place in range(FRAMES)}
+REORDERED = {place: 512 + place for place in range(FRAMES - 4, FRAMES)}
+LAST_LONGER = f"setts=duration=if(eq(N\\,{FRAMES - 1})\\,700\\,DURATION)"
+
+
 def whole(codec, container, *more, **of):
     return lambda folder: parts_of(folder, codec, container, [Part(more=more, **of)])[0]
 
@@ -34,6 +40,11 @@ def remuxed(codec, container, target, *options, more=(), before=()):
 
 def changed(recipe, change):
     return lambda folder: change(recipe(folder))
+
+
+def lasting(durations, codec="h264_plain"):
+    """Samples that last so many ticks, under an edit that goes on behind them."""
+    return changed(whole(codec, "mp4"), lambda data: surgery.with_edit_of(surgery.with_durations(data, durations), 10_000))
 
 
 def cut(recipe, share):
@@ -98,6 +109,13 @@ KINDS = {
     "header_last_co64.mp4": whole("h264", "mp4", "-movflags", "+faststart"),
     "two_tracks.mp4": two_tracks,
     "zero_durations.mp4": remuxed("h264_plain", "mp4", "mp4", "-bsf:v", "setts=duration=0"),
+    # Ends: durations of last samples that are their own alone.
+    "odd_end.mp4": lasting({FRAMES - 1: 700}),
+    "uneven.mp4": lasting(UNEVEN),
+    "reordered_end.mp4": lasting(REORDERED, "h264"),
+    "long_end.frag.mp4": remuxed("h264_plain", "mp4", "mp4", "-bsf:v", LAST_LONGER, "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+    "long_end_of_own_base.mov": remuxed("h264_plain", "mp4", "mov", "-bsf:v", LAST_LONGER, "-movflags", "frag_keyframe+empty_moov"),
+    "early_edit.mp4": changed(whole("h264_plain", "mp4"), lambda data: surgery.with_edit_of(data, FRAMES * 40 - 15)),
     "live.mkv": whole("vp9", "mkv", "-live", "1", "-cluster_time_limit", "200"),
     "small_clusters.webm": whole("vp8", "webm", "-cluster_size_limit", "2000"),
     "cut_short.mkv": cut(whole("h264", "mkv"), 0.6),

@@ -106,6 +106,31 @@ def with_equal_pts(data):
     return bytes(data)
 
 
+WITHIN = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def with_durations(data, durations):
+    """MP4 of one track, its header behind its media, whose samples last so many ticks (8.6.1.2): {place in decode order: ticks}."""
+    at = data.index(b"stts")
+    [size], [entries] = struct.unpack_from(">I", data, at - 4), struct.unpack_from(">I", data, at + 8)
+    rows = [struct.unpack_from(">II", data, at + 12 + 8 * k) for k in range(entries)]
+    own = [ticks for count, ticks in rows for _ in range(count)]
+    own = [durations.get(place, ticks) for place, ticks in enumerate(own)]
+    table = struct.pack(">4sII", b"stts", 0, len(own)) + b"".join(struct.pack(">II", 1, ticks) for ticks in own)
+    made = bytearray(data[: at - 4] + struct.pack(">I", len(table) + 4) + table + data[at - 4 + size :])
+    for kind in WITHIN:
+        parent = data.index(kind, data.index(b"moov")) - 4
+        struct.pack_into(">I", made, parent, struct.unpack_from(">I", made, parent)[0] + len(table) + 4 - size)
+    return bytes(made)
+
+
+def with_edit_of(data, ticks):
+    """MP4 whose only edit shows so many ticks of the movie's clock (8.6.6)."""
+    made = bytearray(data)
+    struct.pack_into(">I", made, data.index(b"elst") + 12, ticks)
+    return bytes(made)
+
+
 def without_sync_samples(data):
     """MP4 whose sync sample table is gone: every sample then counts as a sync sample (ISO/IEC 14496-12, 8.6.2)."""
     return data.replace(b"stss", b"free")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from . import mp4
+
 FFMPEG = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-flags", "bitexact", "-noautorotate"]
 
 
@@ -119,16 +121,17 @@ def probe(path):
 
 
 def last_duration(path, stream, frames):
-    """The rule of the contract: its packet's duration in MP4/MOV, else the gap before, else 1/avg_frame_rate."""
+    """The rule of the contract: what an MP4's own tables say, else the gap before, else 1/avg_frame_rate."""
     base = Fraction(stream["time_base"])
     if not frames or "pts" not in frames[-1]:
         return Fraction(0)
     kind = ffprobe(path, "-show_entries", "format=format_name")["format"]["format_name"]
     if "mp4" in kind:
-        packets = ffprobe(path, "-show_entries", "packet=pts,duration")["packets"]
-        found = [p["duration"] for p in packets if p.get("pts") == frames[-1]["pts"] and "duration" in p]
-        if found:
-            return found[0] * base
+        packets = ffprobe(path, "-show_entries", "packet=pts,pos")["packets"]
+        place = [int(p["pos"]) for p in packets if p.get("pts") == frames[-1]["pts"] and "pos" in p]
+        told = mp4.last_duration(Path(path), place[0]) if place else None
+        if told:
+            return told
     if len(frames) > 1:
         return (frames[-1]["pts"] - frames[-2]["pts"]) * base
     return 1 / Fraction(stream["avg_frame_rate"])

@@ -4,17 +4,21 @@
 //! What is refused is what could not be true, or would take far more than the file's own size:
 //! [`max_samples`] samples in all, so many edits of so many samples. Everything else is libavformat's.
 
+mod durations;
 mod fragments;
+mod runs;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use durations::duration;
 pub(super) use fragments::guarded;
 
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::media::limits::{MAX_STREAMS, check_units, max_samples};
 use crate::source::{ByteSource, read_full};
+use runs::Defaults;
 use table::Track;
 
 /// Boxes that are looked at, before a file counts as made to take time.
@@ -42,26 +46,7 @@ const FREE_EDITS: u64 = 4;
 /// MEDIA_CORRUPT and LIMIT_EXCEEDED with the number and the limit; MEDIA_UNSUPPORTED for compressed
 /// headers; the source's own; CANCELLED.
 pub(super) fn check(source: &mut dyn ByteSource, stop: &Stop) -> Result<bool> {
-    let bytes = source.bytes();
-    let mut walk = Walk {
-        source,
-        stop,
-        bytes,
-        boxes: 0,
-        tracks: 0,
-        is_mp4: false,
-        nameless: false,
-        samples: 0,
-        has_moov: false,
-        has_fragments: false,
-    };
-    let root = Parent {
-        end: bytes,
-        depth: 0,
-    };
-    walk.children(0, root, &mut Track::default())?;
-    walk.check_fragments()?;
-    Ok(walk.has_fragments)
+    Ok(Walk::through(source, stop)?.has_fragments)
 }
 
 struct Walk<'s> {
@@ -78,6 +63,11 @@ struct Walk<'s> {
     samples: u64,
     has_moov: bool,
     has_fragments: bool,
+    /// Ticks of a second of edits' durations (`mvhd`).
+    movie_scale: u32,
+    /// What fragments' samples are where their runs do not say it.
+    defaults: Vec<Defaults>,
+    videos: Vec<Track>,
 }
 
 #[derive(Clone, Copy)]
@@ -87,13 +77,41 @@ struct Parent {
 }
 
 /// A box, as far as it lies in its parent.
+#[derive(Clone, Copy)]
 struct Found {
     kind: [u8; 4],
     body: u64,
     end: u64,
 }
 
-impl Walk<'_> {
+impl<'s> Walk<'s> {
+    /// All boxes of a source's header.
+    fn through(source: &'s mut dyn ByteSource, stop: &'s Stop) -> Result<Self> {
+        let bytes = source.bytes();
+        let mut walk = Walk {
+            source,
+            stop,
+            bytes,
+            boxes: 0,
+            tracks: 0,
+            is_mp4: false,
+            nameless: false,
+            samples: 0,
+            has_moov: false,
+            has_fragments: false,
+            movie_scale: 0,
+            defaults: Vec::new(),
+            videos: Vec::new(),
+        };
+        let root = Parent {
+            end: bytes,
+            depth: 0,
+        };
+        walk.children(0, root, &mut Track::default())?;
+        walk.check_fragments()?;
+        Ok(walk)
+    }
+
     fn children(&mut self, mut offset: u64, parent: Parent, track: &mut Track) -> Result<()> {
         let mut has_mdat = false;
         while let Some(found) = self.next_box(offset, parent)? {
@@ -108,7 +126,11 @@ impl Walk<'_> {
                     self.children(found.body, within, track)?;
                 }
                 b"cmov" => return Err(compressed()),
-                b"trex" => self.has_fragments = true,
+                b"trex" => {
+                    self.has_fragments = true;
+                    let words = self.words(found.body)?;
+                    self.defaults.push(Defaults::of(words));
+                }
                 b"mdat" => has_mdat = true,
                 _ => self.table(&found, track)?,
             }
@@ -177,7 +199,11 @@ impl Walk<'_> {
         let mut track = Track::default();
         self.children(body, within, &mut track)?;
         self.nameless |= !track.has_id;
-        self.add(&track)
+        self.add(&track)?;
+        if track.is_video() {
+            self.videos.push(track);
+        }
+        Ok(())
     }
 
     fn add(&mut self, track: &Track) -> Result<()> {

@@ -1,4 +1,6 @@
-//! A track's tables: how many samples it says it has.
+//! A track's tables: how many samples it says it has, and where what it says of each of them lies.
+
+use std::ops::ControlFlow;
 
 use super::{Found, Walk};
 use crate::error::Result;
@@ -6,8 +8,8 @@ use crate::source::read_full;
 
 /// Samples of sound of which libavformat makes at least one entry, where all have one size.
 const SOUND_SAMPLES: u64 = 160;
-/// Rows of `stsc` read at once.
-const ROWS: usize = 1024;
+/// Bytes of a table's rows read at once: whole rows of 4, 8 and 12 bytes.
+const ROW_BYTES: usize = 12 << 10;
 
 /// What a track's boxes say.
 #[derive(Default)]
@@ -21,7 +23,15 @@ pub(super) struct Track {
     one_size: bool,
     chunks: u64,
     /// From which chunk on, counted from 1, a chunk has so many samples.
-    runs: Vec<(u64, u64)>,
+    pub runs: Vec<(u64, u64)>,
+    /// Ticks of a second (`mdhd`).
+    pub scale: u32,
+    /// The tables themselves: samples' durations, composition offsets and sizes, chunks' places, edits.
+    pub stts: Option<Found>,
+    pub ctts: Option<Found>,
+    pub sizes: Option<Found>,
+    pub offsets: Option<Found>,
+    pub elst: Option<Found>,
 }
 
 impl Track {
@@ -39,12 +49,22 @@ impl Track {
 
     /// By `stsc`, which sound of one size goes by.
     fn in_chunks(&self) -> u64 {
+        self.samples_of(self.chunks.saturating_add(1)).0
+    }
+
+    /// How many samples are before a chunk, counted from 1, and how many in it.
+    pub fn samples_of(&self, chunk: u64) -> (u64, u64) {
         let ends = self.runs.iter().skip(1).map(|run| run.0);
-        let ends = ends.chain([self.chunks.saturating_add(1)]);
-        let runs = self.runs.iter().zip(ends);
-        runs.fold(0, |sum: u64, ((first, samples), end)| {
-            sum.saturating_add(end.saturating_sub(*first).saturating_mul(*samples))
-        })
+        let ends = ends.chain([u64::MAX]);
+        let (mut before, mut own) = (0u64, 0);
+        for ((first, samples), end) in self.runs.iter().zip(ends) {
+            let chunks = end.min(chunk).saturating_sub(*first);
+            before = before.saturating_add(chunks.saturating_mul(*samples));
+            if (*first..end).contains(&chunk) {
+                own = *samples;
+            }
+        }
+        (before, own)
     }
 }
 
@@ -61,18 +81,27 @@ impl Walk<'_> {
                 }
             }
             // libavformat goes by the box's size, at 12 bytes an edit at least.
-            b"elst" => track.edits = (found.end - found.body).saturating_sub(8) / 12,
+            b"elst" => {
+                track.edits = (found.end - found.body).saturating_sub(8) / 12;
+                track.elst = Some(*found);
+            }
             b"stsz" | b"stz2" => {
+                track.sizes = Some(*found);
                 let [_, size, count] = self.words(found.body)?;
                 track.stated = u64::from(count);
                 track.one_size = &found.kind == b"stsz" && size > 0;
             }
             b"stco" | b"co64" => {
+                track.offsets = Some(*found);
                 let room = found.end - found.body;
                 let [_, count] = self.words(found.body)?;
                 track.chunks = u64::from(count).min(room / 4);
             }
             b"stsc" => track.runs = self.runs(found)?,
+            b"stts" => track.stts = Some(*found),
+            b"ctts" => track.ctts = Some(*found),
+            b"mdhd" => track.scale = self.scale(found)?,
+            b"mvhd" => self.movie_scale = self.scale(found)?,
             _ => {}
         }
         Ok(())
@@ -88,29 +117,58 @@ impl Walk<'_> {
         Ok(i32::try_from(self.words::<1>(at)?[0]).ok())
     }
 
+    /// Ticks of a second, of a media header or the movie's (ISO/IEC 14496-12, 8.4.2 and 8.2.2).
+    fn scale(&mut self, found: &Found) -> Result<u32> {
+        let [version, ..] = self.words::<1>(found.body)?[0].to_be_bytes();
+        let at = found.body + if version == 1 { 20 } else { 12 };
+        Ok(self.words::<1>(at)?[0])
+    }
+
     fn runs(&mut self, found: &Found) -> Result<Vec<(u64, u64)>> {
-        let [_, count] = self.words(found.body)?;
-        let count = u64::from(count).min((found.end - found.body).saturating_sub(8) / 12);
         let mut runs = Vec::new();
-        let mut rows = vec![0; 12 * ROWS];
-        let mut at = found.body + 8;
-        let end = at + 12 * count;
+        self.rows((*found, 8), 0, |row: [u8; 12]| {
+            let [a, b, c, d, e, f, g, h, ..] = row;
+            let word = |bytes| u64::from(u32::from_be_bytes(bytes));
+            runs.push((word([a, b, c, d]), word([e, f, g, h])));
+            ControlFlow::Continue(())
+        })?;
+        Ok(runs)
+    }
+
+    /// Gives a table's rows of so many bytes from one on, as far as they lie in its box, until told to stop.
+    /// The rows begin behind `head` bytes, whose last four are their count.
+    pub(super) fn rows<const N: usize>(
+        &mut self,
+        (table, head): (Found, u64),
+        from: u64,
+        mut take: impl FnMut([u8; N]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let begin = table.body + head;
+        let [count] = self.words(begin - 4)?;
+        let room = table.end.saturating_sub(begin) / N as u64;
+        let end = begin + u64::from(count).min(room) * N as u64;
+        let mut at = begin.saturating_add(from.saturating_mul(N as u64));
+        let mut rows = vec![0; ROW_BYTES];
         while at < end {
             self.stop.check()?;
             let length = usize::try_from(end - at).unwrap_or(usize::MAX);
             let length = length.min(rows.len());
             let known = read_full(self.source, at, &mut rows[..length])?;
-            runs.extend(rows[..known].chunks_exact(12).map(run));
+            for row in rows[..known].as_chunks().0 {
+                if take(*row).is_break() {
+                    return Ok(());
+                }
+            }
             if known < length {
                 break;
             }
             at += known as u64;
         }
-        Ok(runs)
+        Ok(())
     }
 
     /// Big-endian words at a place; zeros behind the end.
-    fn words<const N: usize>(&mut self, at: u64) -> Result<[u32; N]> {
+    pub(super) fn words<const N: usize>(&mut self, at: u64) -> Result<[u32; N]> {
         let mut words = [0; N];
         for (place, word) in words.iter_mut().enumerate() {
             let mut bytes = [0; 4];
@@ -119,12 +177,4 @@ impl Walk<'_> {
         }
         Ok(words)
     }
-}
-
-fn run(row: &[u8]) -> (u64, u64) {
-    let word = |at: usize| match row.get(at..at + 4) {
-        Some([a, b, c, d]) => u64::from(u32::from_be_bytes([*a, *b, *c, *d])),
-        _ => 0,
-    };
-    (word(0), word(4))
 }
