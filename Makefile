@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 test-nvcuvid lint docs wheel kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs wheel kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -35,6 +35,12 @@ test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's pla
 	@scripts/venv.sh
 	@cargo build --release --locked --quiet --bins
 	@scripts/nvcuvid.sh test
+
+test-ffmpeg: ## with FFmpeg 7.1 and 8 beside this machine's: all media come out alike; builds both, half an hour
+	@scripts/install.sh releases
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet --bins
+	@scripts/releases.sh
 
 lint: ## rustfmt, clippy, rustdoc, mypy, ruff, licences; warnings are errors
 	@scripts/install.sh test

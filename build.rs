@@ -20,6 +20,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/jpeg/coder.c");
+    // FFmpeg 8 has moved what a stream's header holds beside its parameters.
+    println!("cargo:rustc-check-cfg=cfg(ffmpeg_8)");
+    if std::env::var("DEP_FFMPEG_FFMPEG_8_0").is_ok_and(|there| there == "true") {
+        println!("cargo:rustc-cfg=ffmpeg_8");
+    }
     // Where turbojpeg-sys built its library; several are parted by commas.
     let headers = std::env::var("DEP_TURBOJPEG_INCLUDE")?;
     cc::Build::new()

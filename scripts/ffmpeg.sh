@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Builds a slim shared FFmpeg from Debian's own source package, with Debian's sonames: what was linked against
 # Debian's libraries runs on it. LGPL: nothing of it is GPL or nonfree.
-# usage: ffmpeg.sh FOLDER [peer | whole]    -> FOLDER/{include,lib}; the source and objects stay in FOLDER.work
+# usage: ffmpeg.sh FOLDER [peer | whole | decoders SOURCE]    -> FOLDER/{include,lib}; objects stay in FOLDER.work
 #   peer: besides, `ffmpeg` and `ffprobe` with NVIDIA's decoders, to be measured against (FOLDER/bin)
 #   whole: all decoders and demuxers of FFmpeg's own and dav1d, static: to be part of a program that runs anywhere
+#   decoders: all of those, too, of another release, whose unpacked source is given; to be compared with
 # Needs dpkg-dev, gcc, make, nasm, pkg-config, libdav1d-dev, zlib1g-dev; peer: libffmpeg-nvenc-dev; whole: meson.
 set -euo pipefail
-folder=$(realpath -m "${1:?usage: $0 FOLDER [peer | whole]}")
+folder=$(realpath -m "${1:?usage: $0 FOLDER [peer | whole | decoders SOURCE]}")
 kind=${2:-libraries}
+source=${3:-}
 work=$folder.work
 mkdir -p "$work"/{lists/partial,source,objects}
 
@@ -17,7 +19,7 @@ demuxers=mov,matroska,mpegts,mpegps,avi,flv,ivf,h264,hevc,obu,m4v,mpegvideo,mjpe
 # The two that end in _split: a decoder of one picture at a time; the others: what demuxers and NVDEC need.
 filters=h264_mp4toannexb,hevc_mp4toannexb,vp9_superframe_split,av1_frame_split,extract_extradata,mpeg4_unpack_bframes,null
 options=(--prefix="$folder" --enable-pic --disable-debug --disable-doc --disable-autodetect --disable-network
-  --disable-postproc --enable-libdav1d --enable-zlib)
+  --enable-libdav1d --enable-zlib)
 libraries=(--disable-programs --disable-avdevice --disable-avfilter --disable-swscale)
 slim=(--disable-everything --enable-shared --disable-static --enable-protocol=file,pipe --enable-parser=$parsers --enable-bsf=$filters)
 if [ "$kind" = peer ]; then
@@ -30,6 +32,8 @@ if [ "$kind" = peer ]; then
 elif [ "$kind" = whole ]; then
   options+=("${libraries[@]}" --enable-static --disable-shared --disable-encoders --disable-muxers --disable-filters
     --disable-devices --disable-hwaccels --disable-protocols --enable-protocol=file,pipe --pkg-config-flags=--static)
+elif [ "$kind" = decoders ]; then
+  options+=("${slim[@]}" "${libraries[@]}" --enable-decoders --enable-demuxers --enable-parsers --enable-bsfs)
 else
   options+=("${slim[@]}" "${libraries[@]}" --enable-decoder=$decoders --enable-demuxer=$demuxers)
 fi
@@ -48,7 +52,12 @@ fetch() {
   dpkg-source --no-check -x "$work/source/$1"_*.dsc "$work/source/$1" >/dev/null
 }
 
-fetch ffmpeg
+if [ "$kind" != decoders ]; then
+  fetch ffmpeg
+  source=$work/source/ffmpeg
+  # Later releases have none.
+  options+=(--disable-postproc)
+fi
 if [ "$kind" = whole ]; then
   # Debian has it shared alone.
   fetch dav1d
@@ -59,6 +68,6 @@ if [ "$kind" = whole ]; then
   export PKG_CONFIG_PATH=$folder/lib/pkgconfig
 fi
 cd "$work/objects"
-"$work/source/ffmpeg/configure" "${options[@]}" > configure.log || { tail -5 configure.log >&2; exit 1; }
+"$source/configure" "${options[@]}" > configure.log || { tail -5 configure.log >&2; exit 1; }
 make -s -j"$(nproc)" > make.log 2>&1 || { tail -20 make.log >&2; exit 1; }
 make -s install > install.log 2>&1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, saying which; asks nothing.
-# usage: install.sh build | demo | test | wheel | kit     (each includes what build needs)
+# usage: install.sh build | demo | test | wheel | kit | releases     (each includes what build needs)
 set -euo pipefail
 
 for_what=${1:-build}
@@ -11,7 +11,8 @@ case $for_what in
   test) wanted=("${build[@]}" ffmpeg python3 python3-venv curl openssl strace valgrind libffmpeg-nvenc-dev) ;;
   wheel) wanted=("${build[@]}" ffmpeg python3 python3-venv dpkg-dev meson zlib1g-dev debootstrap) ;;
   kit) wanted=("${build[@]}" ffmpeg python3 python3-pip libffmpeg-nvenc-dev dpkg-dev libdav1d-dev zlib1g-dev) ;;
-  *) echo "usage: $0 build | demo | test | wheel | kit" >&2; exit 2 ;;
+  releases) wanted=("${build[@]}" ffmpeg python3 python3-venv curl libdav1d-dev zlib1g-dev) ;;
+  *) echo "usage: $0 build | demo | test | wheel | kit | releases" >&2; exit 2 ;;
 esac
 
 installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }

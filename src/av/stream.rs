@@ -378,12 +378,35 @@ pub(super) unsafe fn code_points(parameters: *const ffi::AVCodecParameters) -> C
 unsafe fn display_matrix(stream: *const ffi::AVStream) -> Option<[i32; 9]> {
     // SAFETY: by the caller; side data is valid for its stated size.
     unsafe {
-        let mut size = 0;
-        let data = ffi::av_stream_get_side_data(
-            stream,
-            ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
-            &mut size,
-        );
+        let (data, size) = stated_matrix(stream);
         (!data.is_null() && size >= 36).then(|| data.cast::<[i32; 9]>().read_unaligned())
+    }
+}
+
+/// Where the display matrix is, and its bytes: of the stream's side data, or from FFmpeg 8 on of its parameters'.
+///
+/// # Safety
+/// As [`display_matrix`].
+#[cfg(not(ffmpeg_8))]
+unsafe fn stated_matrix(stream: *const ffi::AVStream) -> (*const u8, usize) {
+    let mut size = 0;
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+    // SAFETY: by the caller.
+    let data = unsafe { ffi::av_stream_get_side_data(stream, kind, &mut size) };
+    (data, size)
+}
+
+#[cfg(ffmpeg_8)]
+unsafe fn stated_matrix(stream: *const ffi::AVStream) -> (*const u8, usize) {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+    // SAFETY: by the caller; the entries are as many as are counted, and are not written.
+    unsafe {
+        let parameters = (*stream).codecpar;
+        let entries = (*parameters).coded_side_data;
+        let entry = ffi::av_packet_side_data_get(entries, (*parameters).nb_coded_side_data, kind);
+        match entry.as_ref() {
+            Some(entry) => (entry.data.cast_const(), entry.size),
+            None => (ptr::null(), 0),
+        }
     }
 }
