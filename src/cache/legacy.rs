@@ -27,8 +27,6 @@ impl Version {
 pub struct LegacyFrame {
     pub seq: u64,
     pub bytes: u64,
-    /// Seconds since the Unix epoch.
-    pub(super) modified: Option<i64>,
     pub(super) version: Option<Version>,
 }
 
@@ -43,7 +41,6 @@ impl LegacyFrames {
             Some(LegacyFrame {
                 seq: keys.frame_of(&entry.key)?,
                 bytes: entry.bytes,
-                modified: entry.modified,
                 version: entry.version.as_ref().map(Version::of),
             })
         };

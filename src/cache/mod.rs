@@ -9,7 +9,6 @@ pub mod commit;
 mod compact;
 pub mod facts;
 mod facts_table;
-mod foreign;
 mod inventory;
 pub mod keys;
 pub mod legacy;

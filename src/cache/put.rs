@@ -244,29 +244,14 @@ impl Profile {
     }
 
     /// Whether whoever cleared the profile did so before the frames were put.
-    pub(super) async fn has_plan(&self, plan: &Planned) -> Result<bool> {
+    async fn has_plan(&self, plan: &Planned) -> Result<bool> {
         let now = self.stored_plan().await?;
         Ok(matches!(now, Stored::Plan(now, _) if is_same(&now, plan)))
     }
 
     /// Commits a record under the next free number, which may be this one: claimed, read back, compared.
     async fn commit_put(&self, facts: Vec<FrameFacts>, mut number: u32) -> Result<u32> {
-        for _ in 0..MAX_NUMBER_ROUNDS {
-            if self.commit_under(facts.clone(), number).await? {
-                return Ok(number);
-            }
-            number = next_number(self).await?.max(number.saturating_add(1));
-        }
-        let what = "others took each number of a put record that was tried";
-        Err(self
-            .keys
-            .error(Reason::StoreUnavailable, what)
-            .hint("try again"))
-    }
-
-    /// The same under this number alone; whether nobody else had it.
-    pub(super) async fn commit_under(&self, facts: Vec<FrameFacts>, number: u32) -> Result<bool> {
-        let record = Record {
+        let mut record = Record {
             digest: DIGEST.to_owned(),
             attempt: crate::hex::new_id(),
             id: SpanId {
@@ -275,11 +260,21 @@ impl Profile {
             },
             outcome: Outcome::Frames(facts),
         };
-        let data = record.encode()?;
-        let key = self.keys.record(&record.id);
-        objects::put_json(&*self.store, &key, data.clone(), Condition::IfAbsent).await?;
-        let stored = self.store.get(&key).await?;
-        Ok(stored.is_some_and(|stored| stored.data == data))
+        for _ in 0..MAX_NUMBER_ROUNDS {
+            record.id.span = number;
+            let data = record.encode()?;
+            let key = self.keys.record(&record.id);
+            objects::put_json(&*self.store, &key, data.clone(), Condition::IfAbsent).await?;
+            match self.store.get(&key).await? {
+                Some(stored) if stored.data == data => return Ok(number),
+                _ => number = next_number(self).await?.max(number.saturating_add(1)),
+            }
+        }
+        let what = "others took each number of a put record that was tried";
+        Err(self
+            .keys
+            .error(Reason::StoreUnavailable, what)
+            .hint("try again"))
     }
 
     fn refuse_extracted(&self) -> Error {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::keys::{PUT_CHUNK, SpanId};
-use crate::cache::legacy::LegacyFrame;
 use crate::cache::objects;
 use crate::cache::planned::Planned;
 use crate::cache::record::{Outcome, Record};
@@ -144,23 +143,6 @@ impl PutIndex {
     /// Facts that records give for a sequence, the latest first.
     pub fn candidates(&self, seq: u64) -> Vec<&FrameFacts> {
         self.puts(seq).map(|put| &put.facts).collect()
-    }
-
-    /// Whether, as a listing tells of an object, it may be none that a record gives its sequence: no
-    /// record does, or it was written after the latest that does.
-    pub(super) fn may_be_foreign(&self, object: &LegacyFrame) -> bool {
-        let Some(latest) = self.puts(object.seq).next() else {
-            return true;
-        };
-        let record = self.listed.iter().find(|l| l.number == latest.record);
-        let recorded = record.and_then(|record| record.entry.modified);
-        matches!((object.modified, recorded), (Some(object), Some(record)) if object > record)
-    }
-
-    /// Whether a record gives the sequence these bytes.
-    pub(super) fn knows(&self, facts: &FrameFacts) -> bool {
-        self.puts(facts.seq)
-            .any(|put| put.facts.sha256 == facts.sha256)
     }
 
     /// Whether any record names the sequence.

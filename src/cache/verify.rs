@@ -158,10 +158,6 @@ impl Profile {
     /// OBJECT_CORRUPT for a damaged plan, PLAN_DIFFERS for what a newer release
     /// wrote; the store's own.
     pub async fn verify(&self, repair: bool) -> Result<Report> {
-        if repair {
-            // What others put over a frame is no damage.
-            self.with_foreign(self.view().await?).await?;
-        }
         // Listed before the plan is read: what is listed belongs to the plan
         // that is read then, or to none.
         let records = ListedRecords::read(&*self.store, &self.keys).await?;

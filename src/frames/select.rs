@@ -140,10 +140,7 @@ impl Serving {
             Which::Sequences(seqs) => Pieces::Runs(merged(seqs.into_iter())),
             Which::Times(times) => Pieces::Times(times),
             Which::Range(range) => Pieces::Runs(self.in_range(&view, range).await?),
-            Which::All => {
-                let view = self.profile().with_foreign(view).await?;
-                Pieces::Runs(self.in_range(&view, 0..=u64::MAX).await?)
-            }
+            Which::All => Pieces::Runs(self.in_range(&view, 0..=u64::MAX).await?),
             Which::Window(window) => Pieces::Runs(self.in_window(&view, window, on_miss).await?),
         };
         Ok(Selected {

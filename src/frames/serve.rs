@@ -316,7 +316,7 @@ impl Serving {
     }
 }
 
-/// Whether nothing says that it was ever there. What is lost or damaged is not left out.
+/// Whether its span has no record that counts. What one names, and is lost or damaged, is not left out.
 fn is_absent(miss: &Miss) -> bool {
     matches!(
         miss,

@@ -22,10 +22,7 @@ impl Service {
         let cache = self.frames.cache();
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
         let first = tokens::number(TOKEN, &asked.page_token)?.unwrap_or(0);
-        let mut view = profile.view().await?;
-        if first == 0 {
-            view = profile.with_foreign(view).await?;
-        }
+        let view = profile.view().await?;
         if matches!(view, View::Absent) {
             return Err(absent(&profile));
         }

@@ -116,13 +116,6 @@ impl Memory {
         }
     }
 
-    /// The next read of these bytes asks the store.
-    pub(super) async fn forget_frame(&self, facts: &FrameFacts) {
-        if let Some(sha256) = sha256_of(facts) {
-            self.kept.invalidate(&Key::Frame(sha256)).await;
-        }
-    }
-
     /// An overlay of this key and version, if it is known.
     pub(super) async fn known_overlay(&self, key: &str, version: &ETag) -> Option<Bytes> {
         match self.kept.get(&Key::overlay(key, version)).await {

@@ -22,7 +22,7 @@ impl Reader {
     }
 
     /// From memory only in the version that a listing named at most five seconds ago.
-    pub(in crate::cache) async fn read_legacy(&self, seq: u64) -> Result<Result<Frame, Miss>> {
+    pub(super) async fn read_legacy(&self, seq: u64) -> Result<Result<Frame, Miss>> {
         let listed = self.memory().known_legacy(&self.profile).await;
         let listed = listed.and_then(|listed| listed.frame(seq));
         let bytes = listed.map_or(UNKNOWN_BYTES, |frame| frame.bytes);

@@ -3,7 +3,6 @@
 mod claims;
 mod clearing;
 mod crash;
-mod foreign;
 mod legacy;
 mod neighbours;
 mod overlays;

@@ -129,7 +129,10 @@ impl<'s> Walk<'s> {
                 b"trex" => {
                     self.has_fragments = true;
                     let words = self.words(found.body)?;
-                    self.defaults.push(Defaults::of(words));
+                    // More tracks are refused; the first that names one counts.
+                    if self.defaults.len() < MAX_STREAMS as usize {
+                        self.defaults.push(Defaults::of(words));
+                    }
                 }
                 b"mdat" => has_mdat = true,
                 _ => self.table(&found, track)?,

@@ -69,6 +69,7 @@ impl Walk<'_> {
         // Without a base, data is counted from the end of the track's before, at first from the fragment (8.8.7).
         let mut behind = fragment;
         for (_, body) in boxes(&head[8..]).filter(|(kind, _)| kind == b"traf") {
+            self.stop.check()?;
             let Some(header) = TrackHeader::of(body, &self.defaults) else {
                 continue;
             };

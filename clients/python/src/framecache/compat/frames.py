@@ -11,10 +11,10 @@ What differs, on purpose:
 - a frame's bytes must be a JPEG, an overlay's a PNG; sequences are not negative; timeline, job and stage are ids
   of 1 to 128 of A-Z a-z 0-9 . _ ~ -. What breaks this is a `framecache.Invalid`, not a broken object in the store;
 - faults of the store or the server are `framecache.Error`;
-- overlays, and frames that were not extracted, come from the server's memory where a listing says that they are what
-  they were; it lists again after five seconds, so that what another program overwrites is served old for so long at
-  most. Frames that framecache extracted are what their video says: what the old functions do to them is a
-  `framecache.Damaged` once the server has them in memory no more.
+- overlays, and frames of timelines that only the old functions wrote, come from the server's memory where a listing
+  says that they are what they were; it lists again after five seconds, so that what another program overwrites is
+  served old for so long at most. Frames that framecache extracted or stored are known by their sha256: what the old
+  functions do to them is not seen while the server has them in memory, and is a `framecache.Damaged` after that.
   docs/beside-the-old-functions.md says who may write beside whom.
 - `clear_cache` forgets how a timeline was extracted, so that `cache_frames` can fill it.
 """
