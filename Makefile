@@ -36,7 +36,7 @@ test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's pla
 	@cargo build --release --locked --quiet --bins
 	@scripts/nvcuvid.sh test
 
-test-ffmpeg: ## with FFmpeg 7.1 and 8 beside this machine's: all media come out alike; builds both, half an hour
+test-ffmpeg: ## names what comes of any media otherwise with FFmpeg 7.1 or 8 than with this machine's; builds both
 	@scripts/install.sh releases
 	@scripts/venv.sh
 	@cargo build --release --locked --quiet --bins

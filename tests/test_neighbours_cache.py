@@ -1,6 +1,7 @@
 """Two callers, two processes, on one cache: what the one was told stays true beside the other, and one more call heals
 the rest. By progress: the second begins when the first has got so far, never after a while."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -61,6 +62,24 @@ def extraction(fc, *arguments):
     return fc.start("extract", "--timeline", "t", "--backend", "cpu", "--json", *arguments)
 
 
+def begun(fc, source, after):
+    """An extraction of which so many frames are there."""
+    running = extraction(fc, "--fps", "5", source)
+    until(lambda: jpegs_there(fc) >= after, f"{after} frames")
+    return running
+
+
+@contextlib.contextmanager
+def standing_still(process):
+    """All its threads, unless it has ended."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 def told(process):
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err.decode()
@@ -79,13 +98,11 @@ def assert_made_again(quiet, fc, source, frames):
 def test_an_extraction_that_is_cleared_before_its_end_is_whole_when_it_is_done(whole, new_store, source, after):
     quiet, frames = whole
     fc = new_store()
-    running = extraction(fc, "--fps", "5", source)
-    until(lambda: jpegs_there(fc) >= after, f"{after} frames")
-    # It stands still while the other clears, so that it ends after it.
-    running.send_signal(signal.SIGSTOP)
-    mid_way = jpegs_there(fc) < frames
-    fc.run("clear", "t")
-    running.send_signal(signal.SIGCONT)
+    running = begun(fc, source, after)
+    # So that it ends after the clear.
+    with standing_still(running):
+        mid_way = jpegs_there(fc) < frames
+        fc.run("clear", "t")
     assert told(running)["frames"] == frames
     if mid_way:
         assert_whole(fc, frames)
@@ -96,8 +113,7 @@ def test_an_extraction_that_is_cleared_before_its_end_is_whole_when_it_is_done(w
 def test_an_extraction_beside_a_clear_leaves_all_its_frames_or_none(whole, new_store, source, after):
     quiet, frames = whole
     fc = new_store()
-    running = extraction(fc, "--fps", "5", source)
-    until(lambda: jpegs_there(fc) >= after, f"{after} frames")
+    running = begun(fc, source, after)
     fc.run("clear", "t")
     assert told(running)["frames"] == frames
     # All, where the extraction was done last; none, where the clear was.

@@ -167,7 +167,7 @@ impl Walk<'_> {
         };
         Ok(within
             .filter(|within| *within < count)
-            .map(|within| first + within))
+            .map(|within| first.saturating_add(within)))
     }
 
     /// The chunk that begins at this byte or nearest before, counted from 1, and where it does.
