@@ -318,30 +318,20 @@ impl Reader {
         let [facts] = candidates else {
             return self.read_among(seq, candidates, hold).await;
         };
-        let mut is_own = false;
         let read = async {
-            is_own = true;
-            self.read_own(seq, facts).await
+            match self.stored(seq).await? {
+                None => Err(NotRead::Miss(Miss::NoObject)),
+                Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
+                Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+            }
         };
-        let jpeg = match self.memory().frame(facts, read).await {
-            // What another one read need not be of this object, which should have the same bytes.
-            Err(NotRead::Miss(_)) if !is_own => self.read_own(seq, facts).await,
-            jpeg => jpeg,
-        };
-        Ok(or_miss(jpeg)?.map(|jpeg| Frame {
+        let jpeg = or_miss(self.memory().frame(facts, read).await)?;
+        Ok(jpeg.map(|jpeg| Frame {
             facts: FrameFacts::clone(facts),
             jpeg,
             tier: Tier::Store,
             hold,
         }))
-    }
-
-    async fn read_own(&self, seq: u64, facts: &FrameFacts) -> Result<Bytes, NotRead> {
-        match self.stored(seq).await? {
-            None => Err(NotRead::Miss(Miss::NoObject)),
-            Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
-            Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
-        }
     }
 
     async fn read_among(

@@ -7,7 +7,7 @@ use crate::cache::put::PutFrame;
 use crate::cache::read::Miss;
 use crate::cache::status::State;
 use crate::cache::testing::*;
-use crate::cache::tests::stores::{DyingStore, VisitedStore};
+use crate::cache::tests::stores::DyingStore;
 use crate::error::Reason;
 use crate::media::facts::FrameFacts;
 use crate::store::{PutOptions, Store};
@@ -192,33 +192,4 @@ async fn what_is_no_jpeg_or_named_twice_is_refused_before_anything_is_written() 
         assert_eq!(error.reason(), Reason::FieldInvalid);
     }
     assert!(listing(&*store).await.is_empty());
-}
-
-#[tokio::test]
-async fn of_equal_frames_that_are_read_at_once_the_sound_one_is_served() {
-    for calls in 0.. {
-        let (store, cache) = memory_cache();
-        let profile = cache.profile("t", "default").unwrap();
-        let frames = vec![frame(0, 1), frame(1, 1)];
-        profile.put_frames(frames).await.unwrap();
-        let key = "cache/timelines/t/frames/0.jpg";
-        let options = PutOptions::durable("image/jpeg");
-        store.put(key, jpeg(9), options).await.unwrap();
-        // Whoever comes second waits for what the first one reads.
-        let yields = async { tokio::task::yield_now().await };
-        let visited = VisitedStore::new(store, calls, yields);
-        let reader = elsewhere(&cache_over(visited.clone()).profile("t", "default").unwrap());
-        let (damaged, sound) = tokio::join!(reader.read_frame(0), reader.read_frame(1));
-        let before = format!("before call {calls}");
-        // Or the sound one's bytes, which are what its own should be.
-        match damaged.unwrap() {
-            Err(miss) => assert_eq!(miss, Miss::WrongSha256, "{before}"),
-            Ok(frame) => assert_eq!(frame.jpeg, jpeg(1), "{before}"),
-        }
-        assert_eq!(sound.unwrap().unwrap().jpeg, jpeg(1), "{before}");
-        if visited.is_waiting() {
-            assert!(calls > 4, "{calls}");
-            return;
-        }
-    }
 }
