@@ -12,7 +12,8 @@ use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::decode::{CODECS, Fallback};
 use crate::error::{Error, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
-use crate::frames::Frames;
+use crate::foundry::{Foundry, Here};
+use crate::frames::{Frames, Library};
 use crate::gpu;
 use crate::metrics::Metrics;
 use crate::rpc::{self, ServerInfo, v1};
@@ -65,12 +66,21 @@ fn cache_over(
 pub fn frames(settings: &Settings) -> Result<Frames> {
     let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
-    Ok(Frames::new(
-        cache,
-        sources,
-        settings.limits,
-        settings.workers,
-    ))
+    let foundry = foundry(settings);
+    let decoding = (foundry, settings.workers);
+    Ok(Frames::new((cache, sources), settings.limits, decoding))
+}
+
+/// What demuxes and decodes. Opens nothing yet.
+pub fn foundry(settings: &Settings) -> Arc<dyn Foundry> {
+    Arc::new(Here::new(settings.workers))
+}
+
+/// Any source that the user can read, without a cache.
+pub fn library(settings: &Settings) -> Arc<Library> {
+    let sources = SourcePolicy::anything(settings.endpoint.clone());
+    let workers = settings.workers;
+    Arc::new(Library::new(sources, foundry(settings), workers))
 }
 
 /// A server, with its store's requests counted, and sources only where it allows them.
@@ -96,7 +106,8 @@ pub fn server(
     let cache = cache_over(settings, Memory::within(&accountant), around)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
-    let frames = Frames::new(cache, sources, settings.limits, settings.workers);
+    let decoding = (foundry(settings), settings.workers);
+    let frames = Frames::new((cache, sources), settings.limits, decoding);
     let info = ServerInfo {
         answer: server_info(settings, &serve)?,
         ..ServerInfo::default()

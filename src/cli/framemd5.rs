@@ -1,14 +1,9 @@
 //! `framecache framemd5`
 
-use std::sync::Arc;
-
+use crate::app;
 use crate::cli::common::{Context, Exit, note, write_out};
 use crate::cli::extract::Backend;
 use crate::error::Result;
-use crate::extract::{SpanMedia, Turn};
-use crate::framemd5::framemd5;
-use crate::frames::{Library, stoppable};
-use crate::source::SourcePolicy;
 use crate::timeline::plan::ChunkSpec;
 
 /// Print the md5 of every decoded picture, as ffmpeg's framemd5 does
@@ -35,17 +30,13 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let policy = SourcePolicy::anything(context.settings.endpoint.clone());
     let spec = ChunkSpec {
         init_uri: args.init,
         stream: args.stream,
         ..ChunkSpec::of(&args.source)
     };
-    let workers = context.settings.workers;
-    let how = (args.backend.into(), workers);
-    let library = Arc::new(Library::new(policy, workers));
-    let SpanMedia { track, opener } = library.track(&spec, &Turn::default()).await?;
-    let report = stoppable(move |stop| framemd5(&track, &opener, how, stop)).await?;
+    let how = (args.backend.into(), context.settings.workers);
+    let report = app::library(&context.settings).framemd5(&spec, how).await?;
     write_out(report.text.as_bytes())?;
     if report.complained {
         note(

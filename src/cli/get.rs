@@ -8,14 +8,15 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use futures::StreamExt;
 
+use crate::app;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line, write_out};
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
 use crate::cli::progress::Bar;
 use crate::cli::select::Selection;
 use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
+use crate::foundry::Foundry;
 use crate::frames::Shot;
-use crate::jpeg::decode_rgb;
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
 use crate::rpc::reshape::Reshape;
@@ -87,7 +88,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let from = (&*client, context.of(&args.timeline));
     let seqs = args.selection.resolve(context, from).await?;
     args.check_count(seqs.len())?;
-    let mut sink = args.sink(context.json(), seqs.len())?;
+    let mut sink = args.sink(context, seqs.len())?;
     let outcome = match args.origin {
         Origin::Cache => from_cache(context, from, (&seqs, &mut sink)).await,
         Origin::Source => from_source(from, &seqs, &mut sink).await,
@@ -133,7 +134,7 @@ impl Args {
         Ok(())
     }
 
-    fn sink(&self, json: bool, count: usize) -> Result<Sink> {
+    fn sink(&self, context: &Context, count: usize) -> Result<Sink> {
         let reshape = Reshape::asked(self.width, self.height, None)?;
         let to = match (self.is_stdout(), self.format) {
             (false, _) => To::Folder(Folder::new(self.out.as_deref().unwrap_or("."))),
@@ -148,7 +149,8 @@ impl Args {
             to,
             format: self.format,
             reshape,
-            json,
+            json: context.json(),
+            foundry: app::foundry(&context.settings),
             written: Vec::new(),
         })
     }
@@ -160,6 +162,7 @@ struct Sink {
     format: Format,
     reshape: Option<Reshape>,
     json: bool,
+    foundry: Arc<dyn Foundry>,
     written: Vec<serde_json::Value>,
 }
 
@@ -185,12 +188,12 @@ impl Sink {
 
     fn frame(&mut self, frame: &client::Picture) -> Result<()> {
         if matches!(self.format, Format::Png | Format::Npy) {
-            return self.pixels(&frame.facts, &decode_rgb(&frame.jpeg)?);
+            return self.pixels(&frame.facts, &self.foundry.jpeg(&frame.jpeg)?);
         }
         let jpeg = match self.reshape {
             None => frame.jpeg.clone(),
             Some(reshape) => {
-                let rgb = reshape.resized(decode_rgb(&frame.jpeg)?)?;
+                let rgb = reshape.resized(self.foundry.jpeg(&frame.jpeg)?)?;
                 reshape.encoded(&rgb, frame.facts.quality)?.into()
             }
         };

@@ -3,7 +3,7 @@
 use crate::cli::common::{Context, Exit, print_json, print_line};
 use crate::cli::format::{bytes, clock};
 use crate::error::Result;
-use crate::probe::{Probe, Video};
+use crate::foundry::{Probe, Video};
 use crate::timeline::index::ClockFacts;
 use crate::timeline::plan::ChunkSpec;
 

@@ -1,9 +1,11 @@
 //! `framecache sheet`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::app;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line};
 use crate::cli::format::clock;
 use crate::cli::get::fails_alone;
@@ -12,7 +14,8 @@ use crate::cli::progress::Bar;
 use crate::cli::select::Selection;
 use crate::client::{Client, Of, OverlayQuery, Picture};
 use crate::error::{Error, Reason, Result};
-use crate::jpeg::decode_rgb;
+use crate::foundry::Foundry;
+use crate::frames::blocking;
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
 use crate::png::{self, Pixels, RgbaImage};
@@ -234,6 +237,7 @@ async fn cells(
     let seqs: Vec<u64> = chosen.iter().map(|chosen| chosen.seq).collect();
     let frames = client.frames(of, &seqs).await?;
     let overlays = &overlays;
+    let foundry = &app::foundry(&context.settings);
     let reads = stream::iter(chosen)
         .zip(frames)
         .map(|(chosen, frame)| async move {
@@ -249,7 +253,7 @@ async fn cells(
         .buffered(READ_AHEAD)
         .map(|read: Result<_>| async move {
             let (chosen, frame, laid) = read?;
-            cell(chosen, frame, (laid, layout)).await
+            cell(chosen, frame, (laid, layout), foundry.clone()).await
         })
         .buffered(context.settings.workers)
         .try_collect()
@@ -276,6 +280,7 @@ async fn cell(
     chosen: &Chosen,
     frame: Result<Picture>,
     (laid, layout): (Vec<bytes::Bytes>, Layout),
+    foundry: Arc<dyn Foundry>,
 ) -> Result<Cell> {
     let empty = |mark| Cell {
         seq: chosen.seq,
@@ -293,9 +298,7 @@ async fn cell(
         Err(error) => return Err(error),
     };
     let facts = frame.facts.clone();
-    let made = tokio::task::spawn_blocking(move || picture_of(&frame, &laid, layout)).await;
-    let picture =
-        made.map_err(|e| Error::internal("drawing ended unexpectedly").caused_by(e))??;
+    let picture = blocking(move || picture_of(&frame, (&laid, layout), &*foundry)).await?;
     let mark = match facts.repeats {
         _ if facts.damaged => Mark::Damaged,
         Some(seq) => Mark::Repeats(seq),
@@ -310,8 +313,12 @@ async fn cell(
     })
 }
 
-fn picture_of(frame: &Picture, laid: &[bytes::Bytes], layout: Layout) -> Result<RgbImage> {
-    let rgb = decode_rgb(&frame.jpeg)?;
+fn picture_of(
+    frame: &Picture,
+    (laid, layout): (&[bytes::Bytes], Layout),
+    foundry: &dyn Foundry,
+) -> Result<RgbImage> {
+    let rgb = foundry.jpeg(&frame.jpeg)?;
     let (width, height) = shown_shape(&frame.facts, &rgb);
     let mut picture = sheet::thumbnail(&rgb, layout.fitted(width, height))?;
     for png in laid {

@@ -20,14 +20,12 @@ use crate::client::{
 };
 use crate::config::Settings;
 use crate::error::Result;
+use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Frames, Library, OnMiss, Selection, Serving, Summary, Take, Which,
-    absent,
+    Asked, Event, Extraction, Frames, OnMiss, Selection, Serving, Summary, Take, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::probe::{Probe, probe};
-use crate::source::SourcePolicy;
 use crate::timeline::plan::{ChunkSpec, Window};
 
 /// Frames and overlays read ahead.
@@ -291,9 +289,7 @@ impl Client for Local {
     }
 
     async fn probe(&self, source: &ChunkSpec) -> Result<Probe> {
-        let policy = SourcePolicy::anything(self.settings.endpoint.clone());
-        let library = Arc::new(Library::new(policy, self.settings.workers));
-        probe(&library, source).await
+        app::library(&self.settings).probe(source).await
     }
 }
 

@@ -17,10 +17,10 @@ use crate::cache::overlays::{OverlayScope, PutOverlay};
 use crate::cache::put::{PutDone, ReadyFrame};
 use crate::cache::status::Ids;
 use crate::error::Result;
+use crate::foundry::Probe;
 use crate::frames::{Extraction, Progress, Summary, Take};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::probe::Probe;
 use crate::timeline::plan::{ChunkSpec, Window};
 
 pub use local::Local;

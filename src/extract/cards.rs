@@ -143,6 +143,17 @@ impl Cards {
         first.ok_or_else(|| gpu::Unavailable::NoDevice.into())
     }
 
+    /// Whether spans can be asked of that backend here.
+    ///
+    /// # Errors
+    /// GPU_UNAVAILABLE with the reason, for `gpu`.
+    pub fn check(&self, backend: Backend) -> Result<()> {
+        match backend {
+            Backend::Auto | Backend::Cpu => Ok(()),
+            Backend::Gpu => self.first().map(|_| ()),
+        }
+    }
+
     fn opened(&self) -> Vec<Arc<Card>> {
         let tried = self.tried();
         tried.iter().flatten().cloned().collect()

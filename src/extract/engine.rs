@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::Sender;
 
-use crate::decode::{Backend, Fallback};
+use crate::decode::Fallback;
 use crate::error::{Error, Result};
 use crate::extract::cards::{Card, Cards};
 use crate::extract::device::Lane;
@@ -98,17 +98,6 @@ impl Engine {
     /// Whether it has threads on cards.
     pub fn is_on_cards(&self) -> bool {
         self.lanes().threads > 0
-    }
-
-    /// Whether spans can be asked of that backend here.
-    ///
-    /// # Errors
-    /// GPU_UNAVAILABLE with the reason, for `gpu`.
-    pub fn check(&self, backend: Backend) -> Result<()> {
-        match backend {
-            Backend::Auto | Backend::Cpu => Ok(()),
-            Backend::Gpu => self.cards.first().map(|_| ()),
-        }
     }
 
     /// Starts a span; all that comes of it goes to `events`, `Ended` last. Dropping the

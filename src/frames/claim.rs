@@ -121,13 +121,13 @@ impl Frames {
                 total,
                 media_seconds: 0.0,
             }));
-            let media = self.library.track(&spec, &Turn::of(caller)).await;
+            let media = self.library.media(&spec, &Turn::of(caller)).await;
             let named = ChunkSpec {
                 chunk_id,
                 ..spec.clone()
             };
-            match media.and_then(|media| media.track.check_pictures().map(|()| media)) {
-                Ok(media) => planner.push(spec, Ok(&media.track.index))?,
+            match media.and_then(|media| media.check_pictures().map(|()| media)) {
+                Ok(media) => planner.push(spec, Ok(media.index()))?,
                 Err(error) if skip_bad && error.reason().is_recorded() => {
                     planner.push(spec, Err(chunk_error(&error)))?;
                 }

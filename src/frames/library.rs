@@ -1,4 +1,4 @@
-//! Sources, opened and indexed: the tracks used last are kept, so that a chunk
+//! Sources, opened and indexed: the media used last are kept, so that a chunk
 //! that was indexed for its plan is not read again for its frames.
 
 use std::collections::VecDeque;
@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::cancel::{Stop, StopOnDrop};
-use crate::demux::{self, Opener, Track};
+use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
-use crate::extract::{SpanMedia, Turn};
+use crate::extract::{Caller, Turn};
+use crate::foundry::{Foundry, Media, Probe, Report, Source};
 use crate::frames::slots::Slots;
-use crate::source::{self, ByteSource, SourcePolicy};
+use crate::source::{self, ByteSource, SourcePolicy, strip_credentials};
 use crate::timeline::index::Identity;
 use crate::timeline::plan::ChunkSpec;
 
-/// Units that all kept tracks may have together: about 64 bytes each.
+/// Units that all kept media may have together: about 64 bytes each.
 const KEPT_UNITS: usize = 1_500_000;
 
 /// Sources indexed at once, of each kind of `Slots`.
@@ -24,18 +25,19 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 
 pub struct Library {
     policy: SourcePolicy,
+    foundry: Arc<dyn Foundry>,
     /// Used last, last.
-    kept: Mutex<VecDeque<(Media, Arc<Track>)>>,
+    kept: Mutex<VecDeque<(Key, Media)>>,
     /// Media being indexed: whoever else wants one waits for it.
-    reading: Mutex<Vec<(Media, Weak<Reading>)>>,
+    reading: Mutex<Vec<(Key, Weak<Reading>)>>,
     slots: Slots,
 }
 
 type Reading = tokio::sync::Mutex<()>;
 
-/// What tells one track from another: where it is, which it is, and which bytes it had.
+/// What tells one video from another: where it is, which it is, and which bytes it had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Media {
+struct Key {
     uri: String,
     init_uri: Option<String>,
     stream: Option<u32>,
@@ -44,18 +46,14 @@ struct Media {
 
 impl Library {
     /// Indexes no more sources at once than keep so many workers busy.
-    pub fn new(policy: SourcePolicy, workers: usize) -> Self {
+    pub fn new(policy: SourcePolicy, foundry: Arc<dyn Foundry>, workers: usize) -> Self {
         Library {
             policy,
+            foundry,
             kept: Mutex::default(),
             reading: Mutex::default(),
             slots: Slots::new(workers.clamp(*AT_ONCE.start(), *AT_ONCE.end())),
         }
-    }
-
-    /// Opens a source for reading from its start, its header before it where it has one.
-    pub fn open(&self, spec: &ChunkSpec) -> Result<Box<dyn ByteSource>> {
-        open(&self.policy, &spec.uri, spec.init_uri.as_deref())
     }
 
     /// Sizes and hashes that tell whether the source is still the same.
@@ -73,37 +71,49 @@ impl Library {
         ))
     }
 
-    /// The source's track, indexed now or before. Dropped, it stops reading.
+    /// The source's video, indexed now or before. Dropped, it stops reading.
     ///
     /// # Errors
-    /// As [`demux::read_track`]; the source's own; QUEUE_FULL where too many are indexed for too long.
-    pub async fn track(self: &Arc<Self>, spec: &ChunkSpec, turn: &Turn) -> Result<SpanMedia> {
+    /// As [`Foundry::index`]; the source's own; QUEUE_FULL where too many are indexed for too long.
+    pub async fn media(self: &Arc<Self>, spec: &ChunkSpec, turn: &Turn) -> Result<Media> {
         let (library, asked) = (self.clone(), spec.clone());
-        let media = stoppable(move |_| library.media(&asked)).await?;
-        let track = match self.find(&media) {
-            Some(track) => track,
-            None => self.read_once(spec, media, turn).await?,
-        };
-        Ok(SpanMedia {
-            track,
-            opener: self.opener(spec),
-        })
+        let key = stoppable(move |_| library.key(&asked)).await?;
+        match self.find(&key) {
+            Some(media) => Ok(media),
+            None => self.read_once(spec, key, turn).await,
+        }
     }
 
-    /// The same where there is one caller. Blocking: reads all packets.
+    /// Says what a source is: reads all its packets, decodes nothing. Dropped, it stops reading.
     ///
     /// # Errors
-    /// As [`Library::track`].
-    pub fn track_now(&self, spec: &ChunkSpec) -> Result<SpanMedia> {
-        let media = self.media(spec)?;
-        Ok(SpanMedia {
-            track: self.read(spec, media, &Stop::never())?,
-            opener: self.opener(spec),
-        })
+    /// As [`Library::media`], saying of which source.
+    pub async fn probe(self: &Arc<Self>, spec: &ChunkSpec) -> Result<Probe> {
+        let named = |e: Error| match (e.field_path(), spec.init_uri.as_deref()) {
+            (Some("init_uri"), init) => e.about("init", strip_credentials(init.unwrap_or(""))),
+            _ => e.about("source", strip_credentials(&spec.uri)),
+        };
+        let media = self.media(spec, &Turn::awaited(Caller::new())).await;
+        let (media, library) = (media.map_err(named)?, self.clone());
+        stoppable(move |stop| library.foundry.probe(&media, stop)).await
     }
 
-    fn media(&self, spec: &ChunkSpec) -> Result<Media> {
-        Ok(Media {
+    /// The md5 of each picture of a source.
+    ///
+    /// # Errors
+    /// As [`Library::media`] and [`Foundry::framemd5`].
+    pub async fn framemd5(
+        self: &Arc<Self>,
+        spec: &ChunkSpec,
+        how: (Backend, usize),
+    ) -> Result<Report> {
+        let media = self.media(spec, &Turn::default()).await?;
+        let library = self.clone();
+        stoppable(move |stop| library.foundry.framemd5(&media, how, stop)).await
+    }
+
+    fn key(&self, spec: &ChunkSpec) -> Result<Key> {
+        Ok(Key {
             uri: spec.uri.clone(),
             init_uri: spec.init_uri.clone(),
             stream: spec.stream,
@@ -111,78 +121,70 @@ impl Library {
         })
     }
 
-    fn opener(&self, spec: &ChunkSpec) -> Opener {
-        let (policy, spec) = (self.policy.clone(), spec.clone());
-        Arc::new(move || open(&policy, &spec.uri, spec.init_uri.as_deref()))
-    }
-
     /// Spans of one source start together: one of them reads it, the others find it kept. Who waits for
     /// another has a place, too: so that other is reading, and waits for nobody.
-    async fn read_once(
-        self: &Arc<Self>,
-        spec: &ChunkSpec,
-        media: Media,
-        turn: &Turn,
-    ) -> Result<Arc<Track>> {
+    async fn read_once(self: &Arc<Self>, spec: &ChunkSpec, key: Key, turn: &Turn) -> Result<Media> {
         let slot = tokio::time::timeout(MAX_WAIT, self.slots.take(turn)).await;
         let slot = slot.map_err(|_| busy())??;
-        let reading = self.reading(&media);
+        let reading = self.reading(&key);
         let _reading = reading.lock().await;
-        if let Some(track) = self.find(&media) {
-            return Ok(track);
+        if let Some(media) = self.find(&key) {
+            return Ok(media);
         }
         let (library, spec) = (self.clone(), spec.clone());
         stoppable(move |stop| {
             // A place is free only once reading has ended.
             let _slot = slot;
-            library.read(&spec, media, stop)
+            library.read(&spec, key, stop)
         })
         .await
     }
 
-    fn reading(&self, media: &Media) -> Arc<Reading> {
+    fn reading(&self, key: &Key) -> Arc<Reading> {
         // Nothing that can panic runs under the lock.
         let mut all = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, reading)| reading.strong_count() > 0);
-        let known = all.iter().find(|(known, _)| known == media);
+        let known = all.iter().find(|(known, _)| known == key);
         if let Some(reading) = known.and_then(|(_, reading)| reading.upgrade()) {
             return reading;
         }
         let reading = Arc::<Reading>::default();
-        all.push((media.clone(), Arc::downgrade(&reading)));
+        all.push((key.clone(), Arc::downgrade(&reading)));
         reading
     }
 
-    fn read(&self, spec: &ChunkSpec, media: Media, stop: &Stop) -> Result<Arc<Track>> {
-        crate::av::init();
-        let identities = media.identities.clone();
-        let track = demux::read_track(|| self.open(spec), spec.stream, identities, stop)?;
-        track.info.check_decoder()?;
-        let track = Arc::new(track);
-        self.keep(media, track.clone());
-        Ok(track)
+    fn read(&self, spec: &ChunkSpec, key: Key, stop: &Stop) -> Result<Media> {
+        let (policy, of) = (self.policy.clone(), spec.clone());
+        let source = Source {
+            opener: Arc::new(move || open(&policy, &of.uri, of.init_uri.as_deref())),
+            stream: spec.stream,
+            identities: key.identities.clone(),
+        };
+        let media = self.foundry.index(source, stop)?;
+        self.keep(key, media.clone());
+        Ok(media)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<(Media, Arc<Track>)>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Media)>> {
         // Nothing that can panic runs under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, media: &Media) -> Option<Arc<Track>> {
+    fn find(&self, key: &Key) -> Option<Media> {
         let mut kept = self.kept();
-        let place = kept.iter().position(|(known, _)| known == media)?;
+        let place = kept.iter().position(|(known, _)| known == key)?;
         let found = kept.remove(place)?;
         kept.push_back(found.clone());
         Some(found.1)
     }
 
-    fn keep(&self, media: Media, track: Arc<Track>) {
+    fn keep(&self, key: Key, media: Media) {
         let mut kept = self.kept();
-        kept.push_back((media, track));
-        let mut units: usize = kept.iter().map(|(_, track)| track.units.len()).sum();
+        kept.push_back((key, media));
+        let mut units: usize = kept.iter().map(|(_, media)| media.units()).sum();
         while units > KEPT_UNITS && kept.len() > 1 {
             if let Some((_, dropped)) = kept.pop_front() {
-                units -= dropped.units.len();
+                units -= dropped.units();
             }
         }
     }

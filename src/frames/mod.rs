@@ -19,15 +19,16 @@ mod span;
 mod task;
 mod tries;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::account::Account;
 use crate::cache::Cache;
 use crate::decode::Backend;
 use crate::error::Result;
-use crate::extract::{Cards, Engine};
+use crate::foundry::Foundry;
 use crate::frames::flights::Flights;
-use crate::frames::footage::Lanes;
 use crate::metrics::Metrics;
 use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
@@ -52,29 +53,29 @@ pub struct Frames {
     library: Arc<Library>,
     limits: Limits,
     workers: usize,
-    /// Made at the first extraction: reading a cache needs no threads.
-    engine: Arc<OnceLock<Arc<Engine>>>,
+    foundry: Arc<dyn Foundry>,
     flights: Arc<Flights>,
-    /// Decode for callers that want pictures; extraction does not wait for them.
-    lanes: Arc<Lanes>,
-    cards: Arc<Cards>,
+    /// Places of those who take pictures from their sources; extraction does not wait for them.
+    lanes: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 impl Frames {
     /// `workers`: threads that decode and develop.
-    pub fn new(cache: Cache, sources: SourcePolicy, limits: Limits, workers: usize) -> Self {
+    pub fn new(
+        (cache, sources): (Cache, SourcePolicy),
+        limits: Limits,
+        (foundry, workers): (Arc<dyn Foundry>, usize),
+    ) -> Self {
         let workers = workers.max(1);
-        let cards = Arc::new(Cards::new());
         Frames {
             cache,
-            library: Arc::new(Library::new(sources, workers)),
+            library: Arc::new(Library::new(sources, foundry.clone(), workers)),
             limits,
             workers,
-            engine: Arc::default(),
+            foundry,
             flights: Arc::new(Flights::new(spans_at_once(workers))),
-            lanes: Arc::new(Lanes::new(workers + MORE_LANES, cards.clone())),
-            cards,
+            lanes: Arc::new(Semaphore::new(workers + MORE_LANES)),
             metrics: Arc::new(Metrics::new()),
         }
     }
@@ -101,6 +102,10 @@ impl Frames {
         &self.library
     }
 
+    pub fn foundry(&self) -> &Arc<dyn Foundry> {
+        &self.foundry
+    }
+
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -118,16 +123,8 @@ impl Frames {
         if backend != Backend::Gpu {
             return Ok(());
         }
-        let engine = self.engine()?;
-        blocking(move || engine.check(backend)).await
-    }
-
-    fn engine(&self) -> Result<Arc<Engine>> {
-        if let Some(engine) = self.engine.get() {
-            return Ok(engine.clone());
-        }
-        let made = Arc::new(Engine::new(self.workers, self.cards.clone())?);
-        Ok(self.engine.get_or_init(|| made).clone())
+        let foundry = self.foundry.clone();
+        blocking(move || foundry.check(backend)).await
     }
 }
 

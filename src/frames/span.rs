@@ -180,7 +180,7 @@ impl Span {
         let parameters =
             parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
         let dedup = parameters.dedup;
-        let media = frames.library.track(&chunk.spec, &self.turn).await?;
+        let media = frames.library.media(&chunk.spec, &self.turn).await?;
         let job = SpanJob {
             chunk: chunk.spec.clone(),
             row: row.row.clone(),
@@ -192,9 +192,9 @@ impl Span {
             turn: self.turn.clone(),
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
-        let engine = frames.engine()?;
+        let foundry = frames.foundry.clone();
         blocking(move || {
-            engine.submit(job, media, events);
+            foundry.develop(job, &media, events);
             Ok(())
         })
         .await?;

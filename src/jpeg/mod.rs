@@ -2,8 +2,8 @@
 //! tables, `islow` DCT both ways, fancy upsampling, as Pillow decodes.
 
 mod coder;
+mod markers;
 mod raw;
-mod scans;
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
 
@@ -13,8 +13,8 @@ use crate::pixel::{RgbImage, fit};
 
 use self::coder::Coder;
 pub use self::coder::Coding;
+use self::markers::{check_scans, frame_size};
 pub use self::raw::RawPicture;
-use self::scans::check_scans;
 
 /// The most pixels [`decode_rgb`] decodes.
 const MAX_PIXELS: usize = 64 << 20;
@@ -67,16 +67,12 @@ impl Encoder {
     }
 }
 
-/// Width and height, from the header alone.
+/// Width and height, from the markers alone: no decoder sees the bytes.
 ///
 /// # Errors
 /// MEDIA_CORRUPT where it is no JPEG.
 pub fn dimensions(jpeg: &[u8]) -> Result<(usize, usize)> {
-    let mut decompressor = Decompressor::new().map_err(|e| library("start a JPEG decoder", e))?;
-    let header = decompressor
-        .read_header(jpeg)
-        .map_err(|e| corrupt("read a JPEG's header", jpeg, e))?;
-    Ok((header.width, header.height))
+    frame_size(jpeg).ok_or_else(|| damaged("read a JPEG's header", jpeg))
 }
 
 /// The picture as Pillow's `open(...).convert("RGB")` gives it.
@@ -140,11 +136,14 @@ fn of_ink(ink: u8, black: u8) -> u8 {
 }
 
 fn corrupt(attempt: &str, jpeg: &[u8], error: turbojpeg::Error) -> Error {
+    damaged(attempt, jpeg).caused_by(error)
+}
+
+fn damaged(attempt: &str, jpeg: &[u8]) -> Error {
     Error::new(
         Reason::MediaCorrupt,
         format!("{attempt}: damaged or no JPEG bytes={}", jpeg.len()),
     )
-    .caused_by(error)
 }
 
 fn library(attempt: &str, error: turbojpeg::Error) -> Error {

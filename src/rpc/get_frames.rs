@@ -9,6 +9,7 @@ use tonic::Status;
 use crate::account::{Account, Hold};
 use crate::cache::read::Frame;
 use crate::error::{Error, Result};
+use crate::foundry::Foundry;
 use crate::frames::{Answer, Serving};
 use crate::media::facts::FrameFacts;
 use crate::rpc::convert::{check_names, choice, facts_message, profile_name};
@@ -69,8 +70,8 @@ impl Service {
                 answers.map(move |answer| answer.map(|frame| Ready::whole(frame, payload, None))),
             ),
             Some(reshape) => {
-                let account = self.account().clone();
-                let reshaped = move |answer| reshaped(answer, payload, (reshape, account.clone()));
+                let means = (self.account().clone(), self.frames.foundry().clone());
+                let reshaped = move |answer| reshaped(answer, payload, (reshape, means.clone()));
                 with_summary(answers.map(reshaped).buffered(RESHAPED_AT_ONCE))
             }
         })
@@ -123,7 +124,7 @@ impl Ready {
 async fn reshaped(
     answer: Answer<Frame>,
     payload: v1::Payload,
-    (reshape, account): (Reshape, Account),
+    (reshape, (account, foundry)): (Reshape, (Account, Arc<dyn Foundry>)),
 ) -> Answer<Ready> {
     let Answer {
         index,
@@ -132,7 +133,7 @@ async fn reshaped(
     } = answer;
     let result = match result {
         Ok(Some(frame)) => reshape
-            .run(&frame, &account)
+            .run(&frame, (&account, foundry))
             .await
             .map(|other| Some(Ready::whole(frame, payload, Some(other)))),
         Ok(None) => Ok(None),

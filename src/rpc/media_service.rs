@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use tonic::{Request, Response, Status};
 
 use crate::error::Result;
-use crate::probe::{self, ColourTags, Probe, Video, probe};
+use crate::foundry::{self, ColourTags, Probe, Video};
 use crate::rpc::status::status;
 use crate::rpc::v1::media_service_server::MediaService;
 use crate::rpc::{Service, convert, v1};
@@ -47,7 +47,7 @@ impl Service {
             stream: asked.stream,
             ..v1::Chunk::default()
         })?;
-        let probed = probe(self.frames.library(), &spec).await;
+        let probed = self.frames.library().probe(&spec).await;
         probed.map(probe_message).map_err(|e| e.in_field("uri"))
     }
 
@@ -64,7 +64,7 @@ impl Service {
 }
 
 fn probe_message(probe: Probe) -> v1::ProbeMediaResponse {
-    let stream = |stream: probe::Stream| v1::Stream {
+    let stream = |stream: foundry::Stream| v1::Stream {
         index: stream.index,
         kind: stream.kind.to_owned(),
         codec: stream.codec,

@@ -61,8 +61,8 @@ pub struct Service {
 impl Service {
     pub fn new(frames: Frames) -> Self {
         Service {
+            workshop: Workshop::new(frames.foundry().clone()),
             frames,
-            workshop: Workshop::default(),
             info: Arc::default(),
         }
     }

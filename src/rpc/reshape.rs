@@ -1,13 +1,16 @@
 //! Frames in another size or quality than they are stored in: each within the memory that there is
 //! for pictures, by one of the hands that all calls share.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::account::{Account, Hold, Kind, Wanted};
 use crate::cache::read::Frame;
 use crate::error::{Error, Reason, Result};
 use crate::extract::MAX_PIXELS;
-use crate::jpeg::{RawPicture, decode_rgb, dimensions};
+use crate::foundry::Foundry;
+use crate::jpeg::{RawPicture, dimensions};
 use crate::pixel::RgbImage;
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
 
@@ -72,13 +75,17 @@ impl Reshape {
     /// # Errors
     /// MEDIA_CORRUPT for a stored frame that is no JPEG; LIMIT_EXCEEDED for pictures too large;
     /// MEMORY_BUDGET and QUEUE_FULL where others have the memory or the hands for half a minute.
-    pub async fn run(self, frame: &Frame, account: &Account) -> Result<Reshaped> {
+    pub async fn run(
+        self,
+        frame: &Frame,
+        (account, foundry): (&Account, Arc<dyn Foundry>),
+    ) -> Result<Reshaped> {
         let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
         let source = dimensions(&jpeg)?;
         let target = self.target(source.0, source.1);
         check_pixels(source).and_then(|()| check_pixels(target))?;
         let mut hold = pictures(account, cost(source, target)).await?;
-        let work = move |wanted: &Wanted| self.reshaped(&jpeg, own, wanted);
+        let work = move |wanted: &Wanted| self.reshaped((&jpeg, own), &*foundry, wanted);
         let made = account.by_hand(work).await?;
         hold.shrink_to(made.len() as u64);
         Ok(Reshaped {
@@ -89,8 +96,13 @@ impl Reshape {
         })
     }
 
-    fn reshaped(self, jpeg: &[u8], own: Option<u8>, wanted: &Wanted) -> Result<Vec<u8>> {
-        let picture = decode_rgb(jpeg)?;
+    fn reshaped(
+        self,
+        (jpeg, own): (&[u8], Option<u8>),
+        foundry: &dyn Foundry,
+        wanted: &Wanted,
+    ) -> Result<Vec<u8>> {
+        let picture = foundry.jpeg(jpeg)?;
         wanted.check()?;
         let picture = self.resized(picture)?;
         wanted.check()?;

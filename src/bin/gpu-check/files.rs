@@ -6,14 +6,14 @@ use std::sync::Arc;
 use framecache::aws::Endpoint;
 use framecache::cancel::Stop;
 use framecache::decode::Backend;
+use framecache::demux::{Opener, read_track};
 use framecache::error::{Error, Reason, Result};
 use framecache::extract::SpanMedia;
-use framecache::framemd5::framemd5;
-use framecache::frames::Library;
+use framecache::foundry::framemd5;
 use framecache::gpu::nvdec::Refusal;
 use framecache::media::facts::FrameFacts;
 use framecache::media::time::Exact;
-use framecache::source::SourcePolicy;
+use framecache::source::{self, SourcePolicy};
 use framecache::timeline::plan::{ChunkSpec, HashKind, Parameters, Sampling, Window};
 
 use crate::Args;
@@ -60,11 +60,7 @@ pub fn clips(folder: &Path) -> Result<Vec<Clip>> {
         paths.push(entry.map_err(unreadable)?.path());
     }
     paths.sort();
-    let library = Arc::new(Library::new(SourcePolicy::anything(Endpoint::default()), 1));
-    let found: Vec<Clip> = paths
-        .iter()
-        .filter_map(|path| clip(&library, path))
-        .collect();
+    let found: Vec<Clip> = paths.iter().filter_map(|path| clip(path)).collect();
     if found.is_empty() {
         return Err(Error::field(format!(
             "there is no video in the fixtures, path={place}"
@@ -73,20 +69,34 @@ pub fn clips(folder: &Path) -> Result<Vec<Clip>> {
     Ok(found)
 }
 
-fn clip(library: &Arc<Library>, path: &Path) -> Option<Clip> {
+fn clip(path: &Path) -> Option<Clip> {
     if !path.is_file() {
         return None;
     }
     let path = std::path::absolute(path).ok()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     let spec = ChunkSpec::of(&path.to_string_lossy());
-    match library.track_now(&spec) {
+    match indexed(&spec.uri) {
         Ok(media) => Some(Clip { name, spec, media }),
         Err(error) => {
             eprintln!("gpu-check: {name} is left out: {}", error.message());
             None
         }
     }
+}
+
+/// The video, as extraction has it: what decodes below the door to media needs its track.
+fn indexed(uri: &str) -> Result<SpanMedia> {
+    let (policy, own) = (SourcePolicy::anything(Endpoint::default()), uri.to_owned());
+    let opener: Opener = Arc::new(move || source::open(&own, &policy));
+    let identities = (source::identity(opener()?.as_mut())?, None);
+    framecache::av::init();
+    let track = read_track(&*opener, None, identities, &Stop::never())?;
+    track.info.check_decoder()?;
+    Ok(SpanMedia {
+        track: Arc::new(track),
+        opener,
+    })
 }
 
 pub fn check(

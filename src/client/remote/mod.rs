@@ -27,10 +27,10 @@ use crate::client::{
     Clear, Client, Hear, Of, Overlay, OverlayQuery, OverlayRow, Picture, ProfileKind, Report, Rows,
 };
 use crate::error::{Error, Result};
+use crate::foundry::Probe;
 use crate::frames::{Extraction, Summary, Take};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::probe::Probe;
 use crate::rpc::v1::frame_service_client::FrameServiceClient;
 use crate::rpc::v1::media_service_client::MediaServiceClient;
 use crate::rpc::v1::overlay_service_client::OverlayServiceClient;

@@ -3,7 +3,7 @@
 use crate::client::remote::error::error_of;
 use crate::client::remote::{Remote, check_source, nonsense};
 use crate::error::{Error, Result};
-use crate::probe::{ColourTags, Probe, Stream, Video};
+use crate::foundry::{ColourTags, Probe, Stream, Video};
 use crate::rpc::convert::{clock, unshown};
 use crate::rpc::v1;
 use crate::timeline::plan::ChunkSpec;

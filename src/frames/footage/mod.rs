@@ -2,12 +2,11 @@
 //! loss. Nothing is stored.
 //!
 //! What is asked for is cut into groups (`groups`): whole GOPs while the numbers ascend, so that
-//! nothing is decoded twice. A group is decoded on a lane (`lanes`), an engine of one thread, so
+//! nothing is decoded twice. A group is decoded on a lane, a decoder of its own, so
 //! that its pictures come in order; a caller who is slow to take them holds up that lane alone,
 //! and no extraction. The next groups are begun on other lanes meanwhile.
 
 mod groups;
-mod lanes;
 mod rows;
 mod taking;
 
@@ -34,7 +33,6 @@ use crate::timeline::planner::Planner;
 use crate::timeline::samples::check_source;
 
 use groups::{Groups, Piece};
-pub(super) use lanes::Lanes;
 use rows::Rows;
 use taking::Taking;
 
@@ -175,12 +173,12 @@ impl Serving {
             return planner.push(spec, Err(error.clone()));
         }
         let turn = Turn::awaited(self.caller());
-        let media = self.frames().library().track(&spec, &turn).await?;
+        let media = self.frames().library().media(&spec, &turn).await?;
         let mut rows = known.rows().iter();
         if let Some(row) = rows.find(|row| row.chunk_id == spec.chunk_id) {
-            check_source(row, &media.track.index)?;
+            check_source(row, media.index())?;
         }
-        planner.push(spec, Ok(&media.track.index))
+        planner.push(spec, Ok(media.index()))
     }
 
     async fn extracted(&self) -> Result<Arc<Planned>> {

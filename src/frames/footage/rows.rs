@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::{Error, Reason, Result};
-use crate::extract::{SpanMedia, Turn, start};
+use crate::extract::Turn;
+use crate::foundry::Media;
 use crate::frames::footage::Footage;
 use crate::frames::library::blocking;
 use crate::frames::shown::not_yet;
@@ -26,7 +27,7 @@ pub(super) struct OpenRow {
     pub place: usize,
     pub row: SpanRow,
     pub chunk: ChunkSpec,
-    pub media: SpanMedia,
+    pub media: Media,
     pub samples: Vec<Sample>,
     /// Units; the same for all where the row is only ever decoded whole.
     starts: Vec<u32>,
@@ -75,16 +76,12 @@ impl OpenRow {
         let chunk = chunk_of(&footage.plan, row)?.spec.clone();
         let (row, parameters) = (row.row.clone(), footage.parameters.clone());
         let turn = Turn::awaited(footage.caller);
-        let media = footage.frames.library().track(&chunk, &turn).await?;
+        let media = footage.frames.library().media(&chunk, &turn).await?;
         blocking(move || {
-            let track = &media.track;
-            check_source(&row, &track.index)?;
-            let samples = of_span(&parameters, &row, &track.index)?;
-            let start_of = |sample: &Sample| match track.index.shown.get(sample.shown) {
-                Some(shown) if !track.gradual => start(&track.cuts, shown),
-                _ => 0,
-            };
-            let starts = samples.iter().map(start_of).collect();
+            check_source(&row, media.index())?;
+            let samples = of_span(&parameters, &row, media.index())?;
+            let starts = samples.iter().map(|sample| media.start_of(sample.shown));
+            let starts = starts.collect();
             Ok(OpenRow {
                 place,
                 row,
@@ -105,14 +102,14 @@ impl OpenRow {
 
     /// Pictures of it that may wait.
     pub fn queue(&self) -> usize {
-        let (width, height) = self.media.track.info.size();
+        let (width, height) = self.media.size();
         let bytes = 3 * width as usize * height as usize;
         let (few, many) = QUEUED_PICTURES;
         (QUEUED_BYTES / bytes.max(1)).clamp(few, many)
     }
 
     fn shown_at(&self, time: Exact) -> Result<Option<u64>> {
-        let index = &self.media.track.index;
+        let index = self.media.index();
         let clock = Clock::new(index.time_base, self.row.pts_offset)?;
         for sample in self.samples.iter().rev() {
             let Some(shown) = index.shown.get(sample.shown) else {

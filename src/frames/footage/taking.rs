@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver};
 
 use crate::decode::Backend;
 use crate::error::{Error, Result};
 use crate::extract::{Made, Output, SpanEvent, SpanJob, Turn};
+use crate::foundry::Lent;
 use crate::frames::Answer;
 use crate::frames::footage::groups::Group;
-use crate::frames::footage::lanes::Lane;
 use crate::frames::footage::rows::undelivered;
 use crate::frames::footage::{Footage, Pixels, Still};
 use crate::frames::library::blocking;
@@ -24,10 +25,8 @@ const MAX_REORDER: usize = 16;
 /// Whether a tensor takes no more room than the picture that it is made of: what may wait is counted
 /// in pictures.
 fn is_small(recipe: &Recipe, group: &Group) -> bool {
-    let track = &group.row.media.track;
-    let (width, height) = track.info.size();
-    let (width, height) = (width as usize, height as usize);
-    let output = recipe.output(track.orientation.upright(width, height));
+    let (width, height) = group.row.media.upright();
+    let output = recipe.output((width, height));
     recipe
         .frame_bytes(output)
         .is_ok_and(|bytes| bytes <= 3 * width * height)
@@ -44,7 +43,7 @@ pub(super) struct Taking {
     events: Receiver<SpanEvent>,
     /// No event follows: why what did not come will not.
     ended: Option<Result<()>>,
-    _lane: Lane,
+    _lane: (Lent, OwnedSemaphorePermit),
 }
 
 impl Taking {
@@ -64,7 +63,9 @@ impl Taking {
             });
             answers.collect::<Vec<_>>().into_iter()
         };
-        let lane = footage.frames.lanes.lend().await.map_err(&refused)?;
+        let permit = footage.frames.lanes.clone().acquire_owned().await;
+        let permit = permit.map_err(|e| Error::internal("no lanes are left").caused_by(e));
+        let permit = permit.map_err(&refused)?;
         let mut uses: HashMap<u64, usize> = HashMap::new();
         for (_, seq) in &group.items {
             *uses.entry(*seq).or_default() += 1;
@@ -86,12 +87,9 @@ impl Taking {
         };
         let queue = group.row.queue();
         let (sender, events) = mpsc::channel(queue);
-        let media = group.row.media.clone();
+        let (media, foundry) = (group.row.media.clone(), footage.frames.foundry.clone());
         // May open a card.
-        let begin = move || {
-            lane.engine()?.submit(job, media, sender);
-            Ok(lane)
-        };
+        let begin = move || Ok((foundry.footage(job, &media, sender)?, permit));
         let lane = blocking(begin).await.map_err(&refused)?;
         Ok(Taking {
             items: group.items.into_iter(),

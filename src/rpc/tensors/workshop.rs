@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 
 use crate::account::{Account, Kind};
 use crate::error::{Error, Result};
+use crate::foundry::Foundry;
 use crate::frames::Pixels;
-use crate::jpeg;
 use crate::pixel::RgbImage;
 use crate::rpc::tensors::Picture;
 use crate::tensor::{Maker, Recipe, Transform};
@@ -17,8 +17,9 @@ use crate::tensor::{Maker, Recipe, Transform};
 const MAX_BENCH_BYTES: usize = 32 << 20;
 
 /// Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Workshop {
+    foundry: Arc<dyn Foundry>,
     /// As many as there are hands, at most.
     benches: Arc<Mutex<Vec<Bench>>>,
 }
@@ -37,6 +38,13 @@ pub struct Made {
 }
 
 impl Workshop {
+    pub fn new(foundry: Arc<dyn Foundry>) -> Self {
+        Workshop {
+            foundry,
+            benches: Arc::default(),
+        }
+    }
+
     /// Starts to make the frame on a thread of its own, once there is memory for its picture and a
     /// hand is free.
     ///
@@ -54,7 +62,7 @@ impl Workshop {
         let workshop = self.clone();
         Ok(tokio::task::spawn_blocking(move || {
             let mut bench = workshop.bench();
-            let transform = bench.make(&recipe, &picture, &mut piece);
+            let transform = bench.make((&*workshop.foundry, &recipe), &picture, &mut piece);
             workshop.put_back(bench);
             drop((hand, room));
             Made { piece, transform }
@@ -77,7 +85,12 @@ impl Workshop {
 }
 
 impl Bench {
-    fn make(&mut self, recipe: &Recipe, picture: &Picture, out: &mut [u8]) -> Result<Transform> {
+    fn make(
+        &mut self,
+        (foundry, recipe): (&dyn Foundry, &Recipe),
+        picture: &Picture,
+        out: &mut [u8],
+    ) -> Result<Transform> {
         match picture {
             Picture::Still(still) => match &still.pixels {
                 Pixels::Rgb(rgb) => self.maker.make(recipe, rgb, out),
@@ -88,7 +101,7 @@ impl Bench {
                 Pixels::Tensor(..) => Err(Error::internal("a card's tensor has another size")),
             },
             Picture::Jpeg(frame) => {
-                jpeg::decode_rgb_into(&frame.jpeg, &mut self.rgb)?;
+                foundry.jpeg_into(&frame.jpeg, &mut self.rgb)?;
                 self.maker.make(recipe, &self.rgb, out)
             }
         }

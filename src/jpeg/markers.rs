@@ -1,4 +1,5 @@
-//! How often a JPEG goes over its picture (ISO/IEC 10918-1, B.1 and B.2), told from its markers alone.
+//! The size of a JPEG, and how often it goes over its picture (ISO/IEC 10918-1, B.1 and B.2), told from its
+//! markers alone.
 
 use crate::error::{Error, Reason, Result};
 
@@ -15,6 +16,26 @@ pub fn check_scans(jpeg: &[u8]) -> Result<()> {
     }
     let message = format!("decode JPEG: too many scans scans={scans} limit={MAX_SCANS}");
     Err(Error::new(Reason::MediaLimit, message))
+}
+
+/// Width and height, by the first frame header (B.2.2); none where there is none, or no picture in it.
+pub fn frame_size(jpeg: &[u8]) -> Option<(usize, usize)> {
+    let mut rest = jpeg.strip_prefix(&[0xff, 0xd8])?;
+    loop {
+        let (marker, segment, behind) = next_segment(rest)?;
+        rest = behind;
+        match (marker, segment) {
+            // Huffman tables, an extension, arithmetic conditioning: the three that are no frame's.
+            (0xc4 | 0xc8 | 0xcc, _) => {}
+            (0xc0..=0xcf, [_, y1, y0, x1, x0, ..]) => {
+                let side = |high: &u8, low: &u8| usize::from(u16::from_be_bytes([*high, *low]));
+                let (width, height) = (side(x1, x0), side(y1, y0));
+                return (width > 0 && height > 0).then_some((width, height));
+            }
+            (0xda, _) => return None,
+            _ => {}
+        }
+    }
 }
 
 /// Start-of-scan markers up to the end or the first damage. Where the first scan has the whole picture,
@@ -100,6 +121,21 @@ mod tests {
         };
         let one = Encoder::new(85).unwrap().encode(&planes).unwrap();
         assert_eq!(scans(&one), 1);
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_first_frame_header_of_any_kind() {
+        for frame in [0xc0, 0xc1, 0xc2, 0xc9] {
+            assert_eq!(frame_size(&file(frame, 1)), Some((16, 16)));
+        }
+        let whole = file(0xc4, 1);
+        assert_eq!(frame_size(&whole), None, "tables are no frame");
+        let whole = file(0xc0, 1);
+        let head = whole.windows(2).position(|pair| pair == [0xff, 0xda]);
+        for end in 0..head.unwrap() {
+            assert!(matches!(frame_size(&whole[..end]), None | Some((16, 16))));
+        }
+        assert_eq!(frame_size(&whole[1..]), None, "not from its start");
     }
 
     #[test]

@@ -1,20 +1,16 @@
 //! What a source is: its container, its streams, and the video as our index has it.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::av::StreamInfo;
+use crate::cancel::Stop;
 use crate::decode::{Purpose, Software};
 use crate::demux::{self, Track};
 use crate::error::{Error, Result};
-use crate::extract::{Caller, Turn, check_cards};
-use crate::frames::{Library, stoppable};
+use crate::extract::{SpanMedia, check_cards};
 use crate::media::colour::{CodePoints, primaries_name, transfer_name};
 use crate::media::time::Exact;
-use crate::source::strip_credentials;
 use crate::timeline::index::{ClockFacts, Shown, Unshown};
-use crate::timeline::plan::ChunkSpec;
 
 /// A source's facts. What is unknown is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,33 +106,19 @@ pub struct ColourTags {
     pub transfer: Option<String>,
 }
 
-/// Reads all packets of a source, decodes nothing. Dropped, it stops reading.
+/// What the index knows, and the container's list of streams.
 ///
 /// # Errors
-/// As [`Library::track`].
-pub async fn probe(library: &Arc<Library>, spec: &ChunkSpec) -> Result<Probe> {
-    let named = |e: Error| match e.field_path() {
-        Some("init_uri") => e.about(
-            "init",
-            spec.init_uri
-                .as_deref()
-                .map_or_else(String::new, strip_credentials),
-        ),
-        _ => e.about("source", strip_credentials(&spec.uri)),
-    };
-    let turn = Turn::awaited(Caller::new());
-    let track = library.track(spec, &turn).await.map_err(named)?.track;
-    let (library, spec) = (library.clone(), spec.clone());
-    stoppable(move |stop| {
-        let streams = demux::open(library.open(&spec)?, stop)?.streams();
-        Ok(Probe {
-            container: track.container.clone(),
-            bytes: track.index.source.bytes,
-            streams: streams.iter().map(stream).collect(),
-            video: video(&track)?,
-        })
+/// The source's own; CANCELLED once `stop` is set.
+pub(super) fn probe(media: &SpanMedia, stop: &Stop) -> Result<Probe> {
+    let track = &media.track;
+    let streams = demux::open((media.opener)()?, stop)?.streams();
+    Ok(Probe {
+        container: track.container.clone(),
+        bytes: track.index.source.bytes,
+        streams: streams.iter().map(stream).collect(),
+        video: video(track)?,
     })
-    .await
 }
 
 fn stream(info: &StreamInfo) -> Stream {

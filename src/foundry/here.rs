@@ -1,0 +1,94 @@
+//! Media in this very process.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::mpsc::Sender;
+
+use crate::cancel::Stop;
+use crate::decode::Backend;
+use crate::demux;
+use crate::error::Result;
+use crate::extract::{Cards, Engine, SpanEvent, SpanJob, SpanMedia};
+use crate::foundry::framemd5::{Report, framemd5};
+use crate::foundry::lanes::Lanes;
+use crate::foundry::probe::{Probe, probe};
+use crate::foundry::{Foundry, Lent, Media, Source};
+use crate::jpeg;
+use crate::pixel::RgbImage;
+
+/// Decodes on threads of this process, and on this machine's cards.
+pub struct Here {
+    workers: usize,
+    /// Made for the first span: an index needs no threads.
+    engine: OnceLock<Engine>,
+    lanes: Arc<Lanes>,
+    cards: Arc<Cards>,
+}
+
+impl Here {
+    /// `workers`: threads that decode and develop.
+    pub fn new(workers: usize) -> Self {
+        let cards = Arc::new(Cards::new());
+        Here {
+            workers: workers.max(1),
+            engine: OnceLock::new(),
+            lanes: Arc::new(Lanes::new(cards.clone())),
+            cards,
+        }
+    }
+
+    fn engine(&self) -> Result<&Engine> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let made = Engine::new(self.workers, self.cards.clone())?;
+        Ok(self.engine.get_or_init(|| made))
+    }
+}
+
+impl Foundry for Here {
+    fn index(&self, source: Source, stop: &Stop) -> Result<Media> {
+        crate::av::init();
+        let Source {
+            opener,
+            stream,
+            identities,
+        } = source;
+        let track = demux::read_track(&*opener, stream, identities, stop)?;
+        track.info.check_decoder()?;
+        Ok(Media(SpanMedia {
+            track: Arc::new(track),
+            opener,
+        }))
+    }
+
+    fn probe(&self, media: &Media, stop: &Stop) -> Result<Probe> {
+        probe(&media.0, stop)
+    }
+
+    fn framemd5(&self, media: &Media, how: (Backend, usize), stop: &Stop) -> Result<Report> {
+        framemd5(&media.0.track, &media.0.opener, how, stop)
+    }
+
+    fn check(&self, backend: Backend) -> Result<()> {
+        self.cards.check(backend)
+    }
+
+    fn develop(&self, job: SpanJob, media: &Media, events: Sender<SpanEvent>) {
+        match self.engine() {
+            Ok(engine) => engine.submit(job, media.0.clone(), events),
+            // A queue that is new has room.
+            Err(error) => drop(events.try_send(SpanEvent::Ended(Err(error)))),
+        }
+    }
+
+    fn footage(&self, job: SpanJob, media: &Media, events: Sender<SpanEvent>) -> Result<Lent> {
+        let lane = self.lanes.lend()?;
+        lane.submit(job, media.0.clone(), events);
+        Ok(Box::new(lane))
+    }
+
+    fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
+        jpeg::decode_rgb_into(jpeg, out)
+    }
+}
