@@ -35,3 +35,4 @@ pub mod stderr;
 pub mod store;
 pub mod tensor;
 pub mod timeline;
+pub mod wire;

@@ -95,7 +95,7 @@ fn lines(probe: &Probe) -> Vec<(&'static str, String)> {
         "decoded by",
         format!(
             "{}: {}",
-            video.backend.unwrap_or("nothing"),
+            video.backend.as_deref().unwrap_or("nothing"),
             video.backend_reason
         ),
     ));
@@ -132,7 +132,7 @@ fn picture(video: &Video) -> String {
     let mut parts = vec![format!("stream {}: {}", video.stream, video.codec)];
     parts.extend(video.codec_profile.clone());
     parts.extend(video.depth.map(|depth| format!("{depth} bit")));
-    parts.extend(video.chroma.map(str::to_owned));
+    parts.extend(video.chroma.clone());
     parts.extend(match video.interlaced {
         Some(true) => Some("interlaced".to_owned()),
         Some(false) => Some("progressive".to_owned()),
@@ -169,7 +169,7 @@ fn colour(video: &Video) -> String {
     };
     [
         or(tags.matrix.as_deref(), "matrix"),
-        or(tags.range, "range"),
+        or(tags.range.as_deref(), "range"),
         or(tags.primaries.as_deref(), "primaries"),
         or(tags.transfer.as_deref(), "transfer"),
     ]

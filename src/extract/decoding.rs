@@ -167,7 +167,7 @@ impl<'a, D: Decode> Decoding<'a, D> {
     }
 
     fn submit(&mut self, unit: u32, deliver: Deliver<D::Picture>) -> Result<()> {
-        self.span.decoded_units.fetch_add(1, Ordering::Relaxed);
+        self.span.job.fed.fetch_add(1, Ordering::Relaxed);
         let mut ready = Vec::new();
         self.decoder
             .submit(unit, self.reader.packet(), &mut |event| {

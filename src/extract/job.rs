@@ -2,6 +2,7 @@
 //! extraction of a span may run in another process.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct SpanJob {
     /// Decides nothing about its frames, but when they are decoded.
     #[serde(skip)]
     pub turn: Turn,
+    /// Counts the units that were fed to a decoder for it: who watches sees that it goes on.
+    #[serde(skip)]
+    pub fed: Arc<AtomicU64>,
 }
 
 /// What is made of a picture.

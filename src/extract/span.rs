@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::Sender;
@@ -33,7 +33,6 @@ pub(super) struct SpanRun {
     /// Tasks and pictures that are not done.
     pub(super) pending: AtomicUsize,
     pub(super) stop: AtomicBool,
-    pub(super) decoded_units: AtomicU64,
     pub(super) progress: Mutex<Progress>,
 }
 
@@ -100,7 +99,6 @@ impl SpanRun {
             workers,
             pending: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
-            decoded_units: AtomicU64::new(0),
             progress: Mutex::new(progress),
             job,
             media,
@@ -345,7 +343,7 @@ impl SpanRun {
             None => self.send_missing(&missing).map(|()| SpanEnd {
                 backend: self.backend().to_owned(),
                 fallback_reason: fallback.map(|why| why.name().to_owned()),
-                decoded_units: self.decoded_units.load(Ordering::Relaxed),
+                decoded_units: self.job.fed.load(Ordering::Relaxed),
             }),
         };
         self.send(SpanEvent::Ended(outcome));

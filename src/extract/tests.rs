@@ -34,6 +34,7 @@ fn span_job(clip: &Clip, parameters: Parameters) -> SpanJob {
         backend: Backend::Cpu,
         recipe: None,
         turn: Turn::default(),
+        fed: Arc::default(),
     }
 }
 

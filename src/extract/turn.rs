@@ -16,6 +16,18 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// As it is told to another process.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// One that another process told: there are no callers there but its own.
+    pub fn numbered(number: u64) -> Self {
+        Caller(number)
+    }
+}
+
 impl Default for Caller {
     fn default() -> Self {
         Caller::new()

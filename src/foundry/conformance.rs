@@ -11,7 +11,8 @@ use crate::decode::Backend;
 use crate::decode::conformance::{Clip, clip, nobody};
 use crate::demux::Opener;
 use crate::error::{Error, Reason, Result};
-use crate::extract::{Made, Output, SpanEvent, SpanJob, Turn};
+use crate::extract::{Made, Output, SpanEvent, SpanJob, SpanMedia, Turn};
+use crate::foundry::media::{Apart, Known};
 use crate::hex::hex;
 use crate::jpeg::{Encoder, decode_rgb};
 use crate::media::picture::JfifPlanes;
@@ -20,9 +21,9 @@ use crate::timeline::limits::Limits;
 use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
 use crate::timeline::planner::Planner;
 
-const PICTURES: usize = 60;
+pub(super) const PICTURES: usize = 60;
 
-fn film() -> Clip {
+pub(super) fn film() -> Clip {
     let recipe = [
         "testsrc2=size=160x120:rate=25:duration=2.4",
         "-c:v",
@@ -35,7 +36,7 @@ fn film() -> Clip {
     Clip::open(&clip("foundry.mp4", &recipe))
 }
 
-fn source(opener: Opener) -> Source {
+pub(super) fn source(opener: Opener) -> Source {
     Source {
         opener,
         stream: None,
@@ -43,13 +44,13 @@ fn source(opener: Opener) -> Source {
     }
 }
 
-fn indexed(foundry: &dyn Foundry, clip: &Clip) -> Media {
+pub(super) fn indexed(foundry: &dyn Foundry, clip: &Clip) -> Media {
     foundry
         .index(source(clip.opener()), &Stop::never())
         .unwrap()
 }
 
-fn job(media: &Media, output: Output) -> SpanJob {
+pub(super) fn job(media: &Media, output: Output) -> SpanJob {
     let parameters = Parameters::new(Sampling::All);
     let mut planner = Planner::new(parameters, Limits::default()).unwrap();
     planner
@@ -65,11 +66,12 @@ fn job(media: &Media, output: Output) -> SpanJob {
         backend: Backend::Cpu,
         recipe: None,
         turn: Turn::default(),
+        fed: Arc::default(),
     }
 }
 
 /// What is told of a span to its end, by sequence.
-fn told(mut events: Receiver<SpanEvent>) -> Result<BTreeMap<u64, Made>> {
+pub(super) fn told(mut events: Receiver<SpanEvent>) -> Result<BTreeMap<u64, Made>> {
     let mut made = BTreeMap::new();
     loop {
         match events.blocking_recv().expect("a span says how it ended") {
@@ -85,10 +87,39 @@ fn told(mut events: Receiver<SpanEvent>) -> Result<BTreeMap<u64, Made>> {
     }
 }
 
-fn developed(foundry: &dyn Foundry, media: &Media) -> Result<BTreeMap<u64, Made>> {
+pub(super) fn developed(foundry: &dyn Foundry, media: &Media) -> Result<BTreeMap<u64, Made>> {
+    developed_as(foundry, media, "clip")
+}
+
+/// The span of a chunk of that name.
+pub(super) fn developed_as(
+    foundry: &dyn Foundry,
+    media: &Media,
+    chunk_id: &str,
+) -> Result<BTreeMap<u64, Made>> {
     let (sender, events) = mpsc::channel(4);
-    foundry.develop(job(media, Output::Jpeg), media, sender);
+    let mut job = job(media, Output::Jpeg);
+    chunk_id.clone_into(&mut job.chunk.chunk_id);
+    foundry.develop(job, media, sender);
     told(events)
+}
+
+/// The same video, opened otherwise.
+fn elsewhere(media: &Media, opener: &Opener) -> Media {
+    let opener = opener.clone();
+    Media(match &media.0 {
+        Known::Here(media) => Known::Here(SpanMedia {
+            track: media.track.clone(),
+            opener,
+        }),
+        Known::Apart(media) => Known::Apart(Arc::new(Apart {
+            id: media.id,
+            source: source(opener),
+            told: media.told.clone(),
+            index: media.index.clone(),
+            cuts: media.cuts.clone(),
+        })),
+    })
 }
 
 fn the_index_is_that_of_the_packets(foundry: &dyn Foundry) {
@@ -164,8 +195,7 @@ fn what_a_source_fails_with_is_said_as_it_is(foundry: &dyn Foundry) {
     };
     let opener: Opener = Arc::new(move || Err(gone()));
     let media = indexed(foundry, &film());
-    let mut media_gone = media.clone();
-    media_gone.0.opener = opener.clone();
+    let media_gone = elsewhere(&media, &opener);
     let of_index = foundry.index(source(opener), &Stop::never()).err().unwrap();
     let of_probe = foundry.probe(&media_gone, &Stop::never()).err().unwrap();
     let of_span = developed(foundry, &media_gone).err().unwrap();
@@ -231,7 +261,7 @@ fn a_gpu_that_there_is_not_is_refused_with_a_reason(foundry: &dyn Foundry) {
 }
 
 /// All of it, by this way.
-fn conforms(foundry: &dyn Foundry) {
+pub(super) fn conforms(foundry: &dyn Foundry) {
     the_index_is_that_of_the_packets(foundry);
     an_index_ends_when_it_is_told_to(foundry);
     spans_side_by_side_are_told_whole(foundry);

@@ -7,10 +7,11 @@ use tokio::sync::mpsc::Sender;
 use crate::cancel::Stop;
 use crate::decode::Backend;
 use crate::demux;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extract::{Cards, Engine, SpanEvent, SpanJob, SpanMedia};
 use crate::foundry::framemd5::{Report, framemd5};
 use crate::foundry::lanes::Lanes;
+use crate::foundry::media::Known;
 use crate::foundry::probe::{Probe, probe};
 use crate::foundry::{Foundry, Lent, Media, Source};
 use crate::jpeg;
@@ -56,18 +57,19 @@ impl Foundry for Here {
         } = source;
         let track = demux::read_track(&*opener, stream, identities, stop)?;
         track.info.check_decoder()?;
-        Ok(Media(SpanMedia {
+        Ok(Media(Known::Here(SpanMedia {
             track: Arc::new(track),
             opener,
-        }))
+        })))
     }
 
     fn probe(&self, media: &Media, stop: &Stop) -> Result<Probe> {
-        probe(&media.0, stop)
+        probe(media_here(media)?, stop)
     }
 
     fn framemd5(&self, media: &Media, how: (Backend, usize), stop: &Stop) -> Result<Report> {
-        framemd5(&media.0.track, &media.0.opener, how, stop)
+        let media = media_here(media)?;
+        framemd5(&media.track, &media.opener, how, stop)
     }
 
     fn check(&self, backend: Backend) -> Result<()> {
@@ -75,20 +77,31 @@ impl Foundry for Here {
     }
 
     fn develop(&self, job: SpanJob, media: &Media, events: Sender<SpanEvent>) {
-        match self.engine() {
-            Ok(engine) => engine.submit(job, media.0.clone(), events),
+        let means = self
+            .engine()
+            .and_then(|engine| Ok((engine, media_here(media)?)));
+        match means {
+            Ok((engine, media)) => engine.submit(job, media.clone(), events),
             // A queue that is new has room.
             Err(error) => drop(events.try_send(SpanEvent::Ended(Err(error)))),
         }
     }
 
     fn footage(&self, job: SpanJob, media: &Media, events: Sender<SpanEvent>) -> Result<Lent> {
+        let media = media_here(media)?.clone();
         let lane = self.lanes.lend()?;
-        lane.submit(job, media.0.clone(), events);
+        lane.submit(job, media, events);
         Ok(Box::new(lane))
     }
 
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
         jpeg::decode_rgb_into(jpeg, out)
+    }
+}
+
+fn media_here(media: &Media) -> Result<&SpanMedia> {
+    match &media.0 {
+        Known::Here(media) => Ok(media),
+        Known::Apart(_) => Err(Error::internal("the media is of another process")),
     }
 }

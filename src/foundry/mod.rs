@@ -4,13 +4,16 @@
 //! Nothing here knows where media lies: a source is something that opens, and what comes of it
 //! are values.
 
+mod apart;
 #[cfg(test)]
 mod conformance;
 mod framemd5;
 mod here;
+mod inside;
 mod lanes;
 mod media;
 mod probe;
+mod protocol;
 
 use tokio::sync::mpsc::Sender;
 
@@ -20,8 +23,10 @@ use crate::error::Result;
 use crate::extract::{SpanEvent, SpanJob};
 use crate::pixel::RgbImage;
 
+pub use apart::{Apart, Program};
 pub use framemd5::{Report, framemd5};
 pub use here::Here;
+pub use inside::run as media_process;
 pub use media::{Media, Source};
 pub use probe::{ColourTags, Probe, Stream, Video};
 

@@ -1,6 +1,6 @@
 //! What a source is: its container, its streams, and the video as our index has it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::av::StreamInfo;
 use crate::cancel::Stop;
@@ -13,7 +13,7 @@ use crate::media::time::Exact;
 use crate::timeline::index::{ClockFacts, Shown, Unshown};
 
 /// A source's facts. What is unknown is absent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
     /// FFmpeg's names of the container.
     pub container: String,
@@ -24,16 +24,16 @@ pub struct Probe {
 }
 
 /// A stream of the container.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
     pub index: u32,
     /// `video`, `attached_picture` or `other`.
-    pub kind: &'static str,
+    pub kind: String,
     pub codec: String,
 }
 
 /// The video stream that would be extracted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Video {
     pub stream: u32,
     pub codec: String,
@@ -46,7 +46,7 @@ pub struct Video {
     pub depth: Option<u8>,
     /// `4:2:0` and the like, `gray` or `rgb`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chroma: Option<&'static str>,
+    pub chroma: Option<String>,
     /// As coded, before rotation.
     pub width: u32,
     pub height: u32,
@@ -89,17 +89,17 @@ pub struct Video {
     pub unshown: Unshown,
     /// What would decode it; absent where nothing can.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub backend: Option<&'static str>,
+    pub backend: Option<String>,
     pub backend_reason: String,
 }
 
 /// Colour as tagged (ITU-T H.273), by the bitstream or else by the container; what is untagged is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColourTags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub range: Option<&'static str>,
+    pub range: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primaries: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ fn stream(info: &StreamInfo) -> Stream {
     };
     Stream {
         index: info.index,
-        kind,
+        kind: kind.to_owned(),
         codec: info.codec_name(),
     }
 }
@@ -149,7 +149,7 @@ fn video(track: &Track) -> Result<Video> {
         codec_profile: info.profile_name(),
         pixel_format: info.pixel_format(),
         depth: samples.map(|(depth, _)| depth),
-        chroma: samples.map(|(_, chroma)| chroma),
+        chroma: samples.map(|(_, chroma)| chroma.to_owned()),
         width,
         height,
         sample_aspect_ratio: info.sample_aspect_ratio().map(|(n, d)| format!("{n}:{d}")),
@@ -172,7 +172,7 @@ fn video(track: &Track) -> Result<Video> {
         has_timestamps: track.has_pts,
         clock: index.clock.clone(),
         unshown: index.unshown,
-        backend,
+        backend: backend.map(str::to_owned),
         backend_reason,
     })
 }
@@ -239,7 +239,7 @@ fn colour_tags(tagged: CodePoints) -> ColourTags {
     };
     ColourTags {
         matrix,
-        range,
+        range: range.map(str::to_owned),
         primaries: primaries_name(tagged.primaries).map(str::to_owned),
         transfer: transfer_name(tagged.transfer).map(str::to_owned),
     }
@@ -278,7 +278,7 @@ mod tests {
             transfer: 13,
         });
         assert_eq!(
-            (tags.matrix.as_deref(), tags.range),
+            (tags.matrix.as_deref(), tags.range.as_deref()),
             (Some("bt709"), Some("limited"))
         );
         assert_eq!(tags.transfer.as_deref(), Some("iec61966-2-1"));

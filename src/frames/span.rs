@@ -190,6 +190,7 @@ impl Span {
             backend: self.backend,
             recipe: None,
             turn: self.turn.clone(),
+            fed: Arc::default(),
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         let foundry = frames.foundry.clone();

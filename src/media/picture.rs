@@ -1,5 +1,7 @@
 //! Decoded pictures as borrowed planes, and the 8-bit planes a JPEG is made of.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::colour::{Matrix, Range};
 
 /// How samples lie in memory. Subsampled chroma has `ceil(w/2)` and, for
@@ -50,7 +52,7 @@ pub struct Picture<'a> {
 
 /// Mirror (left-right, applied first) and clockwise rotation (0, 90, 180, 270)
 /// that make a coded picture upright.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Orientation {
     pub mirrored: bool,
     pub rotation: u16,

@@ -13,7 +13,7 @@ use crate::error::{Error, Reason, Result};
 pub type Rational = Ratio<i128>;
 
 /// A time base as containers state it: seconds a tick, `num/den`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TimeBase {
     pub num: i32,
     pub den: i32,

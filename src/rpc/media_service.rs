@@ -66,7 +66,7 @@ impl Service {
 fn probe_message(probe: Probe) -> v1::ProbeMediaResponse {
     let stream = |stream: foundry::Stream| v1::Stream {
         index: stream.index,
-        kind: stream.kind.to_owned(),
+        kind: stream.kind,
         codec: stream.codec,
     };
     v1::ProbeMediaResponse {
@@ -85,7 +85,7 @@ fn video_message(video: Video) -> v1::Video {
         codec_profile: video.codec_profile,
         pixel_format: video.pixel_format,
         depth: video.depth.map(u32::from),
-        chroma: video.chroma.map(str::to_owned),
+        chroma: video.chroma,
         width: video.width,
         height: video.height,
         sample_aspect_ratio: video.sample_aspect_ratio,
@@ -104,7 +104,7 @@ fn video_message(video: Video) -> v1::Video {
         keyframes: video.keyframes,
         has_timestamps: video.has_timestamps,
         unshown: Some(convert::unshown_message(video.unshown)),
-        backend: video.backend.map(str::to_owned),
+        backend: video.backend,
         backend_reason: video.backend_reason,
         clock_breaks,
         pauses,
@@ -116,7 +116,7 @@ fn video_message(video: Video) -> v1::Video {
 fn tags_message(tags: ColourTags) -> v1::ColourTags {
     v1::ColourTags {
         matrix: tags.matrix,
-        range: tags.range.map(str::to_owned),
+        range: tags.range,
         primaries: tags.primaries,
         transfer: tags.transfer,
     }

@@ -1,5 +1,8 @@
 //! One source after another, as an init segment before its fragment.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use crate::cancel::Stop;
 use crate::error::Result;
 use crate::source::ByteSource;
@@ -17,6 +20,12 @@ pub fn concat(init: Box<dyn ByteSource>, body: Box<dyn ByteSource>) -> Box<dyn B
 impl ByteSource for Concat {
     fn bytes(&self) -> u64 {
         self.init.bytes().saturating_add(self.body.bytes())
+    }
+
+    fn files(&self) -> Option<Vec<(Arc<File>, u64)>> {
+        let mut files = self.init.files()?;
+        files.extend(self.body.files()?);
+        Some(files)
     }
 
     fn follow(&mut self, stop: &Stop) {

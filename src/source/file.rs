@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -13,8 +14,12 @@ use crate::error::{Error, Reason, Result};
 use crate::source::{ByteSource, SourcePolicy};
 
 struct FileSource {
-    file: File,
+    file: Arc<File>,
     bytes: u64,
+}
+
+pub(super) fn of_file(file: Arc<File>, bytes: u64) -> Box<dyn ByteSource> {
+    Box::new(FileSource { file, bytes })
 }
 
 pub(super) fn open(path: &Path, policy: &SourcePolicy) -> Result<Box<dyn ByteSource>> {
@@ -37,10 +42,7 @@ pub(super) fn open(path: &Path, policy: &SourcePolicy) -> Result<Box<dyn ByteSou
         .caused_by(with_path(path, "not a regular file")));
     }
     let file = File::open(of_descriptor(&found)).map_err(|e| fault(path, e))?;
-    Ok(Box::new(FileSource {
-        file,
-        bytes: facts.len(),
-    }))
+    Ok(of_file(Arc::new(file), facts.len()))
 }
 
 /// What the path names, links followed, without opening it: to open a device does something (a tape
@@ -68,6 +70,10 @@ impl ByteSource for FileSource {
 
     fn skips(&self) -> bool {
         true
+    }
+
+    fn files(&self) -> Option<Vec<(Arc<File>, u64)>> {
+        Some(vec![(self.file.clone(), self.bytes)])
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {

@@ -1,6 +1,9 @@
 //! Byte sources that media is demuxed from: files, objects of S3, bytes in
 //! memory, and an init segment with its fragment. Blocking.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use crate::cancel::Stop;
 use crate::error::Result;
 
@@ -36,6 +39,20 @@ pub trait ByteSource: Send {
     fn skips(&self) -> bool {
         false
     }
+    /// Files that another process can read it from, one after the other, with their sizes in bytes; none
+    /// where it is no files.
+    fn files(&self) -> Option<Vec<(Arc<File>, u64)>> {
+        None
+    }
+}
+
+/// Opens what [`ByteSource::files`] gave.
+pub fn of_files(files: &[(Arc<File>, u64)]) -> Box<dyn ByteSource> {
+    let open = |(file, bytes): &(Arc<File>, u64)| file::of_file(file.clone(), *bytes);
+    let opened = files.iter().map(open);
+    opened
+        .reduce(concat)
+        .unwrap_or_else(|| Box::new(BytesSource(bytes::Bytes::new())))
 }
 
 /// Opens a path, `file://` or `s3://bucket/key`, if the policy allows it.

@@ -38,9 +38,9 @@ pub async fn probe(remote: &Remote, source: &ChunkSpec) -> Result<Probe> {
 }
 
 /// The word itself.
-fn word(known: &[&'static str], told: &str) -> Result<&'static str> {
+fn word(known: &[&str], told: &str) -> Result<String> {
     let word = known.iter().find(|word| **word == told);
-    word.copied()
+    word.map(|word| (*word).to_owned())
         .ok_or_else(|| nonsense(&format!("a word that is unknown here: {told:?}")))
 }
 
@@ -55,9 +55,8 @@ fn stream(told: v1::Stream) -> Result<Stream> {
 fn video(told: v1::Video) -> Result<Video> {
     let small = |what: &str| -> Error { nonsense(&format!("{what} is too large")) };
     let depth = told.depth.map(u8::try_from).transpose();
-    let optional = |known: &[&'static str], told: Option<&String>| {
-        told.map(|told| word(known, told)).transpose()
-    };
+    let optional =
+        |known: &[&str], told: Option<&String>| told.map(|told| word(known, told)).transpose();
     Ok(Video {
         stream: told.stream,
         codec: told.codec,

@@ -84,6 +84,7 @@ impl Taking {
                 .clone()
                 .filter(|recipe| is_small(recipe, &group)),
             turn: Turn::awaited(footage.caller),
+            fed: Arc::default(),
         };
         let queue = group.row.queue();
         let (sender, events) = mpsc::channel(queue);

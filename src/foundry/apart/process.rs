@@ -1,0 +1,240 @@
+//! A media process, from its start to how it ended.
+
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::foundry::apart::call::Outcome;
+use crate::foundry::apart::readers::Descriptor;
+use crate::foundry::protocol::{Answer, Request, VERSION};
+use crate::wire::{Channel, Failure, Received, send_descriptors};
+
+/// Loading libraries from a cold disk takes seconds.
+const MAX_START: Duration = Duration::from_secs(60);
+/// Its sockets close a little before it can be waited for.
+const MAX_END: Duration = Duration::from_secs(5);
+/// SIGKILL, signal(7).
+const SIGKILL: i32 = 9;
+/// By which its libraries are found and its log is filtered; it sees no other variable.
+const VARIABLES: [&str; 2] = ["LD_LIBRARY_PATH", "FRAMECACHE_LOG"];
+
+/// What is run as a media process.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Program {
+    /// This very binary, though another may lie under its name by now.
+    pub fn own() -> Self {
+        Program::with(&["media-process"])
+    }
+
+    pub(super) fn with(arguments: &[&str]) -> Self {
+        Program {
+            path: PathBuf::from("/proc/self/exe"),
+            arguments: arguments
+                .iter()
+                .map(|&argument| argument.to_owned())
+                .collect(),
+        }
+    }
+}
+
+pub(super) struct Process {
+    child: Mutex<Child>,
+    control: Mutex<UnixStream>,
+    /// The first call, until it is answered.
+    starting: Mutex<Option<Channel>>,
+}
+
+/// How a process ended without being asked to.
+#[derive(Debug)]
+pub(super) enum Death {
+    /// By a signal of its own, or with a status.
+    Of(String),
+    /// From outside.
+    Killed,
+    /// It was, since nothing went on in it.
+    Stalled,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Death::Of(how) => f.write_str(how),
+            Death::Killed => f.write_str("killed"),
+            Death::Stalled => f.write_str("stalled"),
+        }
+    }
+}
+
+impl Process {
+    /// Starts one, and does not wait until it stands.
+    ///
+    /// # Errors
+    /// INTERNAL where the system starts none.
+    pub fn start(program: &Program, workers: usize) -> Result<Process> {
+        let failed = |e: std::io::Error| {
+            Error::internal("could not start a media process")
+                .hint("see the cause; `--isolation none` does without")
+                .caused_by(e)
+        };
+        let (control, theirs) = UnixStream::pair().map_err(failed)?;
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments).env_clear();
+        for name in VARIABLES {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+        let child = command.spawn().map_err(failed)?;
+        let process = Process {
+            child: Mutex::new(child),
+            control: Mutex::new(control),
+            starting: Mutex::default(),
+        };
+        let start = Request::Start {
+            version: VERSION.to_owned(),
+            workers,
+        };
+        let first = process.call((&start, &[]), &[])?;
+        *process.starting() = Some(first);
+        Ok(process)
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        // Nothing that can panic runs under the locks.
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn starting(&self) -> MutexGuard<'_, Option<Channel>> {
+        self.starting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub fn id(&self) -> u32 {
+        self.child().id()
+    }
+
+    #[cfg(test)]
+    pub fn kill(&self) {
+        self.child().kill().unwrap();
+    }
+
+    pub fn is_alive(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Begins a call, once the process stands.
+    ///
+    /// # Errors
+    /// What is amiss with it.
+    pub fn begin(
+        &self,
+        request: (&Request, &[u8]),
+        descriptors: &[Descriptor],
+    ) -> Result<Channel, Failure> {
+        self.stands()?;
+        self.call(request, descriptors)
+    }
+
+    fn stands(&self) -> Result<(), Failure> {
+        let mut starting = self.starting();
+        let Some(first) = starting.as_ref() else {
+            return Ok(());
+        };
+        match first.receive_within(MAX_START)? {
+            Received::Message(Answer::Started, _) => {
+                *starting = None;
+                Ok(())
+            }
+            Received::Message(..) => Err(Failure::Nonsense("no start".to_owned())),
+            Received::Nothing => Err(Failure::Stalled),
+            Received::End => Err(Failure::HungUp),
+        }
+    }
+
+    fn call(
+        &self,
+        (request, bulk): (&Request, &[u8]),
+        descriptors: &[Descriptor],
+    ) -> Result<Channel, Failure> {
+        let (channel, theirs) = Channel::pair()?;
+        let mut handed = vec![theirs.as_fd()];
+        handed.extend(descriptors.iter().map(AsFd::as_fd));
+        {
+            let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+            send_descriptors(&control, &handed)?;
+        }
+        // Without this end the other one's death would not be seen.
+        drop(theirs);
+        channel.send(request, bulk)?;
+        Ok(channel)
+    }
+
+    /// What became of the process in which a call failed so; whatever is left of it is ended.
+    pub fn death(&self, failure: &Failure) -> Outcome {
+        let stood = self.starting().is_none();
+        let death = self.end(failure);
+        match death {
+            Death::Of(how) if !stood => Outcome::Answered(Err(Error::internal(format!(
+                "a media process cannot be started: {how}"
+            ))
+            .hint("the log has what it said; `--isolation none` does without"))),
+            death => Outcome::Died(death),
+        }
+    }
+
+    fn end(&self, failure: &Failure) -> Death {
+        let mut child = self.child();
+        if matches!(failure, Failure::HungUp)
+            && let Some(status) = ended(&mut child)
+        {
+            return death_of(status);
+        }
+        // It is ended by this, and waited for.
+        let _ = child.kill();
+        let _ = child.wait();
+        match failure {
+            Failure::Stalled => Death::Stalled,
+            Failure::HungUp => Death::Of("it left a call unanswered".to_owned()),
+            other => Death::Of(other.to_string()),
+        }
+    }
+}
+
+fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if begun.elapsed() < MAX_END => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+fn death_of(status: ExitStatus) -> Death {
+    match (status.signal(), status.code()) {
+        (Some(SIGKILL), _) => Death::Killed,
+        (Some(signal), _) => Death::Of(format!("signal={signal}")),
+        (None, code) => Death::Of(format!("status={}", code.unwrap_or_default())),
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

@@ -1,0 +1,192 @@
+//! Real processes, of this very test binary, that die in every way.
+
+use std::sync::Arc;
+
+use super::{Apart, Program};
+use crate::cancel::Stop;
+use crate::decode::Backend;
+use crate::demux::Opener;
+use crate::error::Reason;
+use crate::extract::{Caller, Output, Turn};
+use crate::foundry::conformance::{
+    PICTURES, conforms, developed, developed_as, film, indexed, job, source,
+};
+use crate::foundry::inside::{self, Shop};
+use crate::foundry::protocol::Request;
+use crate::foundry::{Foundry, Here};
+use crate::source::{ByteSource, BytesSource};
+
+const NAME: &str = "foundry::apart::tests::as_a_media_process";
+
+fn program() -> Program {
+    Program::with(&[NAME, "--exact", "--ignored", "--nocapture"])
+}
+
+#[test]
+#[ignore = "the process that other tests start"]
+fn as_a_media_process() {
+    if std::env::args().any(|argument| argument == NAME) {
+        inside::run();
+    }
+}
+
+/// What a test has a media process do instead of its span.
+pub(in crate::foundry) fn planted(request: &Request, shop: &Shop) {
+    let (Request::Develop(_, job, _) | Request::Footage(_, job, _)) = request else {
+        return;
+    };
+    match job.chunk.chunk_id.as_str() {
+        "abort" => std::process::abort(),
+        "abort among others" if shop.workers > 1 => std::process::abort(),
+        "overflow" => drop(deeper(1)),
+        "exit" => std::process::exit(3),
+        "endless" => loop {
+            std::hint::spin_loop();
+        },
+        "panic" => panic!("as planted"),
+        _ => {}
+    }
+}
+
+#[allow(unconditional_recursion)]
+fn deeper(depth: u64) -> u64 {
+    let page = std::hint::black_box([depth; 512]);
+    page[0] + deeper(depth + 1)
+}
+
+#[test]
+fn media_in_processes_of_their_own_keeps_what_a_foundry_promises() {
+    conforms(&Apart::new(program(), 2).unwrap());
+}
+
+#[test]
+fn bytes_and_facts_are_those_of_one_process() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let here = Here::new(2);
+    let of = |foundry: &dyn Foundry| developed(foundry, &indexed(foundry, &film())).unwrap();
+    let (one, other) = (of(&here), of(&apart));
+    assert_eq!(one.len(), PICTURES);
+    for (one, other) in one.values().zip(other.values()) {
+        assert_eq!((&one.facts, &one.data), (&other.facts, &other.data));
+    }
+}
+
+#[test]
+fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let media = indexed(&apart, &film());
+    for (way, how) in [
+        ("abort", "signal=6"),
+        ("overflow", "signal=6"),
+        ("exit", "status=3"),
+    ] {
+        std::thread::scope(|scope| {
+            let beside = [0; 3].map(|_| scope.spawn(|| developed(&apart, &media)));
+            let error = developed_as(&apart, &media, way).unwrap_err();
+            assert_eq!(error.reason(), Reason::MediaCorrupt, "{way}");
+            let words = format!("the media crashes the decoder: {how}");
+            assert_eq!(error.message(), words);
+            for neighbour in beside {
+                assert_eq!(neighbour.join().unwrap().unwrap().len(), PICTURES, "{way}");
+            }
+        });
+    }
+    assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+}
+
+#[test]
+fn what_dies_among_others_and_not_alone_is_whole() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let media = indexed(&apart, &film());
+    let made = developed_as(&apart, &media, "abort among others").unwrap();
+    assert_eq!(made.len(), PICTURES);
+}
+
+#[test]
+fn a_panic_is_an_error_and_ends_no_process() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let media = indexed(&apart, &film());
+    let before = apart.process().unwrap().id();
+    let error = developed_as(&apart, &media, "panic").unwrap_err();
+    assert_eq!(error.reason(), Reason::Internal);
+    assert_eq!(apart.process().unwrap().id(), before);
+}
+
+#[test]
+fn what_stops_the_decoder_is_ended_and_said() {
+    let mut apart = Apart::new(program(), 2).unwrap();
+    let media = indexed(&apart, &film());
+    Arc::get_mut(&mut apart.0).unwrap().still = std::time::Duration::from_secs(1);
+    let error = developed_as(&apart, &media, "endless").unwrap_err();
+    assert_eq!(error.reason(), Reason::MediaCorrupt);
+    assert_eq!(error.message(), "the media stops the decoder");
+}
+
+#[test]
+fn a_process_that_is_killed_costs_nobody_anything() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let media = indexed(&apart, &film());
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            let beside = [0; 2].map(|_| scope.spawn(|| developed(&apart, &media)));
+            apart.process().unwrap().kill();
+            for span in beside {
+                assert_eq!(span.join().unwrap().unwrap().len(), PICTURES);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_program_that_is_none_is_an_error_that_says_so_and_no_loop() {
+    let fails = Program::with(&["--list", "--no-such-flag"]);
+    let apart = Apart::new(fails, 1).unwrap();
+    let outcome = apart.index(source(film().opener()), &Stop::never());
+    let error = outcome.err().unwrap();
+    assert_eq!(error.reason(), Reason::Internal, "{error}");
+    assert!(error.message().contains("cannot be started"), "{error}");
+}
+
+#[test]
+fn files_are_read_by_descriptor_and_all_else_is_read_for_the_process() {
+    let apart = Apart::new(program(), 2).unwrap();
+    let here = Here::new(2);
+    let path = crate::decode::conformance::clip("foundry.mp4", &[]);
+    let file: Opener = Arc::new(move || {
+        let policy = crate::source::SourcePolicy::anything(crate::aws::Endpoint::default());
+        crate::source::open(path.to_str().unwrap(), &policy)
+    });
+    assert!(file().unwrap().files().is_some());
+    let halves: Opener = Arc::new(|| {
+        let bytes = std::fs::read(crate::decode::conformance::clip("foundry.mp4", &[])).unwrap();
+        let (init, body) = bytes.split_at(1000);
+        let part = |bytes: &[u8]| Box::new(BytesSource(bytes.to_vec().into()));
+        let whole: Box<dyn ByteSource> = crate::source::concat(part(init), part(body));
+        Ok(whole)
+    });
+    let expected = developed(&here, &indexed(&here, &film())).unwrap();
+    for opener in [file, halves] {
+        let media = apart.index(source(opener), &Stop::never()).unwrap();
+        let made = developed(&apart, &media).unwrap();
+        assert_eq!(made.len(), expected.len());
+        let same = made.values().zip(expected.values());
+        assert!(same.into_iter().all(|(one, other)| one.data == other.data));
+    }
+}
+
+#[test]
+fn a_reader_who_comes_later_is_told_to_the_process() {
+    let apart = Apart::new(program(), 1).unwrap();
+    let media = indexed(&apart, &film());
+    let turn = Turn::of(Caller::new());
+    let mut asked = job(&media, Output::Jpeg);
+    asked.turn = turn.clone();
+    asked.backend = Backend::Cpu;
+    let (sender, events) = tokio::sync::mpsc::channel(4);
+    apart.develop(asked, &media, sender);
+    turn.raise();
+    assert_eq!(
+        crate::foundry::conformance::told(events).unwrap().len(),
+        PICTURES
+    );
+}

@@ -1,0 +1,217 @@
+//! One call, from its request to its last answer, with a thread beside it that hears its caller.
+
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc};
+
+use crate::cancel::Stop;
+use crate::error::{Error, Result};
+use crate::extract::{Caller, SpanEvent, SpanJob, Turn};
+use crate::foundry::inside::Shop;
+use crate::foundry::media::Known;
+use crate::foundry::protocol::{Answer, Fault, Footing, Request, Told, Word};
+use crate::foundry::{Foundry, Media};
+use crate::wire::{Channel, Failure, Received};
+
+/// How often who waits hears that a call goes on.
+const BEAT: Duration = Duration::from_secs(5);
+/// Pictures that wait in front of the channel.
+const QUEUED: usize = 4;
+
+/// What the two threads of a call share.
+struct Line {
+    channel: Channel,
+    sending: Mutex<()>,
+    gone: AtomicBool,
+    left: Notify,
+    turn: Turn,
+    /// Moves with what is done for this call.
+    fed: Arc<AtomicU64>,
+}
+
+impl Line {
+    fn send<T: Serialize>(&self, head: &T, bulk: &[u8]) -> Result<(), Failure> {
+        let _whole = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.channel.send(head, bulk)
+    }
+
+    /// Set once the caller left; asking it says that work goes on.
+    fn stop(self: &Arc<Self>) -> Stop {
+        let line = self.clone();
+        Stop::when(move || {
+            line.fed.fetch_add(1, Ordering::Relaxed);
+            line.gone.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Hears the caller until it leaves, and tells it meanwhile whether work goes on.
+    fn hear(&self, pulse: &AtomicU64) {
+        let (mut own, mut all) = (0, 0);
+        loop {
+            match self.channel.receive_within(BEAT) {
+                Ok(Received::Message(Word::Raise, _)) => self.turn.raise(),
+                Ok(Received::Nothing) => {
+                    let fed = self.fed.load(Ordering::Relaxed);
+                    let moves = std::mem::replace(&mut own, fed) != fed;
+                    let pulse = match moves {
+                        true => pulse.fetch_add(1, Ordering::Relaxed) + 1,
+                        false => pulse.load(Ordering::Relaxed),
+                    };
+                    let others = std::mem::replace(&mut all, pulse) != pulse;
+                    if moves || others {
+                        // It fails where the caller left, which is heard next.
+                        let _ = self.send(&Answer::Goes { own: moves }, &[]);
+                    }
+                }
+                Ok(Received::End) | Err(_) => break,
+            }
+        }
+        self.gone.store(true, Ordering::Relaxed);
+        self.left.notify_one();
+    }
+}
+
+/// Answers one call to its end.
+pub(super) fn answer(shop: &Arc<Shop>, channel: Channel, descriptors: Vec<OwnedFd>) {
+    // Who hangs up at once wants nothing.
+    let Ok(Some((request, bulk))) = channel.receive::<Request>() else {
+        return;
+    };
+    let turn = match &request {
+        Request::Develop(.., turns) | Request::Footage(.., turns) => {
+            let caller = Caller::numbered(turns.caller);
+            match turns.awaited {
+                true => Turn::awaited(caller),
+                false => Turn::of(caller),
+            }
+        }
+        _ => Turn::default(),
+    };
+    let line = Arc::new(Line {
+        channel,
+        sending: Mutex::default(),
+        gone: AtomicBool::new(false),
+        left: Notify::new(),
+        turn,
+        fed: Arc::default(),
+    });
+    let (ear, pulsing) = (line.clone(), shop.clone());
+    let thread = std::thread::Builder::new().name("media-ear".to_owned());
+    let hearing = thread.spawn(move || ear.hear(&pulsing.pulse));
+    if hearing.is_ok() {
+        let call = Call { shop, line: &line };
+        let answered = || call.answer(request, descriptors, &bulk);
+        let answered = catch_unwind(AssertUnwindSafe(answered)).unwrap_or_else(|_| {
+            Err(Error::internal(
+                "a media process panicked; its log has more",
+            ))
+        });
+        if let Err(error) = answered {
+            // Nobody hears it where the caller left.
+            let _ = line.send(&Answer::Failed(Fault::from(&error)), &[]);
+        }
+    }
+    // Ends the other thread, too.
+    line.channel.hang_up();
+}
+
+struct Call<'c> {
+    shop: &'c Arc<Shop>,
+    line: &'c Arc<Line>,
+}
+
+impl Call<'_> {
+    fn answer(&self, request: Request, descriptors: Vec<OwnedFd>, bulk: &[u8]) -> Result<()> {
+        #[cfg(test)]
+        crate::foundry::apart::planted(&request, self.shop);
+        let here = &self.shop.here;
+        let stop = self.line.stop();
+        let media = |footing: Footing| self.shop.media(footing, descriptors, &stop);
+        match request {
+            Request::Start { .. } => Ok(self.line.send(&Answer::Started, &[])?),
+            Request::Index(footing) => self.indexed(&media(footing)?),
+            Request::Probe(footing) => {
+                let probe = here.probe(&media(footing)?, &stop)?;
+                Ok(self.line.send(&Answer::Probed(Box::new(probe)), &[])?)
+            }
+            Request::Framemd5(footing, backend, threads) => {
+                let report = here.framemd5(&media(footing)?, (backend, threads), &stop)?;
+                let text = report.text.clone();
+                let complained = report.complained;
+                Ok(self
+                    .line
+                    .send(&Answer::Described(complained), text.as_bytes())?)
+            }
+            Request::Check(backend) => {
+                here.check(backend)?;
+                Ok(self.line.send(&Answer::Checked, &[])?)
+            }
+            Request::Develop(footing, job, _) => self.developed(&media(footing)?, *job, false),
+            Request::Footage(footing, job, _) => self.developed(&media(footing)?, *job, true),
+            Request::Jpeg => {
+                let picture = here.jpeg(bulk)?;
+                let answer = Answer::Picture(picture.width, picture.height);
+                Ok(self.line.send(&answer, &picture.data)?)
+            }
+        }
+    }
+
+    fn indexed(&self, media: &Media) -> Result<()> {
+        let Known::Here(known) = &media.0 else {
+            return Ok(());
+        };
+        let unfit = media.check_pictures().err();
+        let about = (
+            known.track.orientation,
+            known.track.gradual,
+            unfit.as_ref().map(Fault::from),
+        );
+        let size = (media.units(), media.size());
+        let (told, bytes) = Told::of(size, about, (media.index(), &known.track.cuts));
+        Ok(self.line.send(&Answer::Indexed(Box::new(told)), &bytes)?)
+    }
+
+    fn developed(&self, media: &Media, job: SpanJob, in_order: bool) -> Result<()> {
+        let job = SpanJob {
+            turn: self.line.turn.clone(),
+            fed: self.line.fed.clone(),
+            ..job
+        };
+        let (sender, mut events) = mpsc::channel(QUEUED);
+        let here = &self.shop.here;
+        let _lent = match in_order {
+            true => Some(here.footage(job, media, sender)?),
+            false => {
+                here.develop(job, media, sender);
+                None
+            }
+        };
+        let waiting = tokio::runtime::Builder::new_current_thread().build();
+        let waiting = waiting.map_err(|e| Error::internal("no way to wait").caused_by(e))?;
+        waiting.block_on(async {
+            loop {
+                let event = tokio::select! {
+                    biased;
+                    () = self.line.left.notified() => return Ok(()),
+                    event = events.recv() => event,
+                };
+                match event {
+                    Some(SpanEvent::Made(made)) => {
+                        self.line
+                            .send(&Answer::Made(made.facts, made.is_tensor), &made.data)?;
+                    }
+                    Some(SpanEvent::Restarted) => self.line.send(&Answer::Restarted, &[])?,
+                    Some(SpanEvent::Ended(end)) => {
+                        return Ok(self.line.send(&Answer::Ended(end?), &[])?);
+                    }
+                    None => return Ok(()),
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Messages between a process and those that decode for it, over pairs of Unix sockets: a pair a
+//! call, so that the kernel's buffer holds back who sends too much, and hanging up calls off.
+//!
+//! A message is its head's length and its bulk's, 4 bytes each, little endian; then the head as
+//! JSON, then the bulk as it is.
+
+mod descriptors;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+pub use descriptors::{receive_descriptors, send_descriptors};
+
+/// The facts of a picture that is shown for a day have a line for each of its numbers.
+const MAX_HEAD_BYTES: usize = 256 << 20;
+/// A picture of 64 megapixels as RGB, an index of a million frames.
+const MAX_BULK_BYTES: usize = 256 << 20;
+/// Taken at once for bytes that were only announced.
+const TRUSTED_BYTES: usize = 1 << 20;
+/// Who stops in the middle of a message, or takes none, for so long has stopped altogether.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why a channel is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("the other side hung up")]
+    HungUp,
+    #[error("the other side stopped")]
+    Stalled,
+    #[error("the other side answered nonsense: {0}")]
+    Nonsense(String),
+    #[error("the channel failed: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset => Failure::HungUp,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure::Stalled,
+            _ => Failure::Io(error),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::internal(format!("a call between processes ended early: {failure}"))
+    }
+}
+
+/// What came, or that nothing did.
+#[derive(Debug)]
+pub enum Received<T> {
+    Message(T, Vec<u8>),
+    /// The other side hung up between two messages.
+    End,
+    /// Nothing began to come in time.
+    Nothing,
+}
+
+/// One end of a call. Shared between threads it sends whole messages only if one of them does.
+#[derive(Debug)]
+pub struct Channel {
+    stream: UnixStream,
+}
+
+impl Channel {
+    /// Both ends.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] where the system has no more descriptors.
+    pub fn pair() -> Result<(Channel, OwnedFd), Failure> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Channel::new(one)?, other.into()))
+    }
+
+    /// # Errors
+    /// [`Failure::Io`] where the socket takes no timeouts.
+    pub fn new(stream: UnixStream) -> Result<Channel, Failure> {
+        stream.set_read_timeout(Some(MAX_PAUSE))?;
+        stream.set_write_timeout(Some(MAX_PAUSE))?;
+        Ok(Channel { stream })
+    }
+
+    /// Sends a message whole; waits while the other side takes none.
+    ///
+    /// # Errors
+    /// [`Failure::HungUp`], [`Failure::Stalled`] after a minute without a byte taken.
+    pub fn send<T: Serialize>(&self, head: &T, bulk: &[u8]) -> Result<(), Failure> {
+        let head = serde_json::to_vec(head).map_err(|e| Failure::Nonsense(e.to_string()))?;
+        let mut framed = Vec::with_capacity(8 + head.len());
+        framed.extend(length(head.len(), MAX_HEAD_BYTES)?);
+        framed.extend(length(bulk.len(), MAX_BULK_BYTES)?);
+        framed.extend(head);
+        let mut parts = [IoSlice::new(&framed), IoSlice::new(bulk)];
+        let mut left = &mut parts[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match (&self.stream).write_vectored(left) {
+                Ok(0) => return Err(Failure::HungUp),
+                Ok(count) => IoSlice::advance_slices(&mut left, count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message, however long it is in coming.
+    ///
+    /// # Errors
+    /// [`Failure`]; memory is taken for what comes, not for what is announced.
+    pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<u8>)>, Failure> {
+        match self.receive_by(None)? {
+            Received::Message(head, bulk) => Ok(Some((head, bulk))),
+            Received::End | Received::Nothing => Ok(None),
+        }
+    }
+
+    /// The next message, if it begins to come within that time.
+    ///
+    /// # Errors
+    /// As [`Channel::receive`].
+    pub fn receive_within<T: DeserializeOwned>(
+        &self,
+        wait: Duration,
+    ) -> Result<Received<T>, Failure> {
+        self.receive_by(Some(wait))
+    }
+
+    fn receive_by<T: DeserializeOwned>(
+        &self,
+        wait: Option<Duration>,
+    ) -> Result<Received<T>, Failure> {
+        if !self.comes(wait)? {
+            return Ok(Received::Nothing);
+        }
+        let mut lengths = [0; 8];
+        match (&self.stream).read(&mut lengths)? {
+            0 => return Ok(Received::End),
+            count => (&self.stream).read_exact(&mut lengths[count..])?,
+        }
+        let [a, b, c, d, e, f, g, h] = lengths;
+        let head = self.read([a, b, c, d], MAX_HEAD_BYTES)?;
+        let bulk = self.read([e, f, g, h], MAX_BULK_BYTES)?;
+        let head = serde_json::from_slice(&head).map_err(|e| Failure::Nonsense(e.to_string()))?;
+        Ok(Received::Message(head, bulk))
+    }
+
+    /// Whether bytes, or the end, come in time.
+    fn comes(&self, wait: Option<Duration>) -> Result<bool, Failure> {
+        let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
+        loop {
+            let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
+            match poll(&mut polled, wait.as_ref()) {
+                Ok(count) => return Ok(count > 0),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Failure::Io(error.into())),
+            }
+        }
+    }
+
+    fn read(&self, length: [u8; 4], most: usize) -> Result<Vec<u8>, Failure> {
+        let length = u32::from_le_bytes(length) as usize;
+        if length > most {
+            let text = format!("a message too long, bytes={length} limit={most}");
+            return Err(Failure::Nonsense(text));
+        }
+        let mut bytes = Vec::with_capacity(length.min(TRUSTED_BYTES));
+        let read = (&self.stream).take(length as u64).read_to_end(&mut bytes)?;
+        match read == length {
+            true => Ok(bytes),
+            false => Err(Failure::HungUp),
+        }
+    }
+
+    /// Calls off what the other side does for this call.
+    pub fn hang_up(&self) {
+        // Fails only where the other side did so first.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn length(bytes: usize, most: usize) -> Result<[u8; 4], Failure> {
+    match u32::try_from(bytes) {
+        Ok(length) if bytes <= most => Ok(length.to_le_bytes()),
+        _ => Err(Failure::Nonsense(format!(
+            "a message too long to send, bytes={bytes} limit={most}"
+        ))),
+    }
+}
