@@ -27,6 +27,7 @@ pub mod pixel;
 pub mod png;
 pub mod printable;
 pub mod rpc;
+pub mod sandbox;
 pub mod serve;
 pub mod sheet;
 pub mod signals;

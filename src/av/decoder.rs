@@ -6,7 +6,7 @@ use std::ptr;
 use ffmpeg_next::ffi;
 
 use super::log::Logged;
-use super::{Frame, Packet, StreamInfo, failure, raw};
+use super::{Frame, Packet, StreamInfo, failure, no_memory, raw};
 use crate::error::{Error, Reason, Result};
 use crate::media::colour::HeaderColour;
 use crate::media::limits::{MAX_PIXELS, check_size};
@@ -17,6 +17,8 @@ pub struct Decoder {
     header: HeaderColour,
     /// Boxed, since the context points to it.
     logged: Box<Logged>,
+    /// It got no memory that it asked for: what it says is damaged may be whole.
+    starved: bool,
 }
 
 // SAFETY: a codec context may be used from any thread, one at a time; it is
@@ -83,6 +85,7 @@ impl Decoder {
                 context,
                 header: stream.header_colour(),
                 logged: Box::default(),
+                starved: false,
             };
             (*context).opaque = ptr::from_ref(decoder.logged.as_ref()).cast_mut().cast();
             let code = ffi::avcodec_parameters_to_context(context, parameters);
@@ -121,7 +124,10 @@ impl Decoder {
         match unsafe { ffi::avcodec_send_packet(self.context, packet.as_ptr()) } {
             code if code >= 0 => Sent::Taken,
             code if code == ffi::AVERROR(ffi::EAGAIN) => Sent::Full,
-            _ => Sent::Refused,
+            code => {
+                self.starved |= code == ffi::AVERROR(ffi::ENOMEM);
+                Sent::Refused
+            }
         }
     }
 
@@ -133,8 +139,11 @@ impl Decoder {
     /// Refuses the stream once a picture was over the limits: nothing was taken for it.
     ///
     /// # Errors
-    /// LIMIT_EXCEEDED with the size and the limits.
+    /// LIMIT_EXCEEDED with the size and the limits; MEMORY_BUDGET where the decoder got no memory.
     pub fn check_size(&self) -> Result<()> {
+        if self.starved {
+            return Err(no_memory());
+        }
         let refused = self.logged.take_refused_size();
         refused.map_or(Ok(()), |(width, height)| check_size(width, height))
     }
@@ -157,7 +166,10 @@ impl Decoder {
             0 => Delivered::Frame,
             code if code == ffi::AVERROR(ffi::EAGAIN) => Delivered::Starved,
             code if code == ffi::AVERROR_EOF => Delivered::Ended,
-            _ => Delivered::Refused,
+            code => {
+                self.starved |= code == ffi::AVERROR(ffi::ENOMEM);
+                Delivered::Refused
+            }
         }
     }
 }

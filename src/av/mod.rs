@@ -97,6 +97,15 @@ fn describe(code: c_int) -> String {
 }
 
 /// A failed FFmpeg call as our error; FFmpeg's words are the cause, not the message.
+/// Where it got no memory, that is the reason: no fault of the media.
 fn failure(reason: Reason, what: impl Into<String>, code: c_int) -> Error {
-    Error::new(reason, what).caused_by(describe(code))
+    match code == ffi::AVERROR(ffi::ENOMEM) {
+        true => no_memory().caused_by(describe(code)),
+        false => Error::new(reason, what).caused_by(describe(code)),
+    }
+}
+
+fn no_memory() -> Error {
+    Error::new(Reason::MemoryBudget, "FFmpeg got no memory for the media")
+        .hint("give it more (`--media-memory`), or use fewer workers, and try again")
 }

@@ -29,6 +29,7 @@ pub use here::Here;
 pub use inside::run as media_process;
 pub use media::{Media, Source};
 pub use probe::{ColourTags, Probe, Stream, Video};
+pub use protocol::Walls;
 
 /// What is done with media. All of it blocks, and is done for many callers at once.
 pub trait Foundry: Send + Sync {

@@ -13,6 +13,7 @@ use crate::foundry::probe::Probe;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::Orientation;
 use crate::media::time::TimeBase;
+use crate::sandbox::{Report, Sandbox};
 use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 
 /// Both ends are the same binary; another one is told by its version.
@@ -24,6 +25,7 @@ pub(super) enum Request {
     Start {
         version: String,
         workers: usize,
+        walls: Walls,
     },
     Index(Footing),
     Probe(Footing),
@@ -34,6 +36,16 @@ pub(super) enum Request {
     Footage(Footing, Box<SpanJob>, Turns),
     /// The bulk is the file.
     Jpeg,
+}
+
+/// What a process is held by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walls {
+    /// None: required where the kernel has it, and where no GPU decodes.
+    pub sandbox: Option<Sandbox>,
+    /// Bytes of addresses that a process may have, where no GPU decodes; none: 8 GiB, and 256 MiB for
+    /// each worker.
+    pub memory: Option<u64>,
 }
 
 /// Who asks for a span.
@@ -80,7 +92,7 @@ pub(super) enum Word {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    Started,
+    Started(Report),
     /// The bulk is the index.
     Indexed(Box<Told>),
     Probed(Box<Probe>),

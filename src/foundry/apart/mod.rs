@@ -23,9 +23,10 @@ use crate::foundry::apart::call::{Asked, Outcome};
 use crate::foundry::apart::ears::{Ear, One, Span};
 use crate::foundry::apart::process::{Death, Process};
 use crate::foundry::media::{self, Known};
-use crate::foundry::protocol::{Answer, Footing, Request, Turns};
+use crate::foundry::protocol::{Answer, Footing, Request, Turns, Walls};
 use crate::foundry::{Foundry, Lent, Media, Probe, Report, Source};
 use crate::pixel::RgbImage;
+use crate::sandbox;
 use crate::timeline::plan::SpanRow;
 
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub struct Apart(Arc<Shared>);
 struct Shared {
     program: Program,
     workers: usize,
+    walls: Walls,
     running: Mutex<Running>,
     /// What is done again is done one after the other.
     again: Mutex<()>,
@@ -70,10 +72,11 @@ impl Apart {
     ///
     /// # Errors
     /// INTERNAL where the system starts none.
-    pub fn new(program: Program, workers: usize) -> Result<Self> {
+    pub fn new(program: Program, (workers, walls): (usize, Walls)) -> Result<Self> {
         let shared = Shared {
             program,
             workers: workers.max(1),
+            walls,
             running: Mutex::default(),
             again: Mutex::default(),
             next: AtomicU64::new(0),
@@ -82,6 +85,14 @@ impl Apart {
         let apart = Apart(Arc::new(shared));
         apart.process()?;
         Ok(apart)
+    }
+
+    /// What holds its processes.
+    ///
+    /// # Errors
+    /// INTERNAL where none can be started.
+    pub fn report(&self) -> Result<sandbox::Report> {
+        self.process()?.report()
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -108,7 +119,7 @@ impl Apart {
             std::thread::sleep(pause.min(LAST_PAUSE));
         }
         running.begun = Some(Instant::now());
-        let process = Process::start(&self.0.program, self.0.workers)?;
+        let process = Process::start(&self.0.program, (self.0.workers, self.0.walls))?;
         Ok(running.process.insert(Arc::new(process)).clone())
     }
 
@@ -127,7 +138,7 @@ impl Apart {
             ));
         }
         ear.again();
-        let alone = Process::start(&self.0.program, 1)?;
+        let alone = Process::start(&self.0.program, (1, self.0.walls))?;
         match call::ask(&alone, asked, (ear, self.0.still)) {
             Outcome::Answered(answered) => answered,
             Outcome::Died(death) => {

@@ -6,13 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::foundry::apart::call::Outcome;
 use crate::foundry::apart::readers::Descriptor;
-use crate::foundry::protocol::{Answer, Request, VERSION};
+use crate::foundry::protocol::{Answer, Request, VERSION, Walls};
+use crate::sandbox::Report;
 use crate::wire::{Channel, Failure, Received, send_descriptors};
 
 /// Loading libraries from a cold disk takes seconds.
@@ -21,8 +22,15 @@ const MAX_START: Duration = Duration::from_secs(60);
 const MAX_END: Duration = Duration::from_secs(5);
 /// SIGKILL, signal(7).
 const SIGKILL: i32 = 9;
-/// By which its libraries are found and its log is filtered; it sees no other variable.
-const VARIABLES: [&str; 2] = ["LD_LIBRARY_PATH", "FRAMECACHE_LOG"];
+/// By which its libraries are found and its log is filtered, and those of the GPU's libraries and of the
+/// ones that stand in for them in tests. It sees no other variable.
+const VARIABLES: [&str; 4] = [
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "FRAMECACHE_LOG",
+    "FRAMECACHE_NVCUVID",
+];
+const FAMILIES: [&str; 3] = ["CUDA_", "NVIDIA_", "FRAMECACHE_STANDIN"];
 
 /// What is run as a media process.
 #[derive(Debug, Clone)]
@@ -53,6 +61,7 @@ pub(super) struct Process {
     control: Mutex<UnixStream>,
     /// The first call, until it is answered.
     starting: Mutex<Option<Channel>>,
+    report: OnceLock<Report>,
 }
 
 /// How a process ended without being asked to.
@@ -81,7 +90,7 @@ impl Process {
     ///
     /// # Errors
     /// INTERNAL where the system starts none.
-    pub fn start(program: &Program, workers: usize) -> Result<Process> {
+    pub fn start(program: &Program, (workers, walls): (usize, Walls)) -> Result<Process> {
         let failed = |e: std::io::Error| {
             Error::internal("could not start a media process")
                 .hint("see the cause; `--isolation none` does without")
@@ -90,21 +99,21 @@ impl Process {
         let (control, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(&program.path);
         command.args(&program.arguments).env_clear();
-        for name in VARIABLES {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        let seen =
+            |name: &str| VARIABLES.contains(&name) || FAMILIES.iter().any(|f| name.starts_with(f));
+        command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(seen)));
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
         let child = command.spawn().map_err(failed)?;
         let process = Process {
             child: Mutex::new(child),
             control: Mutex::new(control),
             starting: Mutex::default(),
+            report: OnceLock::new(),
         };
         let start = Request::Start {
             version: VERSION.to_owned(),
             workers,
+            walls,
         };
         let first = process.call((&start, &[]), &[])?;
         *process.starting() = Some(first);
@@ -130,6 +139,20 @@ impl Process {
         self.child().kill().unwrap();
     }
 
+    /// What holds it.
+    ///
+    /// # Errors
+    /// INTERNAL where it cannot be started.
+    pub fn report(&self) -> Result<Report> {
+        if let Err(failure) = self.stands() {
+            return match self.death(&failure) {
+                Outcome::Answered(Err(error)) => Err(error),
+                _ => Err(failure.into()),
+            };
+        }
+        Ok(self.report.get().cloned().unwrap_or_default())
+    }
+
     pub fn is_alive(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))
     }
@@ -153,9 +176,14 @@ impl Process {
             return Ok(());
         };
         match first.receive_within(MAX_START)? {
-            Received::Message(Answer::Started, _) => {
+            Received::Message(Answer::Started(report), _) => {
                 *starting = None;
+                // Said once: the first answer counts.
+                let _ = self.report.set(report);
                 Ok(())
+            }
+            Received::Message(Answer::Failed(fault), _) => {
+                Err(Failure::Nonsense(Error::from(fault).message().to_owned()))
             }
             Received::Message(..) => Err(Failure::Nonsense("no start".to_owned())),
             Received::Nothing => Err(Failure::Stalled),

@@ -133,7 +133,7 @@ impl Call<'_> {
         let stop = self.line.stop();
         let media = |footing: Footing| self.shop.media(footing, descriptors, &stop);
         match request {
-            Request::Start { .. } => Ok(self.line.send(&Answer::Started, &[])?),
+            Request::Start { .. } => Err(Error::internal("a process starts once")),
             Request::Index(footing) => self.indexed(&media(footing)?),
             Request::Probe(footing) => {
                 let probe = here.probe(&media(footing)?, &stop)?;

@@ -16,12 +16,18 @@ use crate::demux::Track;
 use crate::error::{Error, Result};
 use crate::extract::SpanMedia;
 use crate::foundry::media::Known;
-use crate::foundry::protocol::{Answer, Footing, Request, VERSION};
+use crate::foundry::protocol::{Answer, Fault, Footing, Request, VERSION, Walls};
 use crate::foundry::{Foundry, Here, Media, Source};
+use crate::sandbox::{self, Report, Sandbox};
 use crate::wire::{Channel, receive_descriptors};
 
 /// Units that all kept tracks may have together: about 64 bytes each.
 const KEPT_UNITS: usize = 1_500_000;
+
+/// Addresses that a process has by default, and more for each worker: pictures of 64 megapixels and all
+/// that refers to them, with room for stacks and for what the heap only reserves.
+const BASE_BYTES: u64 = 8 << 30;
+const WORKER_BYTES: u64 = 256 << 20;
 
 /// What all calls share.
 pub(super) struct Shop {
@@ -52,12 +58,23 @@ fn serve() -> Result<()> {
     let Some((first, _)) = next_call(&control)? else {
         return Ok(());
     };
-    let workers = match first.receive()? {
-        Some((Request::Start { version, workers }, _)) if version == VERSION => workers,
+    let (workers, walls) = match first.receive()? {
+        Some((
+            Request::Start {
+                version,
+                workers,
+                walls,
+            },
+            _,
+        )) if version == VERSION => (workers, walls),
         _ => return Err(Error::internal("the first call is of another version")),
     };
+    let answer = match held(walls, workers) {
+        Ok(report) => Answer::Started(report),
+        Err(error) => Answer::Failed(Fault::from(&error)),
+    };
+    first.send(&answer, &[])?;
     let shop = Arc::new(Shop::new(workers));
-    first.send(&Answer::Started, &[])?;
     while let Some((call, descriptors)) = next_call(&control)? {
         let shop = shop.clone();
         let thread = std::thread::Builder::new().name("media-call".to_owned());
@@ -65,6 +82,32 @@ fn serve() -> Result<()> {
         thread.map_err(|e| Error::internal("could not start a thread").caused_by(e))?;
     }
     Ok(())
+}
+
+/// Holds this process, before it sees a byte of others. A GPU's driver opens files as it works.
+fn held(walls: Walls, workers: usize) -> Result<Report> {
+    crate::av::init();
+    if crate::gpu::device_count().is_ok() {
+        let why = "a GPU decodes here, whose driver opens files";
+        if walls.sandbox == Some(Sandbox::Require) {
+            return Err(
+                Error::internal(format!("a media process is not held: {why}"))
+                    .hint("use `--sandbox best-effort`, or hide the GPU (CUDA_VISIBLE_DEVICES)"),
+            );
+        }
+        return Ok(Report {
+            why_not: Some(why.to_owned()),
+            ..Report::default()
+        });
+    }
+    let sandbox = walls.sandbox.unwrap_or_else(|| match sandbox::is_there() {
+        true => Sandbox::Require,
+        false => Sandbox::BestEffort,
+    });
+    let memory = walls
+        .memory
+        .unwrap_or(BASE_BYTES + WORKER_BYTES * workers as u64);
+    sandbox::restrict(sandbox::Limits { memory }, sandbox)
 }
 
 /// The next call's channel, and what it brings along; none once the parent is gone.

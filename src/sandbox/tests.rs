@@ -1,0 +1,219 @@
+//! A process of this very test binary, held for real, and what it can and cannot do.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+
+const NAME: &str = "sandbox::tests::as_a_held_process";
+const MEMORY: u64 = 4 << 30;
+
+/// Runs the held process with these words behind its name; its standard input is a file of "held".
+fn held(words: &[&str]) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"held").unwrap();
+    let mut command = Command::new("/proc/self/exe");
+    command.args([NAME, "--exact", "--ignored", "--nocapture"]);
+    command.env("FRAMECACHE_TEST_HELD", words.join("\n"));
+    command.env("SECRET", "told to nobody");
+    command
+        .stdin(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.output().unwrap()
+}
+
+/// Lines that it printed, which begin with `held: `.
+fn said(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().filter_map(|line| line.split_once("held: "));
+    lines.map(|(_, words)| words.to_owned()).collect()
+}
+
+#[test]
+#[ignore = "the process that other tests start"]
+fn as_a_held_process() {
+    let Ok(words) = std::env::var("FRAMECACHE_TEST_HELD") else {
+        return;
+    };
+    let words: Vec<&str> = words.lines().collect();
+    let (ask, asked) = mpsc::channel::<()>();
+    let earlier = std::thread::spawn(move || {
+        asked.recv().unwrap();
+        File::open("/proc/self/exe").is_err()
+    });
+    let limits = Limits { memory: MEMORY };
+    let report = restrict(limits, Sandbox::Require).unwrap();
+    match words[0] {
+        "abort" => std::process::abort(),
+        "acts" => acts(&words[1..]),
+        "needs" => needs(),
+        "report" => println!("held: {}", serde_json::to_string(&report).unwrap()),
+        other => panic!("{other}"),
+    }
+    ask.send(()).unwrap();
+    assert!(earlier.join().unwrap(), "a thread that was there before");
+}
+
+/// What must fail: each that does not is said.
+fn acts(places: &[&str]) {
+    let [folder, port, socket, parent] = places else {
+        panic!("{places:?}")
+    };
+    let file = format!("{folder}/there");
+    let new = format!("{folder}/new");
+    let acts: Vec<(&str, Box<dyn Fn() -> bool>)> = vec![
+        ("read a file", Box::new(|| std::fs::read(&file).is_ok())),
+        (
+            "write a file",
+            Box::new(|| std::fs::write(&file, "x").is_ok()),
+        ),
+        ("make a file", Box::new(|| File::create(&new).is_ok())),
+        (
+            "make a folder",
+            Box::new(|| std::fs::create_dir(&new).is_ok()),
+        ),
+        (
+            "remove a file",
+            Box::new(|| std::fs::remove_file(&file).is_ok()),
+        ),
+        (
+            "rename a file",
+            Box::new(|| std::fs::rename(&file, &new).is_ok()),
+        ),
+        (
+            "link a file",
+            Box::new(|| std::fs::hard_link(&file, &new).is_ok()),
+        ),
+        (
+            "list a folder",
+            Box::new(|| std::fs::read_dir(folder).is_ok()),
+        ),
+        (
+            "look at a file",
+            Box::new(|| std::fs::metadata(&file).is_ok()),
+        ),
+        (
+            "see its variables",
+            Box::new(|| std::fs::read("/proc/self/environ").is_ok()),
+        ),
+        (
+            "see its parent",
+            Box::new(|| std::fs::read(format!("/proc/{parent}/maps")).is_ok()),
+        ),
+        (
+            "connect by TCP",
+            Box::new(|| TcpStream::connect(port).is_ok()),
+        ),
+        (
+            "listen by TCP",
+            Box::new(|| TcpListener::bind("127.0.0.1:0").is_ok()),
+        ),
+        (
+            "connect by a socket",
+            Box::new(|| UnixStream::connect(socket).is_ok()),
+        ),
+        (
+            "run a program",
+            Box::new(|| Command::new("/bin/true").status().is_ok()),
+        ),
+        (
+            "change a limit",
+            Box::new(|| {
+                let none = Rlimit {
+                    current: None,
+                    maximum: None,
+                };
+                setrlimit(Resource::As, none).is_ok()
+            }),
+        ),
+    ];
+    for (what, done) in acts {
+        if done() {
+            println!("held: could {what}");
+        }
+    }
+    println!("held: all tried");
+}
+
+/// What decoding needs.
+fn needs() {
+    let threads = [1u8; 4].map(|byte| {
+        std::thread::spawn(move || {
+            let bytes = vec![byte; 50 << 20];
+            bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()
+        })
+    });
+    let sums = threads.map(|thread| thread.join().unwrap());
+    assert_eq!(sums, [50 << 20; 4]);
+    let mut bytes = [0; 4];
+    let given = std::io::stdin();
+    let given = File::from(
+        std::os::fd::AsFd::as_fd(&given)
+            .try_clone_to_owned()
+            .unwrap(),
+    );
+    given.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"held");
+    let (mut one, mut other) = UnixStream::pair().unwrap();
+    one.set_read_timeout(Some(Duration::from_secs(9))).unwrap();
+    one.write_all(b"over").unwrap();
+    other.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"over");
+    crate::wire::send_descriptors(&one, &[std::os::fd::AsFd::as_fd(&given)]).unwrap();
+    let came = crate::wire::receive_descriptors(&other).unwrap().unwrap();
+    assert_eq!(came.len(), 1);
+    assert!(std::panic::catch_unwind(|| panic!("as planted")).is_err());
+    std::thread::sleep(Duration::from_millis(1));
+    assert!(std::time::SystemTime::now() > std::time::UNIX_EPOCH);
+    let mut large = Vec::<u8>::new();
+    assert!(large.try_reserve_exact(2 * MEMORY as usize).is_err());
+    println!("held: all there");
+}
+
+#[test]
+fn a_held_process_can_do_nothing_to_others_nor_see_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("there"), "bytes").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = tcp.local_addr().unwrap().to_string();
+    let socket = folder.path().join("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let place = folder.path().to_str().unwrap();
+    let own = std::process::id().to_string();
+    let output = held(&["acts", place, &port, socket.to_str().unwrap(), &own]);
+    assert_eq!(said(&output), ["all tried"], "{output:?}");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        std::fs::read(folder.path().join("there")).unwrap(),
+        b"bytes"
+    );
+}
+
+#[test]
+fn a_held_process_has_what_decoding_needs_and_no_more_memory_than_it_may() {
+    let output = held(&["needs"]);
+    assert_eq!(said(&output), ["all there"], "{output:?}");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_held_process_says_what_was_tried() {
+    let output = held(&["report"]);
+    let report: Report = serde_json::from_str(&said(&output)[0]).unwrap();
+    assert!(report.holds() && is_there(), "{report}");
+    assert_eq!(report.held.len(), 7);
+    assert_eq!(report.to_string(), "held by Landlock and seccomp");
+}
+
+#[test]
+fn a_held_process_that_aborts_dies_of_that() {
+    assert_eq!(held(&["abort"]).status.signal(), Some(libc::SIGABRT));
+}
