@@ -7,16 +7,18 @@ use crate::av;
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
 use crate::cache::memory::Memory;
+use crate::config::media::Isolation;
 use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::decode::{CODECS, Fallback};
 use crate::error::{Error, Result};
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
-use crate::foundry::{Foundry, Here};
+use crate::foundry::{Apart, Foundry, Here, Program};
 use crate::frames::{Frames, Library};
 use crate::gpu;
 use crate::metrics::Metrics;
 use crate::rpc::{self, ServerInfo, v1};
+use crate::sandbox::Report;
 use crate::serve::{Descriptors, Server};
 use crate::source::SourcePolicy;
 use crate::store::metered::metered;
@@ -66,21 +68,45 @@ fn cache_over(
 pub fn frames(settings: &Settings) -> Result<Frames> {
     let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
-    let foundry = foundry(settings);
-    let decoding = (foundry, settings.workers);
+    let decoding = (foundry(settings)?, settings.workers);
     Ok(Frames::new((cache, sources), settings.limits, decoding))
 }
 
-/// What demuxes and decodes. Opens nothing yet.
-pub fn foundry(settings: &Settings) -> Arc<dyn Foundry> {
-    Arc::new(Here::new(settings.workers))
+/// What demuxes and decodes. Opens nothing yet; a process of its own is started.
+///
+/// # Errors
+/// INTERNAL where the system starts no process.
+pub fn foundry(settings: &Settings) -> Result<Arc<dyn Foundry>> {
+    match settings.media.isolation {
+        Some(Isolation::Process) => {
+            let apart = apart(settings, &Arc::default())?;
+            Ok(Arc::new(apart))
+        }
+        Some(Isolation::None) | None => Ok(Arc::new(Here::new(settings.workers))),
+    }
+}
+
+fn apart(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Apart> {
+    let means = (settings.workers, settings.media.walls());
+    Apart::new(Program::own(), means, metrics.clone())
+}
+
+/// What holds a process that decodes, as one of them says of itself.
+///
+/// # Errors
+/// INTERNAL where none can be started, or it is not held as it must be.
+pub fn held(settings: &Settings) -> Result<Report> {
+    apart(settings, &Arc::default())?.report()
 }
 
 /// Any source that the user can read, without a cache.
-pub fn library(settings: &Settings) -> Arc<Library> {
+///
+/// # Errors
+/// As [`foundry`].
+pub fn library(settings: &Settings) -> Result<Arc<Library>> {
     let sources = SourcePolicy::anything(settings.endpoint.clone());
     let workers = settings.workers;
-    Arc::new(Library::new(sources, foundry(settings), workers))
+    Ok(Arc::new(Library::new(sources, foundry(settings)?, workers)))
 }
 
 /// A server, with its store's requests counted, and sources only where it allows them.
@@ -106,10 +132,14 @@ pub fn server(
     let cache = cache_over(settings, Memory::within(&accountant), around)?;
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
-    let decoding = (foundry(settings), settings.workers);
+    let (foundry, media) = served_foundry(settings, &metrics)?;
+    let decoding = (foundry, settings.workers);
     let frames = Frames::new((cache, sources), settings.limits, decoding);
     let info = ServerInfo {
-        answer: server_info(settings, &serve)?,
+        answer: v1::GetServerInfoResponse {
+            media: Some(media),
+            ..server_info(settings, &serve)?
+        },
         ..ServerInfo::default()
     };
     Ok(Server {
@@ -118,6 +148,30 @@ pub fn server(
         metrics,
         info: Arc::new(info),
     })
+}
+
+/// What a server decodes with, and what it says of that.
+fn served_foundry(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Result<(Arc<dyn Foundry>, v1::Media)> {
+    if settings.media.isolation == Some(Isolation::None) {
+        let media = v1::Media {
+            isolation: "none".to_owned(),
+            held: false,
+            says: "media is decoded in the server's own process".to_owned(),
+        };
+        return Ok((Arc::new(Here::new(settings.workers)), media));
+    }
+    let apart = apart(settings, metrics)?;
+    let report = apart.report()?;
+    tracing::info!(%report, "media is decoded in processes of their own");
+    let media = v1::Media {
+        isolation: "process".to_owned(),
+        held: report.holds(),
+        says: report.to_string(),
+    };
+    Ok((Arc::new(apart), media))
 }
 
 fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServerInfoResponse> {
@@ -144,6 +198,7 @@ fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServ
         workers: count(settings.workers),
         source_roots: count(serve.source_roots.len()),
         source_buckets: serve.source_buckets.clone(),
+        media: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Settings: flags over environment over a TOML file over defaults. Data only;
 //! `app` builds the components. Nothing below this module reads the environment.
 
+pub mod media;
 pub mod serve;
 pub mod units;
 
@@ -9,8 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::aws::Endpoint;
+use crate::config::media::{Isolation, MediaOptions};
 use crate::config::serve::ServeOptions;
+use crate::config::units::ByteSize;
 use crate::error::{Error, Reason, Result};
+use crate::sandbox::Sandbox;
 use crate::timeline::limits::Limits;
 
 /// Where frames go when nothing names a store.
@@ -31,6 +35,9 @@ pub struct File {
     pub workers: Option<usize>,
     pub max_chunks: Option<u64>,
     pub max_frames: Option<u64>,
+    pub isolation: Option<Isolation>,
+    pub sandbox: Option<Sandbox>,
+    pub media_memory: Option<ByteSize>,
     /// Of `framecache serve`.
     pub serve: ServeOptions,
 }
@@ -43,6 +50,7 @@ pub struct Flags {
     pub endpoint: Option<String>,
     pub prefix: Option<String>,
     pub workers: Option<usize>,
+    pub media: MediaOptions,
 }
 
 /// Everything resolved.
@@ -54,6 +62,7 @@ pub struct Settings {
     pub prefix: Option<String>,
     pub workers: usize,
     pub limits: Limits,
+    pub media: MediaOptions,
     /// The file's `[serve]`, as it stands there.
     pub serve: ServeOptions,
 }
@@ -79,7 +88,7 @@ impl File {
                     path.display()
                 ),
             )
-            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames and the table [serve]")
+            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames, isolation, sandbox, media_memory and the table [serve]")
             .caused_by(e)
         })
     }
@@ -123,6 +132,11 @@ impl Settings {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),
                 frames: file.max_frames.unwrap_or(defaults.frames),
             },
+            media: flags.media.or(MediaOptions {
+                isolation: file.isolation,
+                sandbox: file.sandbox,
+                media_memory: file.media_memory,
+            }),
             serve: file.serve,
         })
     }

@@ -26,6 +26,8 @@ pub struct Metrics {
     store_durations: Family<Operation, Histogram, Buckets>,
     queue_depth: Family<Queue, Gauge<i64, AtomicI64>>,
     memory_bytes: Family<Memory, Gauge<i64, AtomicI64>>,
+    media_processes: Gauge<i64, AtomicI64>,
+    media_deaths: Family<Death, Counter<u64, AtomicU64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +78,11 @@ struct Queue {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Memory {
     of: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Death {
+    cause: &'static str,
 }
 
 /// From a tenth of a millisecond to two minutes.
@@ -154,6 +161,8 @@ impl Metrics {
             store_durations: Family::new_with_constructor(Buckets),
             queue_depth: Family::default(),
             memory_bytes: Family::default(),
+            media_processes: Gauge::default(),
+            media_deaths: Family::default(),
         };
         metrics.register();
         for tier in Tier::ALL {
@@ -243,6 +252,16 @@ impl Metrics {
             "Bytes held now",
             self.memory_bytes.clone(),
         );
+        r.register(
+            "framecache_media_processes",
+            "Processes that decode, now",
+            self.media_processes.clone(),
+        );
+        r.register(
+            "framecache_media_process_deaths",
+            "Processes that ended while they were needed; what they did was done again",
+            self.media_deaths.clone(),
+        );
     }
 
     /// The whole of it in OpenMetrics' text format.
@@ -323,6 +342,25 @@ impl Metrics {
     fn requested(&self, operation: &'static str, outcome: &'static str) -> Counter<u64, AtomicU64> {
         self.store_requests
             .get_or_create_owned(&StoreRequest { operation, outcome })
+    }
+
+    /// Processes that decode now, to be moved up and down.
+    pub fn media_processes(&self) -> &Gauge<i64, AtomicI64> {
+        &self.media_processes
+    }
+
+    pub fn media_process_died(&self, cause: &'static str) {
+        self.media_death(cause).inc();
+    }
+
+    fn media_death(&self, cause: &'static str) -> Counter<u64, AtomicU64> {
+        self.media_deaths.get_or_create_owned(&Death { cause })
+    }
+
+    pub fn expect_media_deaths(&self, causes: &[&'static str]) {
+        for cause in causes {
+            self.media_death(cause);
+        }
     }
 
     /// What waits or runs in a queue now, to be moved up and down.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::app;
 use crate::cache::Profile;
 use crate::client::{Client, Local, Of, Remote, ServerAddress};
+use crate::config::media::MediaOptions;
 use crate::config::{Flags, Settings};
 use crate::error::{Error, Reason, Result};
 use crate::frames::Frames;
@@ -98,6 +99,8 @@ pub struct Global {
         value_name = "N"
     )]
     pub workers: Option<usize>,
+    #[command(flatten)]
+    pub media: MediaOptions,
     /// Print JSON for programs; errors too, on stderr
     #[arg(long, global = true, display_order = 902)]
     pub json: bool,
@@ -155,6 +158,7 @@ impl Context {
             endpoint: global.endpoint.clone(),
             prefix: global.prefix.clone(),
             workers: global.workers,
+            media: global.media,
         };
         let settings = Settings::resolve(flags, |name| std::env::var(name).ok())?;
         let server = chosen_server(&global)?;
@@ -393,14 +397,28 @@ pub fn start_log(verbose: bool) {
     } else {
         "framecache=error"
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Set once a process; a second start would only be refused.
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(log_filter(default))
         .with_ansi(watched())
         .with_writer(|| stderr::Direct)
         .try_init();
+}
+
+/// Of a process whose lines are another's to log, with what that one puts in front.
+pub fn start_log_for_another(level: &str) {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(log_filter(&format!("framecache={level}")))
+        .without_time()
+        .with_ansi(false)
+        .with_writer(|| stderr::Direct)
+        .try_init();
+}
+
+/// FRAMECACHE_LOG says what is logged, otherwise the default does.
+fn log_filter(default: &str) -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_env("FRAMECACHE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default))
 }
 
 /// Ends with the first SIGINT or SIGTERM. The cache needs no tidying: it is whole at every moment.

@@ -37,6 +37,7 @@ struct Check {
 pub async fn run(context: &Context, _: Args) -> Result<Exit> {
     let (store, outcome) = check_store(context).await;
     let mut checks = vec![version(), ffmpeg(), decoders(), cpu(context)];
+    checks.push(isolation(context));
     checks.extend(gpus());
     checks.extend(store);
     if context.json() {
@@ -105,6 +106,23 @@ fn ffmpeg() -> Check {
             av::license()
         ),
     )
+}
+
+/// Starts a process that decodes, as `serve` does, and has it try what it must not do.
+fn isolation(context: &Context) -> Check {
+    let mend = "Linux 5.13 or later with Landlock lets `serve` decode hostile files out of reach; without it use \
+                `--sandbox best-effort`, or `--isolation none` where all media is trusted";
+    match app::held(&context.settings) {
+        Ok(report) if report.holds() => {
+            good("isolation", format!("a process that decodes is {report}"))
+        }
+        Ok(report) => bad(
+            "isolation",
+            format!("a process that decodes is {report}"),
+            mend,
+        ),
+        Err(error) => bad("isolation", error.message().to_owned(), mend),
+    }
 }
 
 fn decoders() -> Check {

@@ -36,7 +36,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
         ..ChunkSpec::of(&args.source)
     };
     let how = (args.backend.into(), context.settings.workers);
-    let report = app::library(&context.settings).framemd5(&spec, how).await?;
+    let report = app::library(&context.settings)?
+        .framemd5(&spec, how)
+        .await?;
     write_out(report.text.as_bytes())?;
     if report.complained {
         note(

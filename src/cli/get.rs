@@ -150,7 +150,7 @@ impl Args {
             format: self.format,
             reshape,
             json: context.json(),
-            foundry: app::foundry(&context.settings),
+            foundry: app::foundry(&context.settings)?,
             written: Vec::new(),
         })
     }

@@ -6,6 +6,7 @@ use clap::{ArgMatches, Command};
 
 const SERVER: [&str; 3] = ["server", "token", "tls_ca"];
 const STORE: [&str; 3] = ["store", "endpoint", "prefix"];
+const MEDIA: [&str; 3] = ["isolation", "sandbox", "media_memory"];
 
 /// (command, flags left out of its help, those of them that are refused).
 type Idle = (
@@ -15,12 +16,12 @@ type Idle = (
 );
 
 const COMMANDS: [Idle; 12] = [
-    ("frames", &[&["workers"]], &[]),
-    ("put", &[&["workers"]], &[]),
-    ("overlays", &[&["workers"]], &[]),
-    ("timelines", &[&["workers"]], &[]),
-    ("clear", &[&["workers"]], &[]),
-    ("verify", &[&SERVER], &[]),
+    ("frames", &[&MEDIA, &["workers"]], &[]),
+    ("put", &[&MEDIA, &["workers"]], &[]),
+    ("overlays", &[&MEDIA, &["workers"]], &[]),
+    ("timelines", &[&MEDIA, &["workers"]], &[]),
+    ("clear", &[&MEDIA, &["workers"]], &[]),
+    ("verify", &[&SERVER, &MEDIA], &[]),
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",
@@ -39,12 +40,22 @@ const COMMANDS: [Idle; 12] = [
     ),
     (
         "completions",
-        &[&SERVER, &STORE, &["profile", "json", "workers", "config"]],
+        &[
+            &SERVER,
+            &STORE,
+            &MEDIA,
+            &["profile", "json", "workers", "config"],
+        ],
         &["profile", "json"],
     ),
     (
         "man",
-        &[&SERVER, &STORE, &["profile", "json", "workers", "config"]],
+        &[
+            &SERVER,
+            &STORE,
+            &MEDIA,
+            &["profile", "json", "workers", "config"],
+        ],
         &["profile", "json"],
     ),
 ];

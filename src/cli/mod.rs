@@ -32,6 +32,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::foundry;
 use crate::signals::Signals;
 use common::{Context, Exit, Global};
 
@@ -88,9 +89,15 @@ pub fn main() -> ExitCode {
 
 /// The same with other arguments; the first is the program's name.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, name, level] = arguments.as_slice()
+        && name == foundry::NAME
+    {
+        common::start_log_for_another(&level.to_string_lossy());
+        return foundry::media_process();
+    }
     // Before anything else, so that from here on a signal is answered with its exit status.
     let signals = Signals::install();
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match parsed(&arguments) {
         Ok(cli) => cli,
         Err(asked) => return usage(&asked, arguments.iter().any(|word| word == "--json")),

@@ -237,7 +237,7 @@ async fn cells(
     let seqs: Vec<u64> = chosen.iter().map(|chosen| chosen.seq).collect();
     let frames = client.frames(of, &seqs).await?;
     let overlays = &overlays;
-    let foundry = &app::foundry(&context.settings);
+    let foundry = &app::foundry(&context.settings)?;
     let reads = stream::iter(chosen)
         .zip(frames)
         .map(|(chosen, frame)| async move {

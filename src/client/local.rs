@@ -289,7 +289,7 @@ impl Client for Local {
     }
 
     async fn probe(&self, source: &ChunkSpec) -> Result<Probe> {
-        app::library(&self.settings).probe(source).await
+        app::library(&self.settings)?.probe(source).await
     }
 }
 

@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::extract::{SpanEvent, SpanJob};
 use crate::pixel::RgbImage;
 
-pub use apart::{Apart, Program};
+pub use apart::{Apart, NAME, Program};
 pub use framemd5::{Report, framemd5};
 pub use here::Here;
 pub use inside::run as media_process;

@@ -14,6 +14,7 @@ use crate::media::facts::FrameFacts;
 use crate::media::picture::Orientation;
 use crate::media::time::TimeBase;
 use crate::sandbox::{Report, Sandbox};
+use crate::tensor::TensorSpec;
 use crate::timeline::index::{ClockFacts, Identity, Shown, SourceIndex, Unshown};
 
 /// Both ends are the same binary; another one is told by its version.
@@ -31,9 +32,9 @@ pub(super) enum Request {
     Probe(Footing),
     Framemd5(Footing, Backend, usize),
     Check(Backend),
-    Develop(Footing, Box<SpanJob>, Turns),
+    Develop(Footing, Box<SpanJob>, Beside),
     /// The same, on a decoder of its own.
-    Footage(Footing, Box<SpanJob>, Turns),
+    Footage(Footing, Box<SpanJob>, Beside),
     /// The bulk is the file.
     Jpeg,
 }
@@ -48,11 +49,13 @@ pub struct Walls {
     pub memory: Option<u64>,
 }
 
-/// Who asks for a span.
+/// Who asks for a span, and what for.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Turns {
+pub(super) struct Beside {
     pub caller: u64,
     pub awaited: bool,
+    /// The tensor that is made of its pictures.
+    pub tensor: Option<TensorSpec>,
 }
 
 /// A source as it is handed over.

@@ -1,5 +1,7 @@
 //! What a tensor is asked to be, checked once.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Reason, Result};
 use crate::pixel::resample::Filter;
 use crate::tensor::place::Placement;
@@ -11,7 +13,7 @@ pub const MAX_BATCH_BYTES: u64 = 1 << 30;
 const MAX_SIDE: u32 = 16_384;
 
 /// Of each sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Datatype {
     Uint8,
     /// IEEE 754 binary16.
@@ -39,13 +41,13 @@ impl Datatype {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     Nhwc,
     Nchw,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Channels {
     Rgb,
     Bgr,
@@ -63,7 +65,7 @@ impl Channels {
 }
 
 /// How a picture comes to have the size that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fit {
     /// Both sides, whatever becomes of the aspect.
     Stretch,
@@ -74,7 +76,7 @@ pub enum Fit {
 }
 
 /// y = x * scale / std - mean / std; see the module for its roundings.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
     pub scale: f64,
     /// One value, or one for each channel in the tensor's order; so is `std`.
@@ -82,7 +84,7 @@ pub struct Normalize {
     pub std: Vec<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TensorSpec {
     pub datatype: Datatype,
     pub layout: Layout,

@@ -137,6 +137,7 @@ fn pictures(
             backend,
             recipe: recipe.clone(),
             turn: Turn::default(),
+            fed: Arc::default(),
         };
         let (all, end) = run(engine, clip, job)?;
         fallback |= end.fallback_reason.is_some();

@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Answered(Result<()>),
     /// The process did, and did not answer.
     Died(Death),
+    /// It ended before it was asked.
+    NotBegun(Error),
 }
 
 pub(super) fn ask(

@@ -3,6 +3,7 @@
 
 mod call;
 mod ears;
+mod log;
 mod process;
 mod readers;
 #[cfg(test)]
@@ -23,8 +24,9 @@ use crate::foundry::apart::call::{Asked, Outcome};
 use crate::foundry::apart::ears::{Ear, One, Span};
 use crate::foundry::apart::process::{Death, Process};
 use crate::foundry::media::{self, Known};
-use crate::foundry::protocol::{Answer, Footing, Request, Turns, Walls};
+use crate::foundry::protocol::{Answer, Beside, Footing, Request, Walls};
 use crate::foundry::{Foundry, Lent, Media, Probe, Report, Source};
+use crate::metrics::Metrics;
 use crate::pixel::RgbImage;
 use crate::sandbox;
 use crate::timeline::plan::SpanRow;
@@ -32,13 +34,15 @@ use crate::timeline::plan::SpanRow;
 #[cfg(test)]
 pub(in crate::foundry) use tests::planted;
 
-pub use process::Program;
+pub use process::{NAME, Program};
 
 /// A process that lived for less has fallen, not died.
 const STANDS: Duration = Duration::from_secs(1);
 /// Between the starts of processes that fall, doubled with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// Processes that are started for one call, where they do not come to stand.
+const STARTS: usize = 3;
 /// Of a process in which nothing at all goes on.
 const MAX_STILL: Duration = Duration::from_secs(60);
 
@@ -50,6 +54,7 @@ struct Shared {
     program: Program,
     workers: usize,
     walls: Walls,
+    metrics: Arc<Metrics>,
     running: Mutex<Running>,
     /// What is done again is done one after the other.
     again: Mutex<()>,
@@ -72,11 +77,17 @@ impl Apart {
     ///
     /// # Errors
     /// INTERNAL where the system starts none.
-    pub fn new(program: Program, (workers, walls): (usize, Walls)) -> Result<Self> {
+    pub fn new(
+        program: Program,
+        (workers, walls): (usize, Walls),
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        metrics.expect_media_deaths(&Death::CAUSES);
         let shared = Shared {
             program,
             workers: workers.max(1),
             walls,
+            metrics,
             running: Mutex::default(),
             again: Mutex::default(),
             next: AtomicU64::new(0),
@@ -119,16 +130,52 @@ impl Apart {
             std::thread::sleep(pause.min(LAST_PAUSE));
         }
         running.begun = Some(Instant::now());
-        let process = Process::start(&self.0.program, (self.0.workers, self.0.walls))?;
+        let process = self.start(self.0.workers)?;
         Ok(running.process.insert(Arc::new(process)).clone())
+    }
+
+    fn start(&self, workers: usize) -> Result<Process> {
+        let Shared {
+            program,
+            walls,
+            metrics,
+            ..
+        } = &*self.0;
+        Process::start(program, (workers, *walls), metrics)
+    }
+
+    /// Asks a process, once it stands: one may be killed before it does, as others are.
+    fn attempt(
+        &self,
+        process: &dyn Fn() -> Result<Arc<Process>>,
+        asked: &Asked<'_>,
+        ear: &mut dyn Ear,
+    ) -> Outcome {
+        let mut pause = FIRST_PAUSE;
+        let mut last = nonsense("no start");
+        for _ in 0..STARTS {
+            let outcome = match process() {
+                Ok(process) => call::ask(&process, asked, (ear, self.0.still)),
+                Err(error) => Outcome::NotBegun(error),
+            };
+            match outcome {
+                Outcome::NotBegun(error) => last = error,
+                outcome => return outcome,
+            }
+            std::thread::sleep(pause);
+            pause = pause.saturating_mul(2);
+        }
+        Outcome::Answered(Err(last))
     }
 
     /// Asks, and asks once more of a process of its own where the first one died.
     fn ask(&self, asked: &Asked<'_>, ear: &mut dyn Ear) -> Result<()> {
-        let death = match call::ask(&*self.process()?, asked, (ear, self.0.still)) {
+        let death = match self.attempt(&|| self.process(), asked, ear) {
             Outcome::Answered(answered) => return answered,
+            Outcome::NotBegun(error) => return Err(error),
             Outcome::Died(death) => death,
         };
+        self.0.metrics.media_process_died(death.cause());
         tracing::warn!(%death, what = asked.what, "a media process died; what it did is done again");
         let _alone = self.0.again.lock().unwrap_or_else(PoisonError::into_inner);
         if ear.is_gone() {
@@ -138,10 +185,11 @@ impl Apart {
             ));
         }
         ear.again();
-        let alone = Process::start(&self.0.program, (1, self.0.walls))?;
-        match call::ask(&alone, asked, (ear, self.0.still)) {
+        match self.attempt(&|| Ok(Arc::new(self.start(1)?)), asked, ear) {
             Outcome::Answered(answered) => answered,
+            Outcome::NotBegun(error) => Err(error),
             Outcome::Died(death) => {
+                self.0.metrics.media_process_died(death.cause());
                 tracing::error!(%death, what = asked.what, "a media process died of it alone");
                 Err(blamed(&death))
             }
@@ -181,14 +229,15 @@ impl Apart {
 
     fn spanned(&self, media: &Media, in_order: bool, job: &SpanJob, events: Sender<SpanEvent>) {
         let request = |footing: Option<Footing>| {
-            let turns = Turns {
+            let beside = Beside {
                 caller: job.turn.caller().number(),
                 awaited: job.turn.is_awaited(),
+                tensor: job.recipe.as_ref().map(|recipe| recipe.spec().clone()),
             };
             let job = Box::new(without_places(job));
             Some(match in_order {
-                false => Request::Develop(footing?, job, turns),
-                true => Request::Footage(footing?, job, turns),
+                false => Request::Develop(footing?, job, beside),
+                true => Request::Footage(footing?, job, beside),
             })
         };
         let mut ear = Span::new(&events, job);

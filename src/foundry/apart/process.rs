@@ -6,13 +6,17 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use tracing::level_filters::LevelFilter;
 
 use crate::error::{Error, Result};
 use crate::foundry::apart::call::Outcome;
+use crate::foundry::apart::log;
 use crate::foundry::apart::readers::Descriptor;
 use crate::foundry::protocol::{Answer, Request, VERSION, Walls};
+use crate::metrics::Metrics;
 use crate::sandbox::Report;
 use crate::wire::{Channel, Failure, Received, send_descriptors};
 
@@ -20,6 +24,8 @@ use crate::wire::{Channel, Failure, Received, send_descriptors};
 const MAX_START: Duration = Duration::from_secs(60);
 /// Its sockets close a little before it can be waited for.
 const MAX_END: Duration = Duration::from_secs(5);
+/// The command that is one, known to no help.
+pub const NAME: &str = "media-process";
 /// SIGKILL, signal(7).
 const SIGKILL: i32 = 9;
 /// By which its libraries are found and its log is filtered, and those of the GPU's libraries and of the
@@ -42,7 +48,9 @@ pub struct Program {
 impl Program {
     /// This very binary, though another may lie under its name by now.
     pub fn own() -> Self {
-        Program::with(&["media-process"])
+        // What would not be logged here need not be told.
+        let level = LevelFilter::current().to_string();
+        Program::with(&[NAME, &level])
     }
 
     pub(super) fn with(arguments: &[&str]) -> Self {
@@ -62,6 +70,7 @@ pub(super) struct Process {
     /// The first call, until it is answered.
     starting: Mutex<Option<Channel>>,
     report: OnceLock<Report>,
+    metrics: Arc<Metrics>,
 }
 
 /// How a process ended without being asked to.
@@ -73,6 +82,19 @@ pub(super) enum Death {
     Killed,
     /// It was, since nothing went on in it.
     Stalled,
+}
+
+impl Death {
+    /// In metrics.
+    pub const CAUSES: [&'static str; 3] = ["crash", "killed", "stalled"];
+
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Death::Of(_) => Death::CAUSES[0],
+            Death::Killed => Death::CAUSES[1],
+            Death::Stalled => Death::CAUSES[2],
+        }
+    }
 }
 
 impl fmt::Display for Death {
@@ -90,7 +112,11 @@ impl Process {
     ///
     /// # Errors
     /// INTERNAL where the system starts none.
-    pub fn start(program: &Program, (workers, walls): (usize, Walls)) -> Result<Process> {
+    pub fn start(
+        program: &Program,
+        (workers, walls): (usize, Walls),
+        metrics: &Arc<Metrics>,
+    ) -> Result<Process> {
         let failed = |e: std::io::Error| {
             Error::internal("could not start a media process")
                 .hint("see the cause; `--isolation none` does without")
@@ -102,14 +128,21 @@ impl Process {
         let seen =
             |name: &str| VARIABLES.contains(&name) || FAMILIES.iter().any(|f| name.starts_with(f));
         command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(seen)));
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
-        let child = command.spawn().map_err(failed)?;
+        command.stdin(OwnedFd::from(theirs));
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let log = child.stderr.take();
+        let thread = std::thread::Builder::new().name("media-log".to_owned());
+        let thread = thread.spawn(move || log.map(log::pass_on));
         let process = Process {
             child: Mutex::new(child),
             control: Mutex::new(control),
             starting: Mutex::default(),
             report: OnceLock::new(),
+            metrics: metrics.clone(),
         };
+        metrics.media_processes().inc();
+        thread.map_err(failed)?;
         let start = Request::Start {
             version: VERSION.to_owned(),
             workers,
@@ -146,8 +179,8 @@ impl Process {
     pub fn report(&self) -> Result<Report> {
         if let Err(failure) = self.stands() {
             return match self.death(&failure) {
-                Outcome::Answered(Err(error)) => Err(error),
-                _ => Err(failure.into()),
+                Outcome::NotBegun(error) => Err(error),
+                Outcome::Answered(_) | Outcome::Died(_) => Err(failure.into()),
             };
         }
         Ok(self.report.get().cloned().unwrap_or_default())
@@ -213,12 +246,12 @@ impl Process {
     pub fn death(&self, failure: &Failure) -> Outcome {
         let stood = self.starting().is_none();
         let death = self.end(failure);
-        match death {
-            Death::Of(how) if !stood => Outcome::Answered(Err(Error::internal(format!(
-                "a media process cannot be started: {how}"
-            ))
-            .hint("the log has what it said; `--isolation none` does without"))),
-            death => Outcome::Died(death),
+        match stood {
+            true => Outcome::Died(death),
+            false => Outcome::NotBegun(
+                Error::internal(format!("a media process cannot be started: {death}"))
+                    .hint("the log has what it said; `--isolation none` does without"),
+            ),
         }
     }
 
@@ -264,5 +297,6 @@ impl Drop for Process {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
+        self.metrics.media_processes().dec();
     }
 }

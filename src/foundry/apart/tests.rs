@@ -57,19 +57,19 @@ fn deeper(depth: u64) -> u64 {
 
 #[test]
 fn media_in_processes_of_their_own_keeps_what_a_foundry_promises() {
-    conforms(&Apart::new(program(), (2, Walls::default())).unwrap());
+    conforms(&Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap());
 }
 
 #[test]
 fn a_process_that_decodes_is_held() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let report = apart.report().unwrap();
     assert_eq!(report.holds(), crate::sandbox::is_there(), "{report}");
 }
 
 #[test]
 fn bytes_and_facts_are_those_of_one_process() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let here = Here::new(2);
     let of = |foundry: &dyn Foundry| developed(foundry, &indexed(foundry, &film())).unwrap();
     let (one, other) = (of(&here), of(&apart));
@@ -81,7 +81,7 @@ fn bytes_and_facts_are_those_of_one_process() {
 
 #[test]
 fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     for (way, how) in [
         ("abort", "signal=6"),
@@ -105,7 +105,7 @@ fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
 
 #[test]
 fn what_dies_among_others_and_not_alone_is_whole() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     let made = developed_as(&apart, &media, "abort among others").unwrap();
     assert_eq!(made.len(), PICTURES);
@@ -113,7 +113,7 @@ fn what_dies_among_others_and_not_alone_is_whole() {
 
 #[test]
 fn a_panic_is_an_error_and_ends_no_process() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     let before = apart.process().unwrap().id();
     let error = developed_as(&apart, &media, "panic").unwrap_err();
@@ -123,7 +123,7 @@ fn a_panic_is_an_error_and_ends_no_process() {
 
 #[test]
 fn what_stops_the_decoder_is_ended_and_said() {
-    let mut apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let mut apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     Arc::get_mut(&mut apart.0).unwrap().still = std::time::Duration::from_secs(1);
     let error = developed_as(&apart, &media, "endless").unwrap_err();
@@ -133,7 +133,7 @@ fn what_stops_the_decoder_is_ended_and_said() {
 
 #[test]
 fn a_process_that_is_killed_costs_nobody_anything() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     for _ in 0..3 {
         std::thread::scope(|scope| {
@@ -149,7 +149,7 @@ fn a_process_that_is_killed_costs_nobody_anything() {
 #[test]
 fn a_program_that_is_none_is_an_error_that_says_so_and_no_loop() {
     let fails = Program::with(&["--list", "--no-such-flag"]);
-    let apart = Apart::new(fails, (1, Walls::default())).unwrap();
+    let apart = Apart::new(fails, (1, Walls::default()), Arc::default()).unwrap();
     let outcome = apart.index(source(film().opener()), &Stop::never());
     let error = outcome.err().unwrap();
     assert_eq!(error.reason(), Reason::Internal, "{error}");
@@ -158,7 +158,7 @@ fn a_program_that_is_none_is_an_error_that_says_so_and_no_loop() {
 
 #[test]
 fn files_are_read_by_descriptor_and_all_else_is_read_for_the_process() {
-    let apart = Apart::new(program(), (2, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let here = Here::new(2);
     let path = crate::decode::conformance::clip("foundry.mp4", &[]);
     let file: Opener = Arc::new(move || {
@@ -185,7 +185,7 @@ fn files_are_read_by_descriptor_and_all_else_is_read_for_the_process() {
 
 #[test]
 fn a_reader_who_comes_later_is_told_to_the_process() {
-    let apart = Apart::new(program(), (1, Walls::default())).unwrap();
+    let apart = Apart::new(program(), (1, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
     let turn = Turn::of(Caller::new());
     let mut asked = job(&media, Output::Jpeg);

@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::extract::{Caller, SpanEvent, SpanJob, Turn};
 use crate::foundry::inside::Shop;
 use crate::foundry::media::Known;
-use crate::foundry::protocol::{Answer, Fault, Footing, Request, Told, Word};
+use crate::foundry::protocol::{Answer, Beside, Fault, Footing, Request, Told, Word};
 use crate::foundry::{Foundry, Media};
+use crate::tensor::Recipe;
 use crate::wire::{Channel, Failure, Received};
 
 /// How often who waits hears that a call goes on.
@@ -83,9 +84,9 @@ pub(super) fn answer(shop: &Arc<Shop>, channel: Channel, descriptors: Vec<OwnedF
         return;
     };
     let turn = match &request {
-        Request::Develop(.., turns) | Request::Footage(.., turns) => {
-            let caller = Caller::numbered(turns.caller);
-            match turns.awaited {
+        Request::Develop(.., beside) | Request::Footage(.., beside) => {
+            let caller = Caller::numbered(beside.caller);
+            match beside.awaited {
                 true => Turn::awaited(caller),
                 false => Turn::of(caller),
             }
@@ -151,8 +152,12 @@ impl Call<'_> {
                 here.check(backend)?;
                 Ok(self.line.send(&Answer::Checked, &[])?)
             }
-            Request::Develop(footing, job, _) => self.developed(&media(footing)?, *job, false),
-            Request::Footage(footing, job, _) => self.developed(&media(footing)?, *job, true),
+            Request::Develop(footing, job, beside) => {
+                self.developed(&media(footing)?, (*job, beside), false)
+            }
+            Request::Footage(footing, job, beside) => {
+                self.developed(&media(footing)?, (*job, beside), true)
+            }
             Request::Jpeg => {
                 let picture = here.jpeg(bulk)?;
                 let answer = Answer::Picture(picture.width, picture.height);
@@ -176,8 +181,15 @@ impl Call<'_> {
         Ok(self.line.send(&Answer::Indexed(Box::new(told)), &bytes)?)
     }
 
-    fn developed(&self, media: &Media, job: SpanJob, in_order: bool) -> Result<()> {
+    fn developed(
+        &self,
+        media: &Media,
+        (job, beside): (SpanJob, Beside),
+        in_order: bool,
+    ) -> Result<()> {
+        let recipe = beside.tensor.map(Recipe::new).transpose()?;
         let job = SpanJob {
+            recipe: recipe.map(Arc::new),
             turn: self.line.turn.clone(),
             fed: self.line.fed.clone(),
             ..job

@@ -10,6 +10,8 @@
 mod passes;
 mod weights;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::pixel::simd::{self, Level};
 use crate::pixel::{GrayImage, RgbImage, fit};
@@ -18,7 +20,7 @@ use passes::{Horizontal, HorizontalOfRows, Rows, Vertical};
 pub use weights::Axis;
 
 /// Kernels as Pillow names them; each is widened by the scale when shrinking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Filter {
     Box,
     Bilinear,

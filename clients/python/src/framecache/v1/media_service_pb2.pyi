@@ -35,11 +35,12 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ["devices", "devices_reason", "libavcodec", "limits", "source_buckets", "source_roots", "store", "version", "workers"]
+    __slots__ = ["devices", "devices_reason", "libavcodec", "limits", "media", "source_buckets", "source_roots", "store", "version", "workers"]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_REASON_FIELD_NUMBER: _ClassVar[int]
     LIBAVCODEC_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
     SOURCE_BUCKETS_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ROOTS_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
@@ -49,12 +50,13 @@ class GetServerInfoResponse(_message.Message):
     devices_reason: str
     libavcodec: str
     limits: Limits
+    media: Media
     source_buckets: _containers.RepeatedScalarFieldContainer[str]
     source_roots: int
     store: Store
     version: str
     workers: int
-    def __init__(self, version: _Optional[str] = ..., libavcodec: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., devices_reason: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., store: _Optional[_Union[Store, _Mapping]] = ..., workers: _Optional[int] = ..., source_roots: _Optional[int] = ..., source_buckets: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., libavcodec: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., devices_reason: _Optional[str] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., store: _Optional[_Union[Store, _Mapping]] = ..., workers: _Optional[int] = ..., source_roots: _Optional[int] = ..., source_buckets: _Optional[_Iterable[str]] = ..., media: _Optional[_Union[Media, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ["chunks_per_timeline", "concurrent_calls", "frames_per_profile", "memory_bytes", "part_bytes", "pixels_per_frame", "side"]
@@ -73,6 +75,16 @@ class Limits(_message.Message):
     pixels_per_frame: int
     side: int
     def __init__(self, pixels_per_frame: _Optional[int] = ..., side: _Optional[int] = ..., chunks_per_timeline: _Optional[int] = ..., frames_per_profile: _Optional[int] = ..., part_bytes: _Optional[int] = ..., concurrent_calls: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+
+class Media(_message.Message):
+    __slots__ = ["held", "isolation", "says"]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    ISOLATION_FIELD_NUMBER: _ClassVar[int]
+    SAYS_FIELD_NUMBER: _ClassVar[int]
+    held: bool
+    isolation: str
+    says: str
+    def __init__(self, isolation: _Optional[str] = ..., held: bool = ..., says: _Optional[str] = ...) -> None: ...
 
 class ProbeMediaRequest(_message.Message):
     __slots__ = ["init_uri", "stream", "uri"]
