@@ -165,7 +165,10 @@ fn served_foundry(
     }
     let apart = apart(settings, metrics)?;
     let report = apart.report()?;
-    tracing::info!(%report, "media is decoded in processes of their own");
+    match report.holds() {
+        true => tracing::debug!(%report, "media is decoded in processes of their own"),
+        false => tracing::warn!(%report, "media is decoded in processes that are not held"),
+    }
     let media = v1::Media {
         isolation: "process".to_owned(),
         held: report.holds(),

@@ -4,7 +4,6 @@ import contextlib
 import os
 import threading
 import time
-from pathlib import Path
 
 import grpc
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from .media import make
 from .support import bombs, rpc
 from .support import framecache as runner
+from .support.neighbours import cpu_secs, resident_kib
 from .test_serve import until
 
 CODE = grpc.StatusCode
@@ -21,17 +21,10 @@ ROOM_MIB = 64
 TABLES_MIB = 128
 # What a read that finds its frame in memory may take beside a bomb, on a busy machine.
 READ_SECS = 3
-PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid):
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_MIB
-
-
-def cpu_secs(pid):
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / TICK
+    return resident_kib(pid)[0] / 1024
 
 
 class Neighbour:

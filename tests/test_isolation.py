@@ -9,23 +9,11 @@ import grpc
 import pytest
 
 from .support import framecache as runner
-from .support.neighbours import SOON, until
+from .support.neighbours import SOON, media_processes, until
 
 KINDS = ["h264_bframes.mp4", "hevc_opengop.mp4", "vp9.webm", "av1_svt.mp4", "mpeg2.ts"]
 # Linux's words for a process of which seccomp(2) filters what it asks, and that no program gives more rights.
 FILTERED, NO_MORE = ("Seccomp", "2"), ("NoNewPrivs", "1")
-
-
-def media_processes(parent):
-    """The processes of this server that decode, whichever of its threads started them."""
-    found = []
-    for thread in os.listdir(f"/proc/{parent}/task"):
-        try:
-            with open(f"/proc/{parent}/task/{thread}/children") as listed:
-                found += [int(pid) for pid in listed.read().split()]
-        except FileNotFoundError:
-            pass
-    return found
 
 
 def status_of(pid):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from .media import make
 from .support import framecache as runner
+from .support.neighbours import resident_kib
 from .support.rpc import details, refused, rich_status
 
 CODE = grpc.StatusCode
@@ -538,10 +539,7 @@ def test_bad_media_is_said_in_its_chunk_and_the_others_are_extracted(on_disk, v1
 
 
 def rss_mib(server):
-    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("the server is gone")
+    return resident_kib(server.process.pid)[0] / 1024
 
 
 @pytest.mark.parametrize("streams", [125, pytest.param(500, marks=pytest.mark.slow)])

@@ -4,13 +4,13 @@ default.
 The figures are printed: `pytest -s -m "slow or not slow" tests/test_stalled.py`.
 """
 
-import os
 import time
 
 import grpc
 import pytest
 
 from .support import rpc
+from .support.neighbours import resident_kib
 
 CLIENTS = 32
 MIB = 1 << 20
@@ -20,9 +20,8 @@ NEVER_SECS = 300
 
 
 def resident(server):
-    """Bytes of the server's memory that are in RAM."""
-    with open(f"/proc/{server.process.pid}/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of the memory of the server and its media processes that are in RAM."""
+    return resident_kib(server.process.pid)[0] * 1024
 
 
 def stalled(server):

@@ -24,11 +24,47 @@ def until(fact, what, timeout=60):
         time.sleep(0.05)
 
 
+def media_processes(parent):
+    """The processes of this server that decode, whichever of its threads started them."""
+    found = []
+    for thread in os.listdir(f"/proc/{parent}/task"):
+        try:
+            with open(f"/proc/{parent}/task/{thread}/children") as listed:
+                found += [int(pid) for pid in listed.read().split()]
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def processes(parent):
+    """A server and what it started to decode."""
+    return [parent, *media_processes(parent)]
+
+
 def resident(server):
-    """MiB of the server's memory that are in RAM, now and at most."""
-    with open(f"/proc/{server.process.pid}/status") as status:
-        found = dict(line.split(":", 1) for line in status)
-    return [int(found[key].split()[0]) // 1024 for key in ("VmRSS", "VmHWM")]
+    """MiB of the memory of the server and its media processes that are in RAM, now and at most."""
+    return [kib // 1024 for kib in resident_kib(server.process.pid)]
+
+
+def resident_kib(parent):
+    now, most = 0, 0
+    for pid in processes(parent):
+        # One may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError), open(f"/proc/{pid}/status") as status:
+            found = dict(line.split(":", 1) for line in status)
+            now += int(found["VmRSS"].split()[0])
+            most += int(found["VmHWM"].split()[0])
+    return now, most
+
+
+def cpu_secs(parent):
+    """CPU seconds of the server and its media processes, of those too that have ended."""
+    ticks = 0
+    for pid in processes(parent):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat") as stat:
+            # utime, stime, cutime and cstime: proc_pid_stat(5).
+            ticks += sum(int(word) for word in stat.read().rpartition(")")[2].split()[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def descriptors(server):

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,7 +23,7 @@ use crate::wire::{Channel, Failure, Received, send_descriptors};
 /// Loading libraries from a cold disk takes seconds.
 const MAX_START: Duration = Duration::from_secs(60);
 /// Its sockets close a little before it can be waited for.
-const MAX_END: Duration = Duration::from_secs(5);
+const MAX_END: Duration = Duration::from_secs(1);
 /// The command that is one, known to no help.
 pub const NAME: &str = "media-process";
 /// SIGKILL, signal(7).
@@ -124,7 +124,7 @@ impl Process {
         };
         let (control, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(&program.path);
-        command.args(&program.arguments).env_clear();
+        command.arg0("framecache").args(&program.arguments).env_clear();
         let seen =
             |name: &str| VARIABLES.contains(&name) || FAMILIES.iter().any(|f| name.starts_with(f));
         command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(seen)));
@@ -165,6 +165,15 @@ impl Process {
     #[cfg(test)]
     pub fn id(&self) -> u32 {
         self.child().id()
+    }
+
+    /// The caller's end of a call that nothing was asked in yet.
+    #[cfg(test)]
+    pub fn raw(&self) -> UnixStream {
+        self.stands().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send_descriptors(&self.control.lock().unwrap(), &[theirs.as_fd()]).unwrap();
+        ours
     }
 
     #[cfg(test)]
@@ -292,11 +301,18 @@ fn death_of(status: ExitStatus) -> Death {
     }
 }
 
+/// It ends by itself when no call can come any more, and otherwise is ended.
 impl Drop for Process {
     fn drop(&mut self) {
+        let control = self.control.get_mut();
+        let control = control.unwrap_or_else(PoisonError::into_inner);
+        // Fails where it ended first.
+        let _ = control.shutdown(std::net::Shutdown::Both);
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = child.kill();
-        let _ = child.wait();
+        if ended(child).is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         self.metrics.media_processes().dec();
     }
 }

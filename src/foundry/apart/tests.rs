@@ -1,5 +1,8 @@
 //! Real processes, of this very test binary, that die in every way.
 
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::{Apart, Program};
@@ -12,11 +15,15 @@ use crate::foundry::conformance::{
     PICTURES, conforms, developed, developed_as, film, indexed, job, source,
 };
 use crate::foundry::inside::{self, Shop};
-use crate::foundry::protocol::{Request, Walls};
+use crate::foundry::protocol::{Answer, Request, Walls};
 use crate::foundry::{Foundry, Here};
+use crate::media::facts::FrameFacts;
+use crate::sandbox::Report;
 use crate::source::{ByteSource, BytesSource};
+use crate::wire::{Channel, receive_descriptors};
 
 const NAME: &str = "foundry::apart::tests::as_a_media_process";
+const LIAR: &str = "foundry::apart::tests::as_a_process_that_answers_anything";
 
 fn program() -> Program {
     Program::with(&[NAME, "--exact", "--ignored", "--nocapture"])
@@ -53,6 +60,88 @@ pub(in crate::foundry) fn planted(request: &Request, shop: &Shop) {
 fn deeper(depth: u64) -> u64 {
     let page = std::hint::black_box([depth; 512]);
     page[0] + deeper(depth + 1)
+}
+
+#[test]
+#[ignore = "the process that other tests start"]
+fn as_a_process_that_answers_anything() {
+    if !std::env::args().any(|argument| argument == LIAR) {
+        return;
+    }
+    let control = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let control = UnixStream::from(control);
+    let call = || {
+        let descriptors = receive_descriptors(&control).unwrap()?;
+        descriptors.into_iter().next().map(UnixStream::from)
+    };
+    let first = Channel::new(call().unwrap()).unwrap();
+    first
+        .send(&Answer::Started(Report::default()), &[])
+        .unwrap();
+    while let Some(call) = call() {
+        let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+        let bulk: Vec<u8> = (0..nanos % 500).map(|n| (n * nanos >> 7) as u8).collect();
+        let channel = Channel::new(call.try_clone().unwrap()).unwrap();
+        // Who asked may have had enough.
+        let _ = match nanos % 6 {
+            0 => channel.send(&Answer::Picture(usize::MAX, 3), &bulk),
+            1 => channel.send(&Answer::Checked, &bulk),
+            2 => channel.send(&Answer::Made(vec![FrameFacts::default()], false), &bulk),
+            3 => channel.send(&"words", &bulk),
+            4 => Ok(()),
+            _ => (&call).write_all(&bulk).map_err(Into::into),
+        };
+    }
+}
+
+#[test]
+fn whatever_a_process_answers_is_an_error_and_no_picture() {
+    let lies = Program::with(&[LIAR, "--exact", "--ignored", "--nocapture"]);
+    let apart = Apart::new(lies, (1, Walls::default()), Arc::default()).unwrap();
+    let media = indexed(
+        &Apart::new(program(), (1, Walls::default()), Arc::default()).unwrap(),
+        &film(),
+    );
+    for _ in 0..6 {
+        assert!(apart.jpeg(b"a file").is_err());
+        assert!(developed(&apart, &media).is_err());
+        assert!(
+            apart
+                .index(source(film().opener()), &Stop::never())
+                .is_err()
+        );
+        assert!(apart.probe(&media, &Stop::never()).is_err());
+    }
+}
+
+#[test]
+fn whatever_a_process_is_asked_it_goes_on() {
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
+    let media = indexed(&apart, &film());
+    let process = apart.process().unwrap();
+    let request = serde_json::to_vec(&Request::Jpeg).unwrap();
+    for n in 0..200u32 {
+        let mut call = process.raw();
+        let noise: Vec<u8> = (0..n % 90)
+            .map(|k| (k * n * 2_654_435_761 >> 11) as u8)
+            .collect();
+        let lengths = [request.len() as u32, noise.len() as u32]
+            .map(u32::to_le_bytes)
+            .concat();
+        let bytes = match n % 3 {
+            0 => noise,
+            1 => [&lengths[..], &request, &noise].concat(),
+            _ => [&lengths[..], &request[..3]].concat(),
+        };
+        // It may have hung up.
+        let _ = call.write_all(&bytes);
+    }
+    assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+    assert_eq!(
+        apart.process().unwrap().id(),
+        process.id(),
+        "the same process"
+    );
 }
 
 #[test]
