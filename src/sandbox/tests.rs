@@ -65,6 +65,9 @@ fn as_a_held_process() {
     assert!(earlier.join().unwrap(), "a thread that was there before");
 }
 
+/// In words, and whether it could be done.
+type Act<'a> = (&'a str, Box<dyn Fn() -> bool + 'a>);
+
 /// What must fail: each that does not is said.
 fn acts(places: &[&str]) {
     let [folder, port, socket, parent] = places else {
@@ -72,7 +75,7 @@ fn acts(places: &[&str]) {
     };
     let file = format!("{folder}/there");
     let new = format!("{folder}/new");
-    let acts: Vec<(&str, Box<dyn Fn() -> bool>)> = vec![
+    let acts: Vec<Act> = vec![
         ("read a file", Box::new(|| std::fs::read(&file).is_ok())),
         (
             "write a file",

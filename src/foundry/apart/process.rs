@@ -124,7 +124,10 @@ impl Process {
         };
         let (control, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(&program.path);
-        command.arg0("framecache").args(&program.arguments).env_clear();
+        command
+            .arg0("framecache")
+            .args(&program.arguments)
+            .env_clear();
         let seen =
             |name: &str| VARIABLES.contains(&name) || FAMILIES.iter().any(|f| name.starts_with(f));
         command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(seen)));

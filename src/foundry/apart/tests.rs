@@ -80,7 +80,9 @@ fn as_a_process_that_answers_anything() {
         .unwrap();
     while let Some(call) = call() {
         let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
-        let bulk: Vec<u8> = (0..nanos % 500).map(|n| (n * nanos >> 7) as u8).collect();
+        let bulk: Vec<u8> = (0..nanos % 500)
+            .map(|n| (n.wrapping_mul(nanos) >> 7) as u8)
+            .collect();
         let channel = Channel::new(call.try_clone().unwrap()).unwrap();
         // Who asked may have had enough.
         let _ = match nanos % 6 {
@@ -123,7 +125,7 @@ fn whatever_a_process_is_asked_it_goes_on() {
     for n in 0..200u32 {
         let mut call = process.raw();
         let noise: Vec<u8> = (0..n % 90)
-            .map(|k| (k * n * 2_654_435_761 >> 11) as u8)
+            .map(|k| (k.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 11) as u8)
             .collect();
         let lengths = [request.len() as u32, noise.len() as u32]
             .map(u32::to_le_bytes)
