@@ -3,7 +3,7 @@
 usage: run.py [--write BENCHMARKS.md] [--rounds 5] [--only NAME,…] [--clips NAME,…] [--workloads NAME,…] [--check]
 
 Everybody gets the same clips, the same number of threads and JPEGs of one size, in turns: each round runs everybody once.
---only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, decode, assume, encode, reach).
+--only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, tensorcodec, decode, assume, encode, reach).
 """
 
 import argparse
