@@ -39,46 +39,55 @@ EVERY_FRAME = {
 }
 FPS2 = {250: 1.2, 30: 2.3}
 RANDOM_TIMES = 1.5
+# Both ways of counting, ours and theirs alike.
+COUNTED = {"whole": "starts counted", "started": "no start counted"}
 
 
 def bounds(results, clips):
     """Of `results[workload, clip][contender]`, lists of samples."""
     for (workload, name), by in results.items():
-        clip = clips[name]
-        medians = {key: statistics.median(s.seconds for s in samples) for key, samples in by.items() if samples}
-        ours = medians.get("framecache")
-        peers = {key: seconds for key, seconds in medians.items() if not key.startswith("framecache")}
-        if workload == "all" and "h264" in name:
-            yield from every_frame(name, medians)
-        elif workload == "fps2" and ours and peers and "h264" in name:
-            yield Bound("2 frames a second: times as fast as the best peer", name, min(peers.values()) / ours, FPS2[clip.gop])
-        elif workload == "times" and ours and peers:
-            for counted, seconds in ways(ours, medians):
-                yield Bound(f"ten random times, {counted}: times as fast as the best peer", name, min(peers.values()) / seconds, RANDOM_TIMES)
-        elif workload == "first" and ours and "reach" in medians:
-            for counted, seconds in ways(ours, medians):
-                yield Bound(f"first frame, {counted}: times libavcodec's own time", name, seconds / medians["reach"], FIRST_FRAME, at_least=False)
+        for counted in COUNTED:
+            yield from compared(workload, clips[name], medians(by, counted), COUNTED[counted])
     yield from shares(results)
     yield from sizes(results)
 
 
-def ways(ours, medians):
-    """Our seconds as a whole program, and from after its start, as those that it is compared with are counted."""
-    yield "its start counted", ours
-    if "framecache-started" in medians:
-        yield "from after its start", medians["framecache-started"]
+def medians(by, counted):
+    return {key: statistics.median(getattr(s, counted).seconds for s in samples) for key, samples in by.items() if samples}
 
 
-def every_frame(name, medians):
+def compared(workload, clip, seconds, counted):
+    """`seconds` by contender, all of one way of counting."""
+    if workload == "all" and "h264" in clip.name:
+        yield from every_frame(clip.name, seconds, counted)
+    elif workload == "fps2" and "h264" in clip.name:
+        yield from best(f"2 frames a second, {counted}", clip.name, seconds, FPS2[clip.gop])
+    elif workload == "times":
+        yield from best(f"ten random times, {counted}", clip.name, seconds, RANDOM_TIMES)
+    elif workload == "first" and "framecache" in seconds and "reach" in seconds:
+        times = seconds["framecache"] / seconds["reach"]
+        yield Bound(f"first frame, {counted}: times libavcodec's own time", clip.name, times, FIRST_FRAME, at_least=False)
+
+
+def best(what, clip, seconds, bound):
+    """How many times as fast as the fastest peer."""
+    peers = {key: s for key, s in seconds.items() if not key.startswith("framecache")}
+    if "framecache" in seconds and peers:
+        peer = min(peers, key=peers.get)
+        yield Bound(f"{what}: times as fast as the best peer, {peer}", clip, peers[peer] / seconds["framecache"], bound)
+
+
+def every_frame(name, seconds, counted):
     for ours, peers in EVERY_FRAME.items():
         for peer, bound in peers:
-            if ours in medians and peer in medians:
-                yield Bound(f"every frame, {ours}: times as fast as {peer}", name, medians[peer] / medians[ours], bound)
+            if ours in seconds and peer in seconds:
+                yield Bound(f"every frame, {counted}, {ours}: times as fast as {peer}", name, seconds[peer] / seconds[ours], bound)
 
 
 def median(results, workload, clip, contender):
+    """Of the work alone, as what nobody can beat is measured."""
     samples = results.get((workload, clip), {}).get(contender)
-    return statistics.median(s.seconds for s in samples) if samples else None
+    return statistics.median(s.started.seconds for s in samples) if samples else None
 
 
 def limit(results, workload, clip):

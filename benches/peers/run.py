@@ -112,16 +112,15 @@ def side_by_side(run, launcher, workload, clip, references, out):
         for contender in [c for c in contenders if c.key in samples]:
             job = jobs.Job(workload, str(clip.path), jobs.indices(workload, clip), clips.RATE, str(out), run.threads,
                            run.qualities[clip.lines][contender.encoder])  # fmt: skip
+            pictures = workload in jobs.COMPARED and contender.key != "reach"
+            look = (lambda job: check.frames(job, references)) if pictures else (lambda _: None)
             try:
-                sample = measure.run(launcher, contender, job)
-                if workload not in ("decode", "assume", "encode") and contender.key != "reach":
-                    check.frames(job, references)
-                samples[contender.key].append(sample)
+                samples[contender.key].append(measure.run(launcher, contender, job, look))
             except measure.Failed as why:
                 samples.pop(contender.key)
                 run.left_out.append(f"{contender.name}, {workload}, {clip.name}: {why}")
     for key, of in samples.items():
-        print(report.row(clip.name, key, of, None).replace("|", f"| {workload:6}", 1), flush=True)
+        print(f"{workload:6} {report.line(clip.name, key, of)}", flush=True)
     return samples
 
 
