@@ -13,7 +13,9 @@ sys.path.insert(0, str(runner.ROOT / "benches" / "peers"))
 import bounds  # noqa: E402
 import clips  # noqa: E402
 import measure  # noqa: E402
+import quality  # noqa: E402
 import report  # noqa: E402
+import run as bench  # noqa: E402
 
 TELLS = {"seconds": 0.25, "cpu_seconds": 0.125}
 
@@ -117,3 +119,40 @@ def test_a_bound_compares_ours_and_the_best_peers_counted_alike():
         "ten random times, starts counted: times as fast as the best peer, ffmpeg": 2.0,
         "ten random times, no start counted: times as fast as the best peer, torchcodec": 1.6,
     }
+
+
+def growing(q):
+    """Bytes of JPEGs of a quality: 100 at 70, half as large again each step."""
+    return 1.5 ** (q - 70) * 100
+
+
+@pytest.mark.parametrize(("wanted", "nearest"), [(100, 70), (124, 70), (126, 71), (1, 59), (0, 40), (1e9, 99)])
+def test_the_quality_found_is_the_one_whose_size_is_nearest(wanted, nearest):
+    asked = []
+    assert quality.nearest(lambda q: asked.append(q) or growing(q), wanted) == nearest
+    assert len(asked) <= 6, "each is an extraction"
+
+
+def test_qualities_are_fitted_to_each_clip_and_a_repeated_clip_has_those_of_the_one_it_repeats(monkeypatch):
+    fitted = []
+
+    def fit(clip, path, scratch, encoders):
+        fitted.append(clip.name)
+        return {encoder: len(fitted) for encoder in encoders}
+
+    monkeypatch.setattr(quality, "fit", fit)
+    monkeypatch.setattr(clips, "make", lambda clip: clip.path)
+    run = bench.Run(1, 2, "", [], [], contenders=[SimpleNamespace(encoder="simplejpeg")])
+    for name in ("1080p-vp9", "1080p-av1", "hour", "1080p-h264-gop250"):
+        bench.fit(run, clips.CLIPS[name], "")
+    assert fitted == ["1080p-vp9", "1080p-av1", "1080p-h264-gop250"]
+    assert run.qualities["1080p-vp9"] != run.qualities["1080p-av1"]
+    assert run.qualities["hour"] == run.qualities["1080p-h264-gop250"]
+
+
+@pytest.mark.parametrize(("size", "met"), [(1040, True), (955, True), (1060, False), (940, False)])
+def test_jpegs_more_than_5_percent_larger_or_smaller_than_ours_are_a_bound_missed(size, met):
+    by = {"framecache": [sample(1, 1)], "ffmpeg": [sample(3, 3, 1010)], "opencv": [sample(3, 3, size)]}
+    (found,) = [b for b in bounds.bounds({("all", "1080p-av1"): by}, clips.CLIPS) if "JPEG bytes" in b.what]
+    assert "(opencv)" in found.what
+    assert found.met == met

@@ -38,7 +38,7 @@ def section(results, run):
         f"- Machine: {machine()}; {run.threads} threads for everybody; scratch on {run.scratch}",
         f"- {first_line('ffmpeg', '-version').split(' Copyright')[0]}; {', '.join(f'{n} {v}' for n, v in run.versions.items())}",
         f"- Clips: {content()}, 30 frames a second: " + ", ".join(f"{c.name} {c.megabits():.1f} Mbit/s" for c in run.clips),
-        f"- JPEG quality, fitted so that files are of one size: {fitted(run.qualities)}",
+        f"- JPEG quality, fitted to each clip so that files are of one size: {fitted(run)}",
         "- Each comparison is made twice: with every program's start counted, from its call to its end, and with none. Python tools tell the latter "
         "themselves, from after their imports; framecache's is its command line run once more by a program that tells it (benches/limits.rs); from ffmpeg's "
         "the time of `ffmpeg -version` is taken off for each call. What nobody can beat (alone, or assumed) is without starts. Peak memory is of the whole "
@@ -52,9 +52,9 @@ def section(results, run):
     return "\n".join(lines)
 
 
-def fitted(qualities):
-    each = [", ".join(f"{e} {q}" for e, q in sorted(by.items()) if e) + f" ({lines} lines)" for lines, by in qualities.items()]
-    return "; ".join(each)
+def fitted(run):
+    of = {clip.name: run.qualities[clip.name] for clip in run.clips}
+    return "; ".join(", ".join(f"{e} {q}" for e, q in sorted(by.items()) if e) + f" ({name})" for name, by in of.items())
 
 
 def tables(results):
