@@ -156,3 +156,16 @@ def test_jpegs_more_than_5_percent_larger_or_smaller_than_ours_are_a_bound_misse
     (found,) = [b for b in bounds.bounds({("all", "1080p-av1"): by}, clips.CLIPS) if "JPEG bytes" in b.what]
     assert "(opencv)" in found.what
     assert found.met == met
+
+
+def test_the_share_of_the_limit_is_of_cpu_seconds_without_a_start():
+    def costs(cpu_seconds):
+        return [measure.Sample(measure.Cost(90, 90), measure.Cost(70, cpu_seconds), 10, 0, 0)]
+
+    results = {
+        ("all", "1080p-av1"): {"framecache": costs(10)},
+        ("decode", "1080p-av1"): {"decode-framecache": costs(6)},
+        ("encode", "1080p-av1"): {"encode-framecache": costs(2)},
+    }
+    (found,) = [b for b in bounds.bounds(results, clips.CLIPS) if "share" in b.what]
+    assert (found.value, found.bound, found.met) == (0.8, 0.9, False)
