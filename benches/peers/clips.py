@@ -19,6 +19,8 @@ X264 = ["-c:v", "libx264", "-preset", "medium", "-crf", "21"]
 # A key frame each so many pictures and nowhere else, as segmenters need it; without it x264 begins a group at each cut.
 FIXED = [*X264, "-sc_threshold", "0"]
 
+CODECS = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -34,6 +36,10 @@ class Clip:
     @property
     def path(self):
         return FOLDER / f"{self.name}_{'real' if REAL.exists() else 'pattern'}{self.suffix}"
+
+    @property
+    def codec(self):
+        return CODECS[self.encoder[1]]
 
     @property
     def frames(self):

@@ -38,6 +38,9 @@ WORKLOADS = {
     "encode": "Encode alone",
 }
 
+# What is asked of peers; the other workloads are what nobody can beat, and no program's start is part of them.
+COMPARED = ("all", "fps2", "times", "first")
+
 
 def indices(workload, clip):
     if workload == "fps2":

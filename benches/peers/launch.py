@@ -28,7 +28,7 @@ def run(commands):
         printed = tail(out)
         if program.returncode:
             return {"error": f"exit {program.returncode}: {tail(err)[-300:]}"}
-    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak, **own(printed)}
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak, "started": own(printed)}
 
 
 def tail(file):
@@ -38,9 +38,9 @@ def tail(file):
 
 
 def own(last):
-    """A program that measures itself says so on its last line."""
+    """What a program that measures itself from after its start says on its last line, or None."""
     if not last.startswith('{"seconds"'):
-        return {}
+        return None
     told = json.loads(last)
     return {"seconds": told["seconds"], "cpu_seconds": told["cpu_seconds"]}
 

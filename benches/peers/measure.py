@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# How often a start is measured, for its median.
+STARTS = 5
 
 
 class Failed(Exception):
@@ -15,9 +18,17 @@ class Failed(Exception):
 
 
 @dataclass
-class Sample:
+class Cost:
     seconds: float
     cpu_seconds: float
+
+
+@dataclass
+class Sample:
+    # Of programs from their start to their end, all that a tool needs for the job.
+    whole: Cost
+    # The same without what they take to start: loading, imports.
+    started: Cost
     peak_mib: float
     files: int
     bytes: int
@@ -54,14 +65,37 @@ def version(contender):
     return run.stdout.strip()
 
 
-def run(launcher, contender, job):
-    """Does the job on an empty folder; emptying is not timed."""
+def run(launcher, contender, job, check):
+    """Does the job on an empty folder; `check(job)` raises Failed where what was written is wrong. Emptying is not timed."""
+    commands = contender.tool.commands(job, contender.variant) if contender.program else [worker(contender, job.json())]
+    told = attempt(launcher, job, commands, check)
+    without_start = started(launcher, contender, job, check, told, len(commands))
+    sizes = [path.stat().st_size for path in jpegs(job)]
+    return Sample(cost(told), without_start, told["peak_mib"], len(sizes), sum(sizes))
+
+
+def attempt(launcher, job, commands, check):
     shutil.rmtree(job.out, ignore_errors=True)
     Path(job.out).mkdir(parents=True)
-    commands = contender.tool.commands(job, contender.variant) if contender.program else [worker(contender, job.json())]
     told = launcher.run(commands)
-    sizes = [path.stat().st_size for path in jpegs(job)]
-    return Sample(told["seconds"], told["cpu_seconds"], told["peak_mib"], len(sizes), sum(sizes))
+    check(job)
+    return told
+
+
+def started(launcher, contender, job, check, told, count):
+    """As the program says itself; else as another that does the same says; else without the start of each of its commands."""
+    if told["started"]:
+        return cost(told["started"])
+    tool = contender.tool
+    if hasattr(tool, "after_start"):
+        return cost(attempt(launcher, job, tool.after_start(job, contender.variant), check)["started"])
+    starts = [cost(launcher.run([tool.START])) for _ in range(STARTS)]
+    seconds, cpu_seconds = (statistics.median(getattr(s, name) for s in starts) for name in ("seconds", "cpu_seconds"))
+    return Cost(told["seconds"] - count * seconds, told["cpu_seconds"] - count * cpu_seconds)
+
+
+def cost(told):
+    return Cost(told["seconds"], told["cpu_seconds"])
 
 
 def jpegs(job):

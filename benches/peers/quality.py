@@ -6,38 +6,40 @@ from pathlib import Path
 
 import numpy as np
 
-from clips import SIZES
+from clips import RATE, SIZES
 from jobs import Job
 from measure import jpegs
 from tools import jpeg
 from tools.ffmpeg import QUALITY
 from tools.framecache import BINARY
 
-SECONDS_APART = 3
+# One picture a second, from the middle of it: frames of these numbers, for everybody.
+FIRST = RATE // 2
+SELECTED = ["-vf", f"select=eq(mod(n\\,{RATE})\\,{FIRST})", "-fps_mode", "passthrough"]
+QUALITIES = range(40, 100)
 
 
 def pictures(clip, path, pixels, rows):
     width, height = map(int, SIZES[clip.lines].split(":"))
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-vf", f"fps=1/{SECONDS_APART}", "-pix_fmt", pixels,
-               "-f", "rawvideo", "-"]  # fmt: skip
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), *SELECTED, "-pix_fmt", pixels, "-f", "rawvideo", "-"]
     raw = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     shape = (-1, height * 3 // 2, width) if rows == "planes" else (-1, height, width, 3)
     return np.frombuffer(raw, np.uint8).reshape(shape)
 
 
 def nearest(size_at, wanted):
-    """The whole quality whose size is nearest, and the ratio."""
-    low, high, sizes = 40, 98, {}
-    while low < high:
+    """The whole quality whose size is nearest; sizes grow with it."""
+    sizes = {}
+    low, high = QUALITIES[0], QUALITIES[-1]
+    while low <= high:
         middle = (low + high) // 2
         sizes[middle] = size_at(middle)
-        low, high = (middle + 1, high) if sizes[middle] < wanted else (low, middle)
-    best = min(sizes, key=lambda q: abs(sizes[q] - wanted))
-    return best
+        low, high = (middle + 1, high) if sizes[middle] < wanted else (low, middle - 1)
+    return min(sizes, key=lambda q: abs(sizes[q] - wanted))
 
 
 def fit(clip, path, scratch, encoders):
-    """Quality by encoder."""
+    """Quality by encoder, for the pictures of this clip: what a quality makes of a picture differs from codec to codec."""
     found = {"ffmpeg": QUALITY, "": 0}
     wanted = ffmpeg_bytes(path, scratch)
     rgb = pictures(clip, path, "rgb24", "rgb")
@@ -63,14 +65,13 @@ def written(scratch):
 
 def ffmpeg_bytes(path, scratch):
     emptied(scratch)
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-vf", f"fps=1/{SECONDS_APART}", "-q:v", str(QUALITY),
-                    f"{scratch}/%06d.jpg"], check=True)  # fmt: skip
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, *SELECTED, "-q:v", str(QUALITY), f"{scratch}/%06d.jpg"], check=True)
     return written(scratch)
 
 
 def framecache_bytes(clip, path, scratch, quality):
     emptied(scratch)
-    at = ",".join(str(s + SECONDS_APART / 2) for s in range(0, clip.seconds - SECONDS_APART // 2, SECONDS_APART))
+    at = ",".join(f"{2 * i + 1}/{2 * RATE}" for i in range(FIRST, clip.once, RATE))
     subprocess.run([BINARY, "extract", "--store", scratch, "--timeline", "t", "--backend", "cpu", "--hash", "none", "--quality",
                     str(quality), "--at", at, path], check=True, capture_output=True)  # fmt: skip
     return written(scratch)

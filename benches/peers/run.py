@@ -3,7 +3,7 @@
 usage: run.py [--write BENCHMARKS.md] [--rounds 5] [--only NAME,…] [--clips NAME,…] [--workloads NAME,…] [--check]
 
 Everybody gets the same clips, the same number of threads and JPEGs of one size, in turns: each round runs everybody once.
---only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, decode, assume, encode, reach).
+--only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, tensorcodec, decode, assume, encode, reach).
 """
 
 import argparse
@@ -36,7 +36,7 @@ class Run:
     contenders: list = field(default_factory=list)
     versions: dict = field(default_factory=dict)
     left_out: list = field(default_factory=list)
-    # By lines of the picture, then by encoder.
+    # By clip, then by encoder.
     qualities: dict = field(default_factory=dict)
 
 
@@ -80,8 +80,8 @@ def take_part(run, only):
 def measure_all(run, launcher, out):
     results = {}
     for clip in run.clips:
-        path = clips.make(clip)
-        fit(run, clip, path, out)
+        clips.make(clip)
+        fit(run, clip, out)
         wanted = {i for w in ("all", "fps2", "times", "first") if jobs.applies(w, clip) for i in checked(jobs.indices(w, clip), w)}
         references = check.References(clip, clips.make(once(clip)), wanted)
         for workload in run.workloads:
@@ -99,9 +99,12 @@ def checked(indices, workload):
     return indices if workload == "times" else [indices[place] for place in check.chosen(len(indices))]
 
 
-def fit(run, clip, path, out):
-    if clip.lines not in run.qualities:
-        run.qualities[clip.lines] = quality.fit(once(clip), clips.make(once(clip)), out, {c.encoder for c in run.contenders})
+def fit(run, clip, out):
+    """Fits each encoder's quality to the clip; one that only repeats another has the other's pictures, and its qualities."""
+    short = once(clip)
+    if short.name not in run.qualities:
+        run.qualities[short.name] = quality.fit(short, clips.make(short), out, {c.encoder for c in run.contenders})
+    run.qualities[clip.name] = run.qualities[short.name]
 
 
 def side_by_side(run, launcher, workload, clip, references, out):
@@ -111,17 +114,16 @@ def side_by_side(run, launcher, workload, clip, references, out):
     for _ in range(run.rounds):
         for contender in [c for c in contenders if c.key in samples]:
             job = jobs.Job(workload, str(clip.path), jobs.indices(workload, clip), clips.RATE, str(out), run.threads,
-                           run.qualities[clip.lines][contender.encoder])  # fmt: skip
+                           run.qualities[clip.name][contender.encoder])  # fmt: skip
+            pictures = workload in jobs.COMPARED and contender.key != "reach"
+            look = (lambda job: check.frames(job, references)) if pictures else (lambda _: None)
             try:
-                sample = measure.run(launcher, contender, job)
-                if workload not in ("decode", "assume", "encode") and contender.key != "reach":
-                    check.frames(job, references)
-                samples[contender.key].append(sample)
+                samples[contender.key].append(measure.run(launcher, contender, job, look))
             except measure.Failed as why:
                 samples.pop(contender.key)
                 run.left_out.append(f"{contender.name}, {workload}, {clip.name}: {why}")
     for key, of in samples.items():
-        print(report.row(clip.name, key, of, None).replace("|", f"| {workload:6}", 1), flush=True)
+        print(f"{workload:6} {report.line(clip.name, key, of)}", flush=True)
     return samples
 
 

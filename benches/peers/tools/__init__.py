@@ -1,4 +1,8 @@
-"""Who is measured: one file a tool. A tool runs as `commands(job)`, or inside benches/peers/worker.py as `run(job)`."""
+"""Who is measured: one file a tool. A tool runs as `commands(job)`, or inside benches/peers/worker.py as `run(job)`.
+
+Everybody is measured with the start counted and without. worker.py tells the latter itself, as benches/limits.rs does; a tool
+of `commands` that does not has `after_start(job)`, commands for the same work that do, or `START`, a command that only starts.
+"""
 
 import importlib
 from dataclasses import dataclass
@@ -25,7 +29,6 @@ class Contender:
 
 CONTENDERS = [
     Contender("framecache", "framecache (phash, records)", "framecache", "phash", "framecache", (*ALL, "first"), True),
-    Contender("framecache-started", "framecache, from after its start", "framecache", "started", "framecache", ("times", "first"), True),
     Contender("framecache-nohash", "framecache `--hash none`", "framecache", "none", "framecache", ("all",), True),
     Contender("ffmpeg", "ffmpeg", "ffmpeg", "", "ffmpeg", program=True),
     Contender("pyav-pillow", "PyAV, Pillow", "pyav", "pillow", "pillow"),
@@ -35,6 +38,9 @@ CONTENDERS = [
     Contender("opencv", "OpenCV", "opencv", "", "opencv"),
     Contender("decord", "decord, simplejpeg", "decord"),
     Contender("torchcodec", "torchcodec, simplejpeg", "torchcodec"),
+    Contender("torchcodec-stages", "torchcodec's stages on two threads, simplejpeg", "torchcodec", "stages"),
+    Contender("tensorcodec", "tensorcodec, simplejpeg", "tensorcodec"),
+    Contender("tensorcodec-workers", "tensorcodec, a decoder a thread, simplejpeg", "tensorcodec", "workers"),
     Contender("reach", "libavcodec alone", "limits", "reach", "", ("first",), True),
     Contender("decode-ffmpeg", "ffmpeg `-f null`", "ffmpeg", "decode", "", ("decode",), True),
     Contender("decode-framecache", "framecache's decoding tasks", "limits", "decode", "", ("decode", "assume"), True),

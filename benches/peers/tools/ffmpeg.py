@@ -2,6 +2,7 @@
 
 # ffmpeg's scale for MJPEG, in whole steps and so the one that all others are fitted to.
 QUALITY = 2
+START = ["ffmpeg", "-version"]
 
 
 def commands(job, variant):

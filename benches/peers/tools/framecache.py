@@ -1,4 +1,4 @@
-"""framecache's own command line, on an empty store; `started`: timed from after the program's start."""
+"""framecache's own command line, on an empty store."""
 
 import json
 import os
@@ -11,7 +11,15 @@ BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "fr
 
 
 def commands(job, variant):
-    program = [os.environ["FRAMECACHE_LIMITS"], "command"] if variant == "started" else [BINARY]
+    return extract([BINARY], job, variant)
+
+
+def after_start(job, variant):
+    """The same command line in a program that tells its time from after its start."""
+    return extract([os.environ["FRAMECACHE_LIMITS"], "command"], job, variant)
+
+
+def extract(program, job, variant):
     command = [*program, "extract", "--store", job.out, "--timeline", "t", "--backend", "cpu", "--workers", job.threads,
                "--quality", job.quality, "--hash", "none" if variant == "none" else "phash"]  # fmt: skip
     if job.workload == "first":

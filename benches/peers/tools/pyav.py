@@ -1,21 +1,16 @@
 """PyAV with Pillow or simplejpeg, as one would write it: decoder threads, and encoder threads where said."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
-
 import av
 
 from tools import jpeg
-
-# Pictures between the decoder and the encoders.
-QUEUED = 8
+from tools.spread import spread
 
 
 def run(job, variant):
     encode = save_planes if variant == "planes" else save_rgb(getattr(jpeg, variant, jpeg.simplejpeg))
     wanted = seek(job) if job.workload == "times" else go_through(job)
     if variant in ("threads", "planes") and job.workload != "times":
-        return spread(job, wanted, encode)
+        return spread(job, wanted, encode, job.threads)
     for index, frame in wanted:
         encode(job, index, frame)
 
@@ -59,20 +54,3 @@ def seek(job):
         yield index, next(frame for frame in container.decode(stream) if frame.pts >= target - tick / 2)
     container.close()
 
-
-def spread(job, wanted, encode):
-    room = BoundedSemaphore(QUEUED)
-
-    def work(index, frame):
-        try:
-            encode(job, index, frame)
-        finally:
-            room.release()
-
-    with ThreadPoolExecutor(job.threads) as pool:
-        works = []
-        for index, frame in wanted:
-            room.acquire()
-            works.append(pool.submit(work, index, frame))
-        for done in works:
-            done.result()
