@@ -13,7 +13,7 @@ import pytest
 
 from .support.framecache import assert_same_store, tree
 
-KILLS = int(os.environ.get("FRAMECACHE_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("FRAMECACHE_TEST_KILLS", "10"))
 SEED = int(os.environ.get("FRAMECACHE_TEST_SEED", str(random.randrange(10**6))))
 CHUNKS = ["h264_bframes.mp4", "vfr.mp4", "ntsc.mp4", "h264.ts", "two_minutes.mp4", "hevc_opengop.mp4"]
 SAMPLING = ["--every", "2"]

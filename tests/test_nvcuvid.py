@@ -22,6 +22,8 @@ pytestmark = pytest.mark.skipif("FRAMECACHE_NVCUVID" not in os.environ, reason="
 SESSIONS = {1: "any_size", 14: "any_size,memory=32000000000"}
 # Pictures, above which not all are extracted.
 MANY = 400
+# How a video is extracted, beside the whole of it in one session: sessions, and options (none: the whole again).
+WAYS = [(1, ["--every", "7"]), (1, ["--count", "3"]), (14, None)]
 DAMAGED_FILES = 300
 TO_DAMAGE = ["h264_bframes.mp4", "hevc.ts", "vp9.webm", "hevc_12bit.mp4", "av1_svt.mp4", "h264_opengop.mp4"]
 # Their codecs have no decode status.
@@ -29,13 +31,14 @@ NO_STATUS = ["vp9.webm", "av1_svt.mp4"]
 
 
 def videos():
-    """Generated clips, and where the media folder is what lies there and beside it: that only in `make test-nvcuvid`."""
-    found = [pytest.param(name, id=name) for name in make.ORDINARY]
+    """Generated clips, each with one of the ways; only in `make test-nvcuvid` all ways, and where the media folder is what lies there and beside it."""
+    found = [pytest.param(name, slice(k % len(WAYS), None, len(WAYS)), id=name) for k, name in enumerate(make.ORDINARY)]
+    found += [pytest.param(name, slice(None), id=f"{name}-by_all", marks=pytest.mark.slow) for name in make.ORDINARY]
     if MEDIA:
         names = [name for folder in ("videos", "segments") for name in Truth(MEDIA).files(folder)]
         untidy = sorted((MEDIA.parent / "faults" / "media").glob("*.*"))
         names += [str(path) for path in untidy if path.suffix not in (".py", ".sh", ".json")]
-        found += [pytest.param(name, id=Path(name).name, marks=pytest.mark.slow) for name in names]
+        found += [pytest.param(name, slice(None), id=Path(name).name, marks=pytest.mark.slow) for name in names]
     return found
 
 
@@ -62,18 +65,19 @@ def planes(runner, path, backend):
     return done.text.splitlines() if done.code == 0 else done.err
 
 
-@pytest.mark.parametrize("video", videos(), indirect=True)
-def test_what_a_card_makes_of_every_video_is_the_cpus(on_card, new_store, video):
+@pytest.mark.parametrize("video, which", videos(), indirect=["video"])
+def test_what_a_card_makes_of_every_video_is_the_cpus(on_card, new_store, video, which):
     card = on_nvidias_parser(on_card)
     by_cpu, by_card = (planes(card(), video, backend) for backend in ("cpu", "gpu"))
     assert by_card == by_cpu or (isinstance(by_card, str) and is_a_reason(by_card))
     whole = ["--all"] if len(by_cpu) < MANY else ["--count", "60"]
-    for how in (whole, ["--every", "7"], ["--count", "3"]):
-        refusal = compare(card, new_store, video, *how)
-        assert is_a_reason(refusal)
-        if refusal:
-            return
-    assert compare(on_nvidias_parser(on_card, 14), new_store, video, *whole) is None
+    refusal = compare(card, new_store, video, *whole)
+    assert is_a_reason(refusal)
+    if refusal:
+        return
+    for sessions, how in WAYS[which]:
+        refusal = compare(on_nvidias_parser(on_card, sessions), new_store, video, *(how or whole))
+        assert is_a_reason(refusal) and (how or refusal is None)
 
 
 def damage(data, chance):

