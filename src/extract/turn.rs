@@ -14,9 +14,7 @@ impl Caller {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Caller(NEXT.fetch_add(1, Ordering::Relaxed))
     }
-}
 
-impl Caller {
     /// As it is told to another process.
     pub fn number(self) -> u64 {
         self.0

@@ -1,7 +1,6 @@
 //! Sources, opened and indexed: the media used last are kept, so that a chunk
 //! that was indexed for its plan is not read again for its frames.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -9,14 +8,11 @@ use crate::cancel::{Stop, StopOnDrop};
 use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{Caller, Turn};
-use crate::foundry::{Foundry, Media, Probe, Report, Source};
+use crate::foundry::{Foundry, Kept, Media, Probe, Report, Source};
 use crate::frames::slots::Slots;
 use crate::source::{self, ByteSource, SourcePolicy, strip_credentials};
 use crate::timeline::index::Identity;
 use crate::timeline::plan::ChunkSpec;
-
-/// Units that all kept media may have together: about 64 bytes each.
-const KEPT_UNITS: usize = 1_500_000;
 
 /// Sources indexed at once, of each kind of `Slots`.
 const AT_ONCE: std::ops::RangeInclusive<usize> = 2..=8;
@@ -26,8 +22,7 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 pub struct Library {
     policy: SourcePolicy,
     foundry: Arc<dyn Foundry>,
-    /// Used last, last.
-    kept: Mutex<VecDeque<(Key, Media)>>,
+    kept: Kept<Key, Media>,
     /// Media being indexed: whoever else wants one waits for it.
     reading: Mutex<Vec<(Key, Weak<Reading>)>>,
     slots: Slots,
@@ -50,7 +45,7 @@ impl Library {
         Library {
             policy,
             foundry,
-            kept: Mutex::default(),
+            kept: Kept::new(Media::units),
             reading: Mutex::default(),
             slots: Slots::new(workers.clamp(*AT_ONCE.start(), *AT_ONCE.end())),
         }
@@ -78,7 +73,7 @@ impl Library {
     pub async fn media(self: &Arc<Self>, spec: &ChunkSpec, turn: &Turn) -> Result<Media> {
         let (library, asked) = (self.clone(), spec.clone());
         let key = stoppable(move |_| library.key(&asked)).await?;
-        match self.find(&key) {
+        match self.kept.find(&key) {
             Some(media) => Ok(media),
             None => self.read_once(spec, key, turn).await,
         }
@@ -128,7 +123,7 @@ impl Library {
         let slot = slot.map_err(|_| busy())??;
         let reading = self.reading(&key);
         let _reading = reading.lock().await;
-        if let Some(media) = self.find(&key) {
+        if let Some(media) = self.kept.find(&key) {
             return Ok(media);
         }
         let (library, spec) = (self.clone(), spec.clone());
@@ -161,32 +156,8 @@ impl Library {
             identities: key.identities.clone(),
         };
         let media = self.foundry.index(source, stop)?;
-        self.keep(key, media.clone());
+        self.kept.keep(key, media.clone());
         Ok(media)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Media)>> {
-        // Nothing that can panic runs under the lock.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, key: &Key) -> Option<Media> {
-        let mut kept = self.kept();
-        let place = kept.iter().position(|(known, _)| known == key)?;
-        let found = kept.remove(place)?;
-        kept.push_back(found.clone());
-        Some(found.1)
-    }
-
-    fn keep(&self, key: Key, media: Media) {
-        let mut kept = self.kept();
-        kept.push_back((key, media));
-        let mut units: usize = kept.iter().map(|(_, media)| media.units()).sum();
-        while units > KEPT_UNITS && kept.len() > 1 {
-            if let Some((_, dropped)) = kept.pop_front() {
-                units -= dropped.units();
-            }
-        }
     }
 }
 
