@@ -96,7 +96,16 @@ impl Channel {
         Ok(Channel { stream })
     }
 
-    /// Sends a message whole; waits while the other side takes none.
+    /// The same, which waits without end for an other side that takes nothing: until that hangs up.
+    #[must_use]
+    pub fn patient(self) -> Channel {
+        // Fails for a time of zero, which this is not.
+        let _ = self.stream.set_write_timeout(None);
+        self
+    }
+
+    /// Sends a message whole; waits while the other side takes none. A message that cannot be sent whole
+    /// ends the channel: nothing that came behind it could be told from it.
     ///
     /// # Errors
     /// [`Failure::HungUp`], [`Failure::Stalled`] after a minute without a byte taken.
@@ -106,7 +115,14 @@ impl Channel {
         framed.extend(length(head.len(), MAX_HEAD_BYTES)?);
         framed.extend(length(bulk.len(), MAX_BULK_BYTES)?);
         framed.extend(head);
-        let mut parts = [IoSlice::new(&framed), IoSlice::new(bulk)];
+        let sent = self.write([IoSlice::new(&framed), IoSlice::new(bulk)]);
+        if sent.is_err() {
+            self.hang_up();
+        }
+        sent
+    }
+
+    fn write(&self, mut parts: [IoSlice<'_>; 2]) -> Result<(), Failure> {
         let mut left = &mut parts[..];
         IoSlice::advance_slices(&mut left, 0);
         while !left.is_empty() {
@@ -186,6 +202,13 @@ impl Channel {
             true => Ok(bytes),
             false => Err(Failure::HungUp),
         }
+    }
+
+    /// Whether the other side did, which can be asked while another thread waits for it.
+    pub fn is_hung_up(&self) -> bool {
+        let mut polled = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        let found = poll(&mut polled, Some(&Timespec::default()));
+        found.is_ok_and(|count| count > 0)
     }
 
     /// Calls off what the other side does for this call.

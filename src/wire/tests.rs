@@ -90,7 +90,9 @@ fn who_says_nothing_is_waited_for_no_longer_than_asked() {
     let (channel, other) = ends();
     let outcome = channel.receive_within::<Head>(Duration::from_millis(1));
     assert!(matches!(outcome, Ok(Received::Nothing)));
+    assert!(!channel.is_hung_up());
     drop(other);
+    assert!(channel.is_hung_up());
     let outcome = channel.receive_within::<Head>(Duration::from_secs(600));
     assert!(matches!(outcome, Ok(Received::End)));
     assert!(matches!(
