@@ -109,9 +109,10 @@ pub(super) enum Answer {
     /// Width and height; the bulk is RGB.
     Picture(usize, usize),
     Failed(Fault),
-    /// It goes on: this call, or only others in front of it.
+    /// It goes on: this call, or only others in front of it; and whether bytes of sources are waited for.
     Goes {
         own: bool,
+        reads: bool,
     },
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cancel::cancelled;
 use crate::error::{Error, Reason, Result};
 use crate::foundry::Source;
 use crate::foundry::apart::ears::Ear;
@@ -13,18 +14,28 @@ use crate::wire::{Channel, Failure, Received};
 
 /// How soon who left is noticed, and a reader who came.
 const TICK: Duration = Duration::from_millis(100);
-/// A process in which other calls go on, and this one does not for so long, has stopped, too.
-const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// What is asked; it may be asked twice.
 pub(super) struct Asked<'a> {
     /// In the log.
     pub what: &'static str,
-    /// With its number.
-    pub source: Option<(&'a Source, u64)>,
-    /// None, never: for a source that is not handed over.
-    pub request: &'a dyn Fn(Option<Footing>) -> Option<Request>,
-    pub bulk: &'a [u8],
+    pub subject: Subject<'a>,
+}
+
+pub(super) enum Subject<'a> {
+    /// A source, under its number, and what is asked of it as it is handed over.
+    Of(&'a Source, u64, &'a dyn Fn(Footing) -> Request),
+    /// A request, and its bulk.
+    Alone(&'a Request, &'a [u8]),
+}
+
+/// How long a process is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// In which nothing at all goes on, and no source is read.
+    pub still: Duration,
+    /// In which other calls go on, or sources are read, and this call does not.
+    pub behind: Duration,
 }
 
 /// How a call ended.
@@ -39,38 +50,41 @@ pub(super) enum Outcome {
 pub(super) fn ask(
     process: &Process,
     asked: &Asked<'_>,
-    (ear, still): (&mut dyn Ear, Duration),
+    (ear, patience): (&mut dyn Ear, Patience),
 ) -> Outcome {
-    let handed = match asked.source.map(|(source, id)| Handed::over(source, id)) {
-        Some(Err(error)) => return Outcome::Answered(Err(error)),
-        Some(Ok(handed)) => Some(handed),
-        None => None,
+    let begun = match &asked.subject {
+        Subject::Alone(request, bulk) => process.begin((request, bulk), &[]),
+        Subject::Of(source, id, request) => match Handed::over(source, *id) {
+            // The process has copies of the descriptors once it has begun.
+            Ok(handed) => {
+                let (footing, descriptors) = handed.parts();
+                process.begin((&request(footing), &[]), &descriptors)
+            }
+            Err(error) => return Outcome::Answered(Err(error)),
+        },
     };
-    let (footing, descriptors) = handed.map(Handed::parts).unzip();
-    let Some(request) = (asked.request)(footing) else {
-        return Outcome::Answered(Err(Error::internal("a request without its source")));
-    };
-    let descriptors = descriptors.unwrap_or_default();
-    let channel = process.begin((&request, asked.bulk), &descriptors);
-    // The process has copies of its own.
-    drop(descriptors);
-    match channel.and_then(|channel| heard(&channel, ear, still)) {
+    let mut reads = false;
+    match begun.and_then(|channel| heard(&channel, ear, (patience, &mut reads))) {
         Ok(answered) => Outcome::Answered(answered),
-        Err(failure) => process.death(&failure),
+        Err(failure) => process.death(&failure, reads),
     }
 }
 
-/// Hears the answers of a call to the last.
+/// Hears the answers of a call to the last; `reads`: whether sources were waited for when it was last heard of.
 ///
 /// # Errors
 /// What is amiss with the process.
-fn heard(channel: &Channel, ear: &mut dyn Ear, still: Duration) -> Result<Result<()>, Failure> {
+fn heard(
+    channel: &Channel,
+    ear: &mut dyn Ear,
+    (patience, reads): (Patience, &mut bool),
+) -> Result<Result<()>, Failure> {
     let (mut any, mut own) = (Instant::now(), Instant::now());
     let mut raised = ear.is_awaited();
     loop {
         if ear.is_gone() {
             channel.hang_up();
-            return Ok(Err(Error::new(Reason::Cancelled, "the caller left")));
+            return Ok(Err(cancelled()));
         }
         if !raised && ear.is_awaited() {
             channel.send(&Word::Raise, &[])?;
@@ -78,9 +92,16 @@ fn heard(channel: &Channel, ear: &mut dyn Ear, still: Duration) -> Result<Result
         }
         match channel.receive_within::<Answer>(TICK)? {
             Received::Message(Answer::Failed(fault), _) => return Ok(Err(fault.into())),
-            Received::Message(Answer::Goes { own: moves }, _) => {
+            Received::Message(
+                Answer::Goes {
+                    own: moves,
+                    reads: now,
+                },
+                _,
+            ) => {
                 any = Instant::now();
                 own = if moves { any } else { own };
+                *reads = now;
             }
             Received::Message(answer, bulk) => {
                 match ear.hear(answer, bulk) {
@@ -97,7 +118,9 @@ fn heard(channel: &Channel, ear: &mut dyn Ear, still: Duration) -> Result<Result
                 // A caller that was slow to take it is no fault of the process.
                 (any, own) = (Instant::now(), Instant::now());
             }
-            Received::Nothing if any.elapsed() > still || own.elapsed() > MAX_WAIT => {
+            Received::Nothing
+                if any.elapsed() > patience.still || own.elapsed() > patience.behind =>
+            {
                 return Err(Failure::Stalled);
             }
             Received::Nothing => {}

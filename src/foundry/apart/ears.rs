@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use tokio::sync::mpsc::Sender;
 
-use crate::cancel::Stop;
-use crate::error::{Error, Result};
+use crate::cancel::{Stop, cancelled};
+use crate::error::Result;
 use crate::extract::{Made, SpanEvent, SpanJob, Turn};
 use crate::foundry::apart::{nonsense, sequences};
 use crate::foundry::protocol::Answer;
@@ -89,12 +89,8 @@ impl<'e> Span<'e> {
     /// CANCELLED where the caller left.
     fn send(&self, event: SpanEvent) -> Result<()> {
         let sent = self.events.blocking_send(event);
-        sent.map_err(|_| Stop::when(|| true).check().err().unwrap_or_else(never))
+        sent.map_err(|_| cancelled())
     }
-}
-
-fn never() -> Error {
-    Error::internal("a stop that is set is not")
 }
 
 impl Ear for Span<'_> {

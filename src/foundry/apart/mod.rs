@@ -4,6 +4,7 @@
 mod call;
 mod ears;
 mod log;
+mod places;
 mod process;
 mod readers;
 #[cfg(test)]
@@ -20,8 +21,9 @@ use crate::cancel::Stop;
 use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{SpanEvent, SpanJob};
-use crate::foundry::apart::call::{Asked, Outcome};
+use crate::foundry::apart::call::{Asked, Outcome, Patience, Subject};
 use crate::foundry::apart::ears::{Ear, One, Span};
+use crate::foundry::apart::places::Places;
 use crate::foundry::apart::process::{Death, Process};
 use crate::foundry::media::{self, Known};
 use crate::foundry::protocol::{Answer, Beside, Footing, Request, Walls};
@@ -43,8 +45,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Processes that are started for one call, where they do not come to stand.
 const STARTS: usize = 3;
-/// Of a process in which nothing at all goes on.
-const MAX_STILL: Duration = Duration::from_secs(60);
+const PATIENCE: Patience = Patience {
+    still: Duration::from_secs(60),
+    behind: Duration::from_secs(600),
+};
 
 /// Decodes in other processes; cheap to clone.
 #[derive(Clone)]
@@ -56,12 +60,11 @@ struct Shared {
     walls: Walls,
     metrics: Arc<Metrics>,
     running: Mutex<Running>,
-    /// What is done again is done one after the other.
-    again: Mutex<()>,
+    /// Of what is done again: as many as there are workers, each of one thread.
+    again: Places,
     /// Numbers of sources.
     next: AtomicU64,
-    /// A process in which nothing goes on for so long has stopped.
-    still: Duration,
+    patience: Patience,
 }
 
 #[derive(Default)]
@@ -89,9 +92,9 @@ impl Apart {
             walls,
             metrics,
             running: Mutex::default(),
-            again: Mutex::default(),
+            again: Places::new(workers),
             next: AtomicU64::new(0),
-            still: MAX_STILL,
+            patience: PATIENCE,
         };
         let apart = Apart(Arc::new(shared));
         apart.process()?;
@@ -155,7 +158,7 @@ impl Apart {
         let mut last = nonsense("no start");
         for _ in 0..STARTS {
             let outcome = match process() {
-                Ok(process) => call::ask(&process, asked, (ear, self.0.still)),
+                Ok(process) => call::ask(&process, asked, (ear, self.0.patience)),
                 Err(error) => Outcome::NotBegun(error),
             };
             match outcome {
@@ -175,21 +178,17 @@ impl Apart {
             Outcome::NotBegun(error) => return Err(error),
             Outcome::Died(death) => death,
         };
-        self.0.metrics.media_process_died(death.cause());
         tracing::warn!(%death, what = asked.what, "a media process died; what it did is done again");
-        let _alone = self.0.again.lock().unwrap_or_else(PoisonError::into_inner);
-        if ear.is_gone() {
-            return Err(Error::new(
-                Reason::Cancelled,
-                "nobody waits for it any more",
-            ));
-        }
+        // Footage goes as fast as its client takes it, which nobody else is to wait for; lanes bound it.
+        let _alone = match asked.what {
+            FOOTAGE => None,
+            _ => Some(self.0.again.take(&|| ear.is_gone())?),
+        };
         ear.again();
         match self.attempt(&|| Ok(Arc::new(self.start(1)?)), asked, ear) {
             Outcome::Answered(answered) => answered,
             Outcome::NotBegun(error) => Err(error),
             Outcome::Died(death) => {
-                self.0.metrics.media_process_died(death.cause());
                 tracing::error!(%death, what = asked.what, "a media process died of it alone");
                 Err(blamed(&death))
             }
@@ -200,17 +199,11 @@ impl Apart {
     fn answer(
         &self,
         what: &'static str,
-        (source, bulk): (Option<(&Source, u64)>, &[u8]),
-        (request, stop): (&dyn Fn(Option<Footing>) -> Option<Request>, &Stop),
+        subject: Subject<'_>,
+        stop: &Stop,
     ) -> Result<(Answer, Vec<u8>)> {
         let mut ear = One::new(stop);
-        let asked = Asked {
-            what,
-            source,
-            request,
-            bulk,
-        };
-        self.ask(&asked, &mut ear)?;
+        self.ask(&Asked { what, subject }, &mut ear)?;
         ear.heard()
     }
 
@@ -228,37 +221,35 @@ impl Apart {
     }
 
     fn spanned(&self, media: &Media, in_order: bool, job: &SpanJob, events: Sender<SpanEvent>) {
-        let request = |footing: Option<Footing>| {
+        let request = |footing: Footing| {
             let beside = Beside {
                 caller: job.turn.caller().number(),
                 awaited: job.turn.is_awaited(),
                 tensor: job.recipe.as_ref().map(|recipe| recipe.spec().clone()),
             };
             let job = Box::new(without_places(job));
-            Some(match in_order {
-                false => Request::Develop(footing?, job, beside),
-                true => Request::Footage(footing?, job, beside),
-            })
+            match in_order {
+                false => Request::Develop(footing, job, beside),
+                true => Request::Footage(footing, job, beside),
+            }
         };
         let mut ear = Span::new(&events, job);
-        let ended = match apart_of(media) {
-            Ok(known) => self.ask(
-                &Asked {
-                    what: "span",
-                    source: Some((&known.source, known.id)),
-                    request: &request,
-                    bulk: &[],
-                },
-                &mut ear,
-            ),
-            Err(error) => Err(error),
-        };
+        let ended = apart_of(media).and_then(|known| {
+            let asked = Asked {
+                what: if in_order { FOOTAGE } else { "span" },
+                subject: Subject::Of(&known.source, known.id, &request),
+            };
+            self.ask(&asked, &mut ear)
+        });
         if let Err(error) = ended {
             // Who left needs no end.
             let _ = events.blocking_send(SpanEvent::Ended(Err(error)));
         }
     }
 }
+
+/// What is asked for where its caller decides how fast it comes.
+const FOOTAGE: &str = "footage";
 
 /// The job as a process is told it that is to know no places.
 fn without_places(job: &SpanJob) -> SpanJob {
@@ -290,6 +281,11 @@ fn blamed(death: &Death) -> Error {
         .hint("give it more memory, or fewer workers, and try again"),
         Death::Stalled => Error::new(Reason::MediaCorrupt, "the media stops the decoder")
             .hint("check that the file plays elsewhere; the log has more"),
+        Death::Unread => Error::new(
+            Reason::SourceUnavailable,
+            "the source does not answer: bytes of it were waited for in vain",
+        )
+        .hint("see whether the disk or server that has it is there, and try again"),
         Death::Of(how) => Error::new(
             Reason::MediaCorrupt,
             format!("the media crashes the decoder: {how}"),
@@ -305,9 +301,8 @@ fn nonsense(what: &str) -> Error {
 impl Foundry for Apart {
     fn index(&self, source: Source, stop: &Stop) -> Result<Media> {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let request = |footing: Option<Footing>| Some(Request::Index(footing?));
-        let from = (Some((&source, id)), &[][..]);
-        let (answer, bytes) = self.answer("index", from, (&request, stop))?;
+        let subject = Subject::Of(&source, id, &Request::Index);
+        let (answer, bytes) = self.answer("index", subject, stop)?;
         let Answer::Indexed(told) = answer else {
             return Err(nonsense("no index"));
         };
@@ -325,9 +320,8 @@ impl Foundry for Apart {
 
     fn probe(&self, media: &Media, stop: &Stop) -> Result<Probe> {
         let known = apart_of(media)?;
-        let request = |footing: Option<Footing>| Some(Request::Probe(footing?));
-        let from = (Some((&known.source, known.id)), &[][..]);
-        match self.answer("probe", from, (&request, stop))? {
+        let subject = Subject::Of(&known.source, known.id, &Request::Probe);
+        match self.answer("probe", subject, stop)? {
             (Answer::Probed(probe), _) => Ok(*probe),
             _ => Err(nonsense("no probe")),
         }
@@ -335,9 +329,9 @@ impl Foundry for Apart {
 
     fn framemd5(&self, media: &Media, how: (Backend, usize), stop: &Stop) -> Result<Report> {
         let known = apart_of(media)?;
-        let request = |footing: Option<Footing>| Some(Request::Framemd5(footing?, how.0, how.1));
-        let from = (Some((&known.source, known.id)), &[][..]);
-        match self.answer("framemd5", from, (&request, stop))? {
+        let request = |footing| Request::Framemd5(footing, how.0, how.1);
+        let subject = Subject::Of(&known.source, known.id, &request);
+        match self.answer("framemd5", subject, stop)? {
             (Answer::Described(complained), text) => Ok(Report {
                 text: String::from_utf8(text).map_err(|_| nonsense("no text"))?,
                 complained,
@@ -347,8 +341,9 @@ impl Foundry for Apart {
     }
 
     fn check(&self, backend: Backend) -> Result<()> {
-        let request = |_| Some(Request::Check(backend));
-        match self.answer("check", (None, &[]), (&request, &Stop::never()))? {
+        let request = Request::Check(backend);
+        let subject = Subject::Alone(&request, &[]);
+        match self.answer("check", subject, &Stop::never())? {
             (Answer::Checked, _) => Ok(()),
             _ => Err(nonsense("no check")),
         }
@@ -365,8 +360,8 @@ impl Foundry for Apart {
     }
 
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
-        let request = |_| Some(Request::Jpeg);
-        let (answer, rgb) = self.answer("jpeg", (None, jpeg), (&request, &Stop::never()))?;
+        let subject = Subject::Alone(&Request::Jpeg, jpeg);
+        let (answer, rgb) = self.answer("jpeg", subject, &Stop::never())?;
         match answer {
             Answer::Picture(width, height) if width.checked_mul(height) == Some(rgb.len() / 3) => {
                 (out.width, out.height, out.data) = (width, height, rgb);

@@ -1,11 +1,12 @@
 //! A media process, from its start to how it ended.
 
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ pub(super) struct Process {
     /// The first call, until it is answered.
     starting: Mutex<Option<Channel>>,
     report: OnceLock<Report>,
+    /// It died, or is to.
+    is_dead: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -82,17 +85,20 @@ pub(super) enum Death {
     Killed,
     /// It was, since nothing went on in it.
     Stalled,
+    /// The same, while it waited for bytes of a source.
+    Unread,
 }
 
 impl Death {
     /// In metrics.
-    pub const CAUSES: [&'static str; 3] = ["crash", "killed", "stalled"];
+    pub const CAUSES: [&'static str; 4] = ["crash", "killed", "stalled", "unread"];
 
     pub fn cause(&self) -> &'static str {
         match self {
             Death::Of(_) => Death::CAUSES[0],
             Death::Killed => Death::CAUSES[1],
             Death::Stalled => Death::CAUSES[2],
+            Death::Unread => Death::CAUSES[3],
         }
     }
 }
@@ -103,6 +109,7 @@ impl fmt::Display for Death {
             Death::Of(how) => f.write_str(how),
             Death::Killed => f.write_str("killed"),
             Death::Stalled => f.write_str("stalled"),
+            Death::Unread => f.write_str("stalled while it read"),
         }
     }
 }
@@ -142,6 +149,7 @@ impl Process {
             control: Mutex::new(control),
             starting: Mutex::default(),
             report: OnceLock::new(),
+            is_dead: AtomicBool::new(false),
             metrics: metrics.clone(),
         };
         metrics.media_processes().inc();
@@ -151,7 +159,10 @@ impl Process {
             workers,
             walls,
         };
-        let first = process.call((&start, &[]), &[])?;
+        let (first, theirs) = Channel::pair()?;
+        // One that has ended already is met, and told, where the answer is waited for.
+        let _ = process.hand(&[theirs.as_fd()]);
+        let _ = first.send(&start, &[]);
         *process.starting() = Some(first);
         Ok(process)
     }
@@ -175,7 +186,7 @@ impl Process {
     pub fn raw(&self) -> UnixStream {
         self.stands().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        send_descriptors(&self.control.lock().unwrap(), &[theirs.as_fd()]).unwrap();
+        self.hand(&[theirs.as_fd()]).unwrap();
         ours
     }
 
@@ -190,7 +201,7 @@ impl Process {
     /// INTERNAL where it cannot be started.
     pub fn report(&self) -> Result<Report> {
         if let Err(failure) = self.stands() {
-            return match self.death(&failure) {
+            return match self.death(&failure, false) {
                 Outcome::NotBegun(error) => Err(error),
                 Outcome::Answered(_) | Outcome::Died(_) => Err(failure.into()),
             };
@@ -198,8 +209,24 @@ impl Process {
         Ok(self.report.get().cloned().unwrap_or_default())
     }
 
+    /// It can be asked.
     pub fn is_alive(&self) -> bool {
-        matches!(self.child().try_wait(), Ok(None))
+        let status = self.child().try_wait();
+        match status {
+            Ok(None) => !self.is_dead.load(Ordering::Relaxed),
+            Ok(Some(status)) => {
+                self.count(&death_of(status));
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Its death, once, however many calls it had.
+    fn count(&self, death: &Death) {
+        if !self.is_dead.swap(true, Ordering::Relaxed) {
+            self.metrics.media_process_died(death.cause());
+        }
     }
 
     /// Begins a call, once the process stands.
@@ -244,20 +271,24 @@ impl Process {
         let (channel, theirs) = Channel::pair()?;
         let mut handed = vec![theirs.as_fd()];
         handed.extend(descriptors.iter().map(AsFd::as_fd));
-        {
-            let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-            send_descriptors(&control, &handed)?;
-        }
+        self.hand(&handed)?;
         // Without this end the other one's death would not be seen.
         drop(theirs);
         channel.send(request, bulk)?;
         Ok(channel)
     }
 
+    fn hand(&self, descriptors: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        send_descriptors(&control, descriptors)
+    }
+
     /// What became of the process in which a call failed so; whatever is left of it is ended.
-    pub fn death(&self, failure: &Failure) -> Outcome {
+    /// `reads`: it waited for bytes of sources.
+    pub fn death(&self, failure: &Failure, reads: bool) -> Outcome {
         let stood = self.starting().is_none();
-        let death = self.end(failure);
+        let death = self.end(failure, reads);
+        self.count(&death);
         match stood {
             true => Outcome::Died(death),
             false => Outcome::NotBegun(
@@ -267,21 +298,30 @@ impl Process {
         }
     }
 
-    fn end(&self, failure: &Failure) -> Death {
+    fn end(&self, failure: &Failure, reads: bool) -> Death {
         let mut child = self.child();
         if matches!(failure, Failure::HungUp)
             && let Some(status) = ended(&mut child)
         {
             return death_of(status);
         }
-        // It is ended by this, and waited for.
-        let _ = child.kill();
-        let _ = child.wait();
+        kill(&mut child);
         match failure {
+            Failure::Stalled if reads => Death::Unread,
             Failure::Stalled => Death::Stalled,
             Failure::HungUp => Death::Of("it left a call unanswered".to_owned()),
             other => Death::Of(other.to_string()),
         }
+    }
+}
+
+/// Ends it, and waits a moment: a read of a disk that does not answer outlives even that, and nobody
+/// else is to wait for it.
+fn kill(child: &mut Child) {
+    // Fails where it ended by itself.
+    let _ = child.kill();
+    if ended(child).is_none() {
+        tracing::error!("a media process that was killed does not end: a source may not answer");
     }
 }
 
@@ -313,8 +353,7 @@ impl Drop for Process {
         let _ = control.shutdown(std::net::Shutdown::Both);
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         if ended(child).is_none() {
-            let _ = child.kill();
-            let _ = child.wait();
+            kill(child);
         }
         self.metrics.media_processes().dec();
     }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use crate::cancel::Stop;
 use crate::demux::Opener;
 use crate::error::{Error, Result};
 use crate::foundry::Source;
@@ -103,13 +104,19 @@ fn read_for_others(opened: Box<dyn ByteSource>, opener: Opener) -> Result<OwnedF
 
 /// Reads for one reader until it hangs up.
 fn read_for(reader: UnixStream, first: Option<Box<dyn ByteSource>>, opener: &Opener) {
-    let Ok(channel) = Channel::new(reader) else {
+    let Ok(channel) = Channel::new(reader).map(Arc::new) else {
         return;
     };
+    let asked = channel.clone();
+    // Who gave up a read waits for none.
+    let stop = Stop::when(move || asked.is_hung_up());
     let mut source = first;
+    if let Some(first) = &mut source {
+        first.follow(&stop);
+    }
     let mut buffer = Vec::new();
     while let Ok(Some((range, _))) = channel.receive::<Range>() {
-        let read = read(&mut source, opener, &range, &mut buffer);
+        let read = read(&mut source, (opener, &stop), &range, &mut buffer);
         let sent = match read {
             Ok(count) => channel.send(&Read::Ok(()), &buffer[..count]),
             Err(error) => channel.send(&Read::Err(Fault::from(&error)), &[]),
@@ -122,13 +129,17 @@ fn read_for(reader: UnixStream, first: Option<Box<dyn ByteSource>>, opener: &Ope
 
 fn read(
     source: &mut Option<Box<dyn ByteSource>>,
-    opener: &Opener,
+    (opener, stop): (&Opener, &Stop),
     range: &Range,
     buffer: &mut Vec<u8>,
 ) -> Result<usize> {
     let open = match source.take() {
         Some(open) => open,
-        None => opener()?,
+        None => {
+            let mut opened = opener()?;
+            opened.follow(stop);
+            opened
+        }
     };
     let bytes = (range.bytes as usize).min(MAX_RANGE_BYTES);
     buffer.resize(bytes.max(buffer.len()), 0);

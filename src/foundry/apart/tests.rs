@@ -4,20 +4,23 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::{Apart, Program};
+use super::{Apart, Patience, Program};
 use crate::cancel::Stop;
 use crate::decode::Backend;
 use crate::demux::Opener;
-use crate::error::Reason;
+use crate::error::{Reason, Result};
 use crate::extract::{Caller, Output, Turn};
 use crate::foundry::conformance::{
-    PICTURES, conforms, developed, developed_as, film, indexed, job, source,
+    PICTURES, conforms, developed, developed_as, film, indexed, job, source, told,
 };
 use crate::foundry::inside::{self, Shop};
 use crate::foundry::protocol::{Answer, Request, Walls};
 use crate::foundry::{Foundry, Here};
 use crate::media::facts::FrameFacts;
+use crate::metrics::Metrics;
 use crate::sandbox::Report;
 use crate::source::{ByteSource, BytesSource};
 use crate::wire::{Channel, receive_descriptors};
@@ -78,14 +81,14 @@ fn as_a_process_that_answers_anything() {
     first
         .send(&Answer::Started(Report::default()), &[])
         .unwrap();
+    let kind = std::env::args().find_map(|argument| argument.strip_prefix("lie-")?.parse().ok());
+    let bulk: Vec<u8> = (0..500u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8)
+        .collect();
     while let Some(call) = call() {
-        let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
-        let bulk: Vec<u8> = (0..nanos % 500)
-            .map(|n| (n.wrapping_mul(nanos) >> 7) as u8)
-            .collect();
         let channel = Channel::new(call.try_clone().unwrap()).unwrap();
         // Who asked may have had enough.
-        let _ = match nanos % 6 {
+        let _ = match kind.unwrap_or(0) {
             0 => channel.send(&Answer::Picture(usize::MAX, 3), &bulk),
             1 => channel.send(&Answer::Checked, &bulk),
             2 => channel.send(&Answer::Made(vec![FrameFacts::default()], false), &bulk),
@@ -98,21 +101,19 @@ fn as_a_process_that_answers_anything() {
 
 #[test]
 fn whatever_a_process_answers_is_an_error_and_no_picture() {
-    let lies = Program::with(&[LIAR, "--exact", "--ignored", "--nocapture"]);
-    let apart = Apart::new(lies, (1, Walls::default()), Arc::default()).unwrap();
-    let media = indexed(
-        &Apart::new(program(), (1, Walls::default()), Arc::default()).unwrap(),
-        &film(),
-    );
-    for _ in 0..6 {
-        assert!(apart.jpeg(b"a file").is_err());
-        assert!(developed(&apart, &media).is_err());
-        assert!(
-            apart
-                .index(source(film().opener()), &Stop::never())
-                .is_err()
-        );
-        assert!(apart.probe(&media, &Stop::never()).is_err());
+    let truthful = Apart::new(program(), (1, Walls::default()), Arc::default()).unwrap();
+    let media = indexed(&truthful, &film());
+    for kind in 0..6 {
+        let lie = format!("lie-{kind}");
+        let lies = Program::with(&[LIAR, &lie, "--exact", "--ignored", "--nocapture"]);
+        let apart = Apart::new(lies, (1, Walls::default()), Arc::default()).unwrap();
+        assert!(apart.jpeg(b"a file").is_err(), "{kind}");
+        assert!(apart.probe(&media, &Stop::never()).is_err(), "{kind}");
+        let index = apart.index(source(film().opener()), &Stop::never());
+        assert!(index.is_err(), "{kind}");
+        // The film has a frame 0, and is not of 500 bytes.
+        let made = developed(&apart, &media);
+        assert!(made.is_err(), "{kind}");
     }
 }
 
@@ -172,7 +173,8 @@ fn bytes_and_facts_are_those_of_one_process() {
 
 #[test]
 fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
-    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
+    let metrics = Arc::<Metrics>::default();
+    let apart = Apart::new(program(), (2, Walls::default()), metrics.clone()).unwrap();
     let media = indexed(&apart, &film());
     for (way, how) in [
         ("abort", "signal=6"),
@@ -192,6 +194,10 @@ fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
         });
     }
     assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+    // Of each way the one that all had, and the one of its own: however many calls they took along.
+    let deaths = "framecache_media_process_deaths_total{cause=\"crash\"} 8";
+    let told = metrics.text().unwrap();
+    assert!(told.contains(deaths), "{told}");
 }
 
 #[test]
@@ -216,10 +222,89 @@ fn a_panic_is_an_error_and_ends_no_process() {
 fn what_stops_the_decoder_is_ended_and_said() {
     let mut apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let media = indexed(&apart, &film());
-    Arc::get_mut(&mut apart.0).unwrap().still = std::time::Duration::from_secs(1);
+    Arc::get_mut(&mut apart.0).unwrap().patience.still = Duration::from_secs(1);
     let error = developed_as(&apart, &media, "endless").unwrap_err();
     assert_eq!(error.reason(), Reason::MediaCorrupt);
     assert_eq!(error.message(), "the media stops the decoder");
+}
+
+/// A source of which the first read comes once it may.
+struct Late {
+    bytes: BytesSource,
+    may: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl ByteSource for Late {
+    fn bytes(&self) -> u64 {
+        self.bytes.bytes()
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        while !(self.may)() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.bytes.read_at(offset, buf)
+    }
+}
+
+fn late(may: impl Fn() -> bool + Send + Sync + 'static) -> Opener {
+    let may: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(may);
+    Arc::new(move || {
+        let bytes = std::fs::read(crate::decode::conformance::clip("foundry.mp4", &[])).unwrap();
+        let source: Box<dyn ByteSource> = Box::new(Late {
+            bytes: BytesSource(bytes.into()),
+            may: may.clone(),
+        });
+        Ok(source)
+    })
+}
+
+fn impatient(still: u64, behind: u64) -> Apart {
+    let mut apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
+    Arc::get_mut(&mut apart.0).unwrap().patience = Patience {
+        still: Duration::from_secs(still),
+        behind: Duration::from_secs(behind),
+    };
+    apart
+}
+
+#[test]
+fn bytes_that_come_later_than_a_decoder_may_stand_still_are_no_fault_of_the_media() {
+    film();
+    let apart = impatient(1, 600);
+    let before = apart.process().unwrap().id();
+    let begun = std::time::Instant::now();
+    let opener = late(move || begun.elapsed() > Duration::from_secs(4));
+    let media = apart.index(source(opener), &Stop::never()).unwrap();
+    assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+    assert_eq!(apart.process().unwrap().id(), before);
+}
+
+#[test]
+fn a_source_that_never_answers_is_unavailable_and_the_media_is_not_blamed() {
+    film();
+    let apart = impatient(1, 2);
+    let over = Arc::new(AtomicBool::new(false));
+    let may = over.clone();
+    let opener = late(move || may.load(Ordering::Relaxed));
+    let outcome = apart.index(source(opener), &Stop::never());
+    over.store(true, Ordering::Relaxed);
+    assert_eq!(outcome.err().unwrap().reason(), Reason::SourceUnavailable);
+    let media = indexed(&apart, &film());
+    assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+}
+
+#[test]
+#[ignore = "takes longer than a minute"]
+fn who_takes_nothing_for_over_a_minute_has_it_all_the_same() {
+    let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
+    let media = indexed(&apart, &film());
+    let before = apart.process().unwrap().id();
+    let (sender, events) = tokio::sync::mpsc::channel(1);
+    let _lent = apart.footage(job(&media, Output::Rgb), &media, sender);
+    std::thread::sleep(Duration::from_secs(70));
+    assert_eq!(told(events).unwrap().len(), PICTURES);
+    assert_eq!(apart.process().unwrap().id(), before);
 }
 
 #[test]
@@ -285,8 +370,5 @@ fn a_reader_who_comes_later_is_told_to_the_process() {
     let (sender, events) = tokio::sync::mpsc::channel(4);
     apart.develop(asked, &media, sender);
     turn.raise();
-    assert_eq!(
-        crate::foundry::conformance::told(events).unwrap().len(),
-        PICTURES
-    );
+    assert_eq!(told(events).unwrap().len(), PICTURES);
 }

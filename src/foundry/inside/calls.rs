@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::foundry::{Foundry, Media};
 use crate::tensor::Recipe;
 use crate::wire::{Channel, Failure, Received};
 
-/// How often who waits hears that a call goes on.
-const BEAT: Duration = Duration::from_secs(5);
+/// How often who waits hears that a call goes on; tests wait less.
+const BEAT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5000 });
 /// Pictures that wait in front of the channel.
 const QUEUED: usize = 4;
 
@@ -33,6 +33,8 @@ struct Line {
     turn: Turn,
     /// Moves with what is done for this call.
     fed: Arc<AtomicU64>,
+    /// Reads of its source that are under way.
+    reading: Arc<AtomicUsize>,
 }
 
 impl Line {
@@ -41,32 +43,27 @@ impl Line {
         self.channel.send(head, bulk)
     }
 
-    /// Set once the caller left; asking it says that work goes on.
+    /// Set once the caller left; asking it says that work goes on, if nobody only waits for bytes.
     fn stop(self: &Arc<Self>) -> Stop {
         let line = self.clone();
         Stop::when(move || {
-            line.fed.fetch_add(1, Ordering::Relaxed);
+            if line.reading.load(Ordering::Relaxed) == 0 {
+                line.fed.fetch_add(1, Ordering::Relaxed);
+            }
             line.gone.load(Ordering::Relaxed)
         })
     }
 
     /// Hears the caller until it leaves, and tells it meanwhile whether work goes on.
-    fn hear(&self, pulse: &AtomicU64) {
-        let (mut own, mut all) = (0, 0);
+    fn hear(&self, shop: &Shop) {
+        let mut before = (0, 0);
         loop {
             match self.channel.receive_within(BEAT) {
                 Ok(Received::Message(Word::Raise, _)) => self.turn.raise(),
                 Ok(Received::Nothing) => {
-                    let fed = self.fed.load(Ordering::Relaxed);
-                    let moves = std::mem::replace(&mut own, fed) != fed;
-                    let pulse = match moves {
-                        true => pulse.fetch_add(1, Ordering::Relaxed) + 1,
-                        false => pulse.load(Ordering::Relaxed),
-                    };
-                    let others = std::mem::replace(&mut all, pulse) != pulse;
-                    if moves || others {
+                    if let Some(goes) = self.goes(shop, &mut before) {
                         // It fails where the caller left, which is heard next.
-                        let _ = self.send(&Answer::Goes { own: moves }, &[]);
+                        let _ = self.send(&goes, &[]);
                     }
                 }
                 Ok(Received::End) | Err(_) => break,
@@ -74,6 +71,22 @@ impl Line {
         }
         self.gone.store(true, Ordering::Relaxed);
         self.left.notify_one();
+    }
+}
+
+impl Line {
+    /// What goes on since it was asked `before`: for this call, and for all.
+    fn goes(&self, shop: &Shop, before: &mut (u64, u64)) -> Option<Answer> {
+        let fed = self.fed.load(Ordering::Relaxed);
+        let own = fed != before.0;
+        if own {
+            shop.pulse.fetch_add(1, Ordering::Relaxed);
+        }
+        let pulse = shop.pulse.load(Ordering::Relaxed);
+        let reads = shop.reading.load(Ordering::Relaxed) > 0;
+        let any = own || reads || pulse != before.1;
+        *before = (fed, pulse);
+        any.then_some(Answer::Goes { own, reads })
     }
 }
 
@@ -94,16 +107,18 @@ pub(super) fn answer(shop: &Arc<Shop>, channel: Channel, descriptors: Vec<OwnedF
         _ => Turn::default(),
     };
     let line = Arc::new(Line {
-        channel,
+        // Who is slow to take what is made holds up this call, and ends nothing.
+        channel: channel.patient(),
         sending: Mutex::default(),
         gone: AtomicBool::new(false),
         left: Notify::new(),
         turn,
         fed: Arc::default(),
+        reading: Arc::default(),
     });
     let (ear, pulsing) = (line.clone(), shop.clone());
     let thread = std::thread::Builder::new().name("media-ear".to_owned());
-    let hearing = thread.spawn(move || ear.hear(&pulsing.pulse));
+    let hearing = thread.spawn(move || ear.hear(&pulsing));
     if hearing.is_ok() {
         let call = Call { shop, line: &line };
         let answered = || call.answer(request, descriptors, &bulk);
@@ -132,7 +147,10 @@ impl Call<'_> {
         crate::foundry::apart::planted(&request, self.shop);
         let here = &self.shop.here;
         let stop = self.line.stop();
-        let media = |footing: Footing| self.shop.media(footing, descriptors, &stop);
+        let media = |footing: Footing| {
+            let reading = &self.line.reading;
+            self.shop.media((footing, descriptors), reading, &stop)
+        };
         match request {
             Request::Start { .. } => Err(Error::internal("a process starts once")),
             Request::Index(footing) => self.indexed(&media(footing)?),

@@ -4,25 +4,22 @@
 mod calls;
 mod sources;
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use crate::cancel::Stop;
 use crate::demux::Track;
 use crate::error::{Error, Result};
 use crate::extract::SpanMedia;
+use crate::foundry::kept::Kept;
 use crate::foundry::media::Known;
 use crate::foundry::protocol::{Answer, Fault, Footing, Request, VERSION, Walls};
 use crate::foundry::{Foundry, Here, Media, Source};
 use crate::sandbox::{self, Report, Sandbox};
 use crate::wire::{Channel, receive_descriptors};
-
-/// Units that all kept tracks may have together: about 64 bytes each.
-const KEPT_UNITS: usize = 1_500_000;
 
 /// Addresses that a process has by default, and more for each worker: pictures of 64 megapixels and all
 /// that refers to them, with room for stacks and for what the heap only reserves.
@@ -34,10 +31,12 @@ pub(super) struct Shop {
     pub here: Here,
     #[cfg_attr(not(test), allow(dead_code))]
     pub workers: usize,
-    /// By the number that the parent gave; used last, last.
-    kept: Mutex<VecDeque<(u64, Arc<Track>)>>,
+    /// By the number that the parent gave.
+    kept: Kept<u64, Arc<Track>>,
     /// Moves as long as any call goes on.
     pub pulse: AtomicU64,
+    /// Reads of sources that are under way.
+    pub reading: Arc<AtomicUsize>,
 }
 
 /// The process: its standard input is the socket that calls come over.
@@ -129,52 +128,34 @@ impl Shop {
         Shop {
             here: Here::new(workers),
             workers,
-            kept: Mutex::default(),
+            kept: Kept::new(|track: &Arc<Track>| track.units.len()),
+            reading: Arc::default(),
             pulse: AtomicU64::new(0),
         }
     }
 
-    /// The source indexed, now or before, and read by its own descriptors.
-    pub fn media(&self, footing: Footing, descriptors: Vec<OwnedFd>, stop: &Stop) -> Result<Media> {
+    /// The source indexed, now or before, and read by its own descriptors; `own` counts its reads.
+    pub fn media(
+        &self,
+        (footing, descriptors): (Footing, Vec<OwnedFd>),
+        own: &Arc<AtomicUsize>,
+        stop: &Stop,
+    ) -> Result<Media> {
         let id = footing.id;
+        let reading = [self.reading.clone(), own.clone()];
         let source = Source {
-            opener: sources::opener(footing.bytes, descriptors)?,
+            opener: sources::opener(footing.bytes, descriptors, reading)?,
             stream: footing.stream,
             identities: footing.identities,
         };
-        if let Some(track) = self.find(id) {
+        if let Some(track) = self.kept.find(&id) {
             let opener = source.opener;
             return Ok(Media(Known::Here(SpanMedia { track, opener })));
         }
         let media = self.here.index(source, stop)?;
         if let Known::Here(media) = &media.0 {
-            self.keep(id, media.track.clone());
+            self.kept.keep(id, media.track.clone());
         }
         Ok(media)
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<Track>)>> {
-        // Nothing that can panic runs under the lock.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, id: u64) -> Option<Arc<Track>> {
-        let mut kept = self.kept();
-        let place = kept.iter().position(|(known, _)| *known == id)?;
-        let found = kept.remove(place)?;
-        kept.push_back(found.clone());
-        Some(found.1)
-    }
-
-    fn keep(&self, id: u64, track: Arc<Track>) {
-        let mut kept = self.kept();
-        kept.retain(|(known, _)| *known != id);
-        kept.push_back((id, track));
-        let mut units: usize = kept.iter().map(|(_, track)| track.units.len()).sum();
-        while units > KEPT_UNITS && kept.len() > 1 {
-            if let Some((_, dropped)) = kept.pop_front() {
-                units -= dropped.units.len();
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::cancel::Stop;
@@ -19,7 +20,21 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Asked for at once.
 const MAX_RANGE_BYTES: usize = 8 << 20;
 
-pub(super) fn opener(bytes: Bytes, descriptors: Vec<OwnedFd>) -> Result<Opener> {
+/// Reads under way: of all calls, and of one.
+type Reading = [Arc<AtomicUsize>; 2];
+
+/// `reading` counts its reads.
+pub(super) fn opener(bytes: Bytes, descriptors: Vec<OwnedFd>, reading: Reading) -> Result<Opener> {
+    let open = opened_by(bytes, descriptors)?;
+    Ok(Arc::new(move || {
+        Ok(Box::new(Counted {
+            source: open()?,
+            reading: reading.clone(),
+        }))
+    }))
+}
+
+fn opened_by(bytes: Bytes, descriptors: Vec<OwnedFd>) -> Result<Opener> {
     let missing = || Error::internal("a call came without the descriptors of its source");
     match bytes {
         Bytes::Files(sizes) if sizes.len() == descriptors.len() => {
@@ -29,6 +44,7 @@ pub(super) fn opener(bytes: Bytes, descriptors: Vec<OwnedFd>) -> Result<Opener> 
             let files: Vec<(Arc<File>, u64)> = files.zip(sizes).collect();
             Ok(Arc::new(move || Ok(source::of_files(&files))))
         }
+        Bytes::Files(_) => Err(missing()),
         Bytes::Ranges { bytes, skips } => {
             let readers = descriptors.into_iter().map(UnixStream::from).next();
             let readers = readers.ok_or_else(missing)?;
@@ -43,7 +59,37 @@ pub(super) fn opener(bytes: Bytes, descriptors: Vec<OwnedFd>) -> Result<Opener> 
                 }))
             }))
         }
-        Bytes::Files(_) => Err(missing()),
+    }
+}
+
+/// A source of which is known whether somebody waits for its bytes.
+struct Counted {
+    source: Box<dyn ByteSource>,
+    reading: Reading,
+}
+
+impl ByteSource for Counted {
+    fn bytes(&self) -> u64 {
+        self.source.bytes()
+    }
+
+    fn skips(&self) -> bool {
+        self.source.skips()
+    }
+
+    fn follow(&mut self, stop: &Stop) {
+        self.source.follow(stop);
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        for reading in &self.reading {
+            reading.fetch_add(1, Ordering::Relaxed);
+        }
+        let read = self.source.read_at(offset, buf);
+        for reading in &self.reading {
+            reading.fetch_sub(1, Ordering::Relaxed);
+        }
+        read
     }
 }
 
