@@ -109,6 +109,8 @@ pub(super) enum Answer {
     /// Width and height; the bulk is RGB.
     Picture(usize, usize),
     Failed(Fault),
+    /// Its GPU gives this process nothing more, whatever is asked of it from now on.
+    Spent,
     /// It goes on: this call, or only others in front of it; and whether bytes of sources are waited for.
     Goes {
         own: bool,

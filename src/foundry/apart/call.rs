@@ -64,7 +64,7 @@ pub(super) fn ask(
         },
     };
     let mut reads = false;
-    match begun.and_then(|channel| heard(&channel, ear, (patience, &mut reads))) {
+    match begun.and_then(|channel| heard((process, &channel), ear, (patience, &mut reads))) {
         Ok(answered) => Outcome::Answered(answered),
         Err(failure) => process.death(&failure, reads),
     }
@@ -75,7 +75,7 @@ pub(super) fn ask(
 /// # Errors
 /// What is amiss with the process.
 fn heard(
-    channel: &Channel,
+    (process, channel): (&Process, &Channel),
     ear: &mut dyn Ear,
     (patience, reads): (Patience, &mut bool),
 ) -> Result<Result<()>, Failure> {
@@ -92,6 +92,7 @@ fn heard(
         }
         match channel.receive_within::<Answer>(TICK)? {
             Received::Message(Answer::Failed(fault), _) => return Ok(Err(fault.into())),
+            Received::Message(Answer::Spent, _) => process.retire(),
             Received::Message(
                 Answer::Goes {
                     own: moves,

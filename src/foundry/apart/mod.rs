@@ -13,7 +13,7 @@ mod tests;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
@@ -38,9 +38,8 @@ pub(in crate::foundry) use tests::planted;
 
 pub use process::{NAME, Program};
 
-/// A process that lived for less has fallen, not died.
-const STANDS: Duration = Duration::from_secs(1);
-/// Between the starts of processes that fall, doubled with each.
+/// Between the starts of processes that end before they stand, doubled with each. One that media crashed
+/// is started anew at once: others wait for it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Processes that are started for one call, where they do not come to stand.
@@ -70,8 +69,7 @@ struct Shared {
 #[derive(Default)]
 struct Running {
     process: Option<Arc<Process>>,
-    begun: Option<Instant>,
-    /// Processes that fell, one after the other.
+    /// Processes that ended before they stood, one after the other.
     fallen: u32,
 }
 
@@ -124,15 +122,16 @@ impl Apart {
             if process.is_alive() {
                 return Ok(running.process.insert(process).clone());
             }
-            let lived = running.begun.map(|begun| begun.elapsed());
-            let fell = lived.is_some_and(|lived| lived < STANDS);
-            running.fallen = if fell { running.fallen + 1 } else { 0 };
+            running.fallen = if process.stood() {
+                0
+            } else {
+                running.fallen + 1
+            };
         }
         if running.fallen > 0 {
             let pause = FIRST_PAUSE.saturating_mul(1 << (running.fallen - 1).min(16));
             std::thread::sleep(pause.min(LAST_PAUSE));
         }
-        running.begun = Some(Instant::now());
         let process = self.start(self.0.workers)?;
         Ok(running.process.insert(Arc::new(process)).clone())
     }
@@ -286,6 +285,8 @@ fn blamed(death: &Death) -> Error {
             "the source does not answer: bytes of it were waited for in vain",
         )
         .hint("see whether the disk or server that has it is there, and try again"),
+        // Nothing fails of it: calls that it has go on.
+        Death::Spent => Error::internal("a GPU failed for good in a media process"),
         Death::Of(how) => Error::new(
             Reason::MediaCorrupt,
             format!("the media crashes the decoder: {how}"),

@@ -25,6 +25,8 @@ use crate::wire::{Channel, Failure, Received, send_descriptors};
 const MAX_START: Duration = Duration::from_secs(60);
 /// Its sockets close a little before it can be waited for.
 const MAX_END: Duration = Duration::from_secs(1);
+/// How often a GPU's failure has a process replaced; tests do not wait.
+const RETIRES: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 60 });
 /// The command that is one, known to no help.
 pub const NAME: &str = "media-process";
 /// SIGKILL, signal(7).
@@ -71,8 +73,9 @@ pub(super) struct Process {
     /// The first call, until it is answered.
     starting: Mutex<Option<Channel>>,
     report: OnceLock<Report>,
-    /// It died, or is to.
+    /// It died, or is to, or gets no more calls.
     is_dead: AtomicBool,
+    begun: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -87,11 +90,13 @@ pub(super) enum Death {
     Stalled,
     /// The same, while it waited for bytes of a source.
     Unread,
+    /// It lives, but its GPU gives it nothing more.
+    Spent,
 }
 
 impl Death {
     /// In metrics.
-    pub const CAUSES: [&'static str; 4] = ["crash", "killed", "stalled", "unread"];
+    pub const CAUSES: [&'static str; 5] = ["crash", "killed", "stalled", "unread", "gpu"];
 
     pub fn cause(&self) -> &'static str {
         match self {
@@ -99,6 +104,7 @@ impl Death {
             Death::Killed => Death::CAUSES[1],
             Death::Stalled => Death::CAUSES[2],
             Death::Unread => Death::CAUSES[3],
+            Death::Spent => Death::CAUSES[4],
         }
     }
 }
@@ -110,6 +116,7 @@ impl fmt::Display for Death {
             Death::Killed => f.write_str("killed"),
             Death::Stalled => f.write_str("stalled"),
             Death::Unread => f.write_str("stalled while it read"),
+            Death::Spent => f.write_str("its GPU failed for good"),
         }
     }
 }
@@ -150,6 +157,7 @@ impl Process {
             starting: Mutex::default(),
             report: OnceLock::new(),
             is_dead: AtomicBool::new(false),
+            begun: Instant::now(),
             metrics: metrics.clone(),
         };
         metrics.media_processes().inc();
@@ -209,6 +217,11 @@ impl Process {
         Ok(self.report.get().cloned().unwrap_or_default())
     }
 
+    /// It was asked something.
+    pub fn stood(&self) -> bool {
+        self.starting().is_none()
+    }
+
     /// It can be asked.
     pub fn is_alive(&self) -> bool {
         let status = self.child().try_wait();
@@ -226,6 +239,15 @@ impl Process {
     fn count(&self, death: &Death) {
         if !self.is_dead.swap(true, Ordering::Relaxed) {
             self.metrics.media_process_died(death.cause());
+        }
+    }
+
+    /// Gives it no more calls; those that it has go on. One that is young stays: a card that fails at
+    /// once would fail the next process, too, and spans go to the CPU meanwhile.
+    pub fn retire(&self) {
+        if self.begun.elapsed() >= RETIRES && !self.is_dead.load(Ordering::Relaxed) {
+            tracing::warn!("a GPU failed for good in a media process; a new one takes its place");
+            self.count(&Death::Spent);
         }
     }
 
@@ -286,7 +308,7 @@ impl Process {
     /// What became of the process in which a call failed so; whatever is left of it is ended.
     /// `reads`: it waited for bytes of sources.
     pub fn death(&self, failure: &Failure, reads: bool) -> Outcome {
-        let stood = self.starting().is_none();
+        let stood = self.stood();
         let death = self.end(failure, reads);
         self.count(&death);
         match stood {

@@ -55,6 +55,7 @@ pub(in crate::foundry) fn planted(request: &Request, shop: &Shop) {
             std::hint::spin_loop();
         },
         "panic" => panic!("as planted"),
+        "gpu" => crate::gpu::spend(),
         _ => {}
     }
 }
@@ -194,6 +195,8 @@ fn what_crashes_the_decoder_fails_by_name_and_its_neighbours_do_not() {
         });
     }
     assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+    // Nobody waits longer for each crash before.
+    assert_eq!(apart.running().fallen, 0);
     // Of each way the one that all had, and the one of its own: however many calls they took along.
     let deaths = "framecache_media_process_deaths_total{cause=\"crash\"} 8";
     let told = metrics.text().unwrap();
@@ -216,6 +219,26 @@ fn a_panic_is_an_error_and_ends_no_process() {
     let error = developed_as(&apart, &media, "panic").unwrap_err();
     assert_eq!(error.reason(), Reason::Internal);
     assert_eq!(apart.process().unwrap().id(), before);
+}
+
+#[test]
+fn a_process_whose_gpu_failed_for_good_answers_and_another_takes_its_place() {
+    let metrics = Arc::<Metrics>::default();
+    let apart = Apart::new(program(), (2, Walls::default()), metrics.clone()).unwrap();
+    let media = indexed(&apart, &film());
+    let first = apart.process().unwrap();
+    assert_eq!(developed_as(&apart, &media, "gpu").unwrap().len(), PICTURES);
+    assert_ne!(apart.process().unwrap().id(), first.id());
+    assert_eq!(developed(&apart, &media).unwrap().len(), PICTURES);
+    let told = metrics.text().unwrap();
+    let deaths = |cause: &str, count: u32| {
+        let name = "framecache_media_process_deaths_total";
+        told.contains(&format!("{name}{{cause=\"{cause}\"}} {count}"))
+    };
+    assert!(
+        deaths("gpu", 1) && deaths("killed", 0) && deaths("crash", 0),
+        "{told}"
+    );
 }
 
 #[test]

@@ -43,6 +43,14 @@ impl Line {
         self.channel.send(head, bulk)
     }
 
+    /// Sends the last answer of a call; before it, that this process had better be the last one's.
+    fn end(&self, head: &Answer) -> Result<(), Failure> {
+        if crate::gpu::is_spent() {
+            self.send(&Answer::Spent, &[])?;
+        }
+        self.send(head, &[])
+    }
+
     /// Set once the caller left; asking it says that work goes on, if nobody only waits for bytes.
     fn stop(self: &Arc<Self>) -> Stop {
         let line = self.clone();
@@ -129,7 +137,7 @@ pub(super) fn answer(shop: &Arc<Shop>, channel: Channel, descriptors: Vec<OwnedF
         });
         if let Err(error) = answered {
             // Nobody hears it where the caller left.
-            let _ = line.send(&Answer::Failed(Fault::from(&error)), &[]);
+            let _ = line.end(&Answer::Failed(Fault::from(&error)));
         }
     }
     // Ends the other thread, too.
@@ -237,7 +245,7 @@ impl Call<'_> {
                     }
                     Some(SpanEvent::Restarted) => self.line.send(&Answer::Restarted, &[])?,
                     Some(SpanEvent::Ended(end)) => {
-                        return Ok(self.line.send(&Answer::Ended(end?), &[])?);
+                        return Ok(self.line.end(&Answer::Ended(end?))?);
                     }
                     None => return Ok(()),
                 }
