@@ -60,14 +60,23 @@ fn as_a_held_process() {
         asked.recv().unwrap();
         File::open("/proc/self/exe").is_err()
     });
-    if words[0] == "free" {
-        return acts(&words[1..]);
+    match words[..] {
+        ["free", "calls"] => return calls(),
+        ["free", ..] => return acts(&words[1..]),
+        _ => {}
     }
     let limits = Limits { memory: MEMORY };
+    if let ["older", sandbox] = words[..] {
+        forget_landlock();
+        let sandbox = clap::ValueEnum::from_str(sandbox, false).unwrap();
+        let words = restrict(limits, sandbox).map_or_else(|e| e.to_string(), |r| r.to_string());
+        return println!("held: {words}");
+    }
     let report = restrict(limits, Sandbox::Require).unwrap();
     match words[0] {
         "abort" => std::process::abort(),
         "acts" => acts(&words[1..]),
+        "calls" => calls(),
         "needs" => needs(),
         "report" => println!("held: {}", serde_json::to_string(&report).unwrap()),
         other => panic!("{other}"),
@@ -160,6 +169,67 @@ fn acts(places: &[&str]) {
     println!("held: all tried");
 }
 
+/// System calls that reach others, or make what could. None is let through, whatever it is asked.
+const CALLS: [(&str, libc::c_long); 29] = [
+    ("openat", libc::SYS_openat),
+    ("openat2", libc::SYS_openat2),
+    ("open_by_handle_at", libc::SYS_open_by_handle_at),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("socket", libc::SYS_socket),
+    ("connect", libc::SYS_connect),
+    ("bind", libc::SYS_bind),
+    ("listen", libc::SYS_listen),
+    ("accept4", libc::SYS_accept4),
+    ("execve", libc::SYS_execve),
+    ("execveat", libc::SYS_execveat),
+    ("ptrace", libc::SYS_ptrace),
+    ("process_vm_readv", libc::SYS_process_vm_readv),
+    ("process_vm_writev", libc::SYS_process_vm_writev),
+    ("kill", libc::SYS_kill),
+    ("tkill", libc::SYS_tkill),
+    ("pidfd_open", libc::SYS_pidfd_open),
+    ("pidfd_getfd", libc::SYS_pidfd_getfd),
+    ("mount", libc::SYS_mount),
+    ("umount2", libc::SYS_umount2),
+    ("chroot", libc::SYS_chroot),
+    ("unshare", libc::SYS_unshare),
+    ("setns", libc::SYS_setns),
+    ("bpf", libc::SYS_bpf),
+    ("io_uring_setup", libc::SYS_io_uring_setup),
+    ("userfaultfd", libc::SYS_userfaultfd),
+    ("perf_event_open", libc::SYS_perf_event_open),
+    ("keyctl", libc::SYS_keyctl),
+    ("shmget", libc::SYS_shmget),
+];
+
+/// Those that the kernel looked into are said.
+fn calls() {
+    for (name, number) in CALLS {
+        // SAFETY: as a pointer -1 is to no memory, which is all that the kernel could harm.
+        let outcome = unsafe { libc::syscall(number, -1, -1, -1, -1, -1, -1) };
+        let error = std::io::Error::last_os_error();
+        if outcome != -1 || error.raw_os_error() != Some(libc::EPERM) {
+            println!("held: could ask for {name}");
+        }
+    }
+    println!("held: all asked");
+}
+
+/// Makes the kernel one of before Landlock, as far as this process can tell.
+fn forget_landlock() {
+    use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
+    // landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same everywhere.
+    let unknown = [444, 445, 446].map(|number| (number, Vec::new()));
+    let filter = SeccompFilter::new(
+        unknown.into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS as u32),
+        TargetArch::try_from(std::env::consts::ARCH).unwrap(),
+    );
+    let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
+    apply_filter(&program).unwrap();
+}
+
 /// What decoding needs.
 fn needs() {
     let threads = [1u8; 4].map(|byte| {
@@ -249,4 +319,26 @@ fn a_held_process_that_aborts_dies_of_that() {
         return;
     }
     assert_eq!(held(&["abort"]).status.signal(), Some(libc::SIGABRT));
+}
+
+#[test]
+fn no_system_call_of_a_held_process_reaches_others() {
+    if is_free() {
+        return;
+    }
+    assert_eq!(said(&held(&["calls"])), ["all asked"]);
+    let free = said(&held(&["free", "calls"]));
+    assert!(free.len() > CALLS.len() / 2, "{free:?}");
+}
+
+#[test]
+fn a_kernel_without_landlock_is_said_and_refused_where_it_is_required() {
+    if is_free() {
+        return;
+    }
+    let held_by = "held by seccomp alone: this kernel has no Landlock";
+    assert_eq!(said(&held(&["older", "best-effort"])), [held_by]);
+    let refused = said(&held(&["older", "require"]));
+    let words = format!("a media process is not held: {held_by}");
+    assert!(refused.join("").contains(&words), "{refused:?}");
 }
