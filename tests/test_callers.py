@@ -118,6 +118,27 @@ def test_a_token_that_only_reads_gets_what_is_cached_and_opens_writes_and_delete
         assert {outcome(call, **bearing("writer")) for call in calls.values()} == {"answered"}
 
 
+def test_a_command_with_a_token_that_only_reads_gets_what_is_cached_and_is_told_how(cached, serve, tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(f"{sha256_of('reader')}  dashboard scope=read\n")
+    server = serve("--tokens", path, store=cached.store).wait_until_it_is_ready()
+    get = [runner.BINARY, "get", "t", "--server", server.target, "--token", "reader", "--out", tmp_path / "out"]
+    refused = runner.run([*get, "--all"])
+    assert refused.code == 7 and "--cached" in refused.err, refused.describe()
+    done = runner.run([*get, "--all", "--cached"])
+    assert done.code == 0, done.describe()
+    assert {int(p.stem): p.read_bytes() for p in (tmp_path / "out").iterdir()} == cached.jpegs("t")
+
+
+def test_get_of_what_is_cached_extracts_nothing(cached, tmp_path):
+    lost = min(cached.jpegs("t"))
+    (cached.folder("t") / "frames" / f"{lost}.jpg").unlink()
+    done = cached.run("get", "t", "--seq", lost, "--cached", "--out", tmp_path / "out", code=None)
+    assert done.code in (4, 6) and lost not in cached.jpegs("t"), done.describe()
+    cached.run("get", "t", "--seq", lost, "--out", tmp_path / "out")
+    assert lost in cached.jpegs("t")
+
+
 def test_a_scope_that_is_none_is_refused_at_the_start(tmp_path):
     path = tmp_path / "tokens"
     path.write_text(f"# readers\n{sha256_of('reader')}  dashboard scope=red\n")

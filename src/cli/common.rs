@@ -207,10 +207,7 @@ impl Context {
 
     /// The chosen profile of a timeline.
     pub fn of<'a>(&'a self, timeline: &'a str) -> Of<'a> {
-        Of {
-            timeline,
-            profile: &self.global.profile,
-        }
+        Of::new(timeline, &self.global.profile)
     }
 
     /// For commands that work on this machine and nowhere else.

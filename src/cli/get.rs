@@ -16,7 +16,7 @@ use crate::cli::select::Selection;
 use crate::client::{self, Client, Of};
 use crate::error::{Error, Reason, Result};
 use crate::foundry::Foundry;
-use crate::frames::Shot;
+use crate::frames::{OnMiss, Shot};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
 use crate::rpc::reshape::Reshape;
@@ -59,6 +59,10 @@ pub struct Args {
     /// cache: as stored; source: the video decoded again at full size (png and npy)
     #[arg(long, value_enum, default_value_t)]
     origin: Origin,
+    /// Extract nothing: a frame that is planned and not in the cache fails (exit 4). With a server, a token that
+    /// only reads is enough
+    #[arg(long)]
+    cached: bool,
     /// Folder for the files, or - for stdout: one picture, one array, or JSON lines [default: the current folder; - for base64]
     #[arg(long, value_name = "DIR|-")]
     out: Option<String>,
@@ -85,20 +89,35 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let client = context
         .client_of_what_is_there(Some(&args.timeline))
         .await?;
-    let from = (&*client, context.of(&args.timeline));
-    let seqs = args.selection.resolve(context, from).await?;
-    args.check_count(seqs.len())?;
-    let mut sink = args.sink(context, seqs.len())?;
-    let outcome = match args.origin {
-        Origin::Cache => from_cache(context, from, (&seqs, &mut sink)).await,
-        Origin::Source => from_source(from, &seqs, &mut sink).await,
+    let on_miss = match args.cached {
+        true => OnMiss::Fail,
+        false => OnMiss::Extract,
     };
-    let exit = outcome?;
-    sink.finish()?;
-    Ok(exit)
+    let of = Of {
+        on_miss,
+        ..context.of(&args.timeline)
+    };
+    let gotten = args.get(context, (&*client, of)).await;
+    gotten.map_err(|error| match error.reason() {
+        Reason::TokenScope => error.hint("--cached asks for nothing but what is there"),
+        _ => error,
+    })
 }
 
 impl Args {
+    async fn get(&self, context: &Context, from: From<'_>) -> Result<Exit> {
+        let seqs = self.selection.resolve(context, from).await?;
+        self.check_count(seqs.len())?;
+        let mut sink = self.sink(context, seqs.len())?;
+        let outcome = match self.origin {
+            Origin::Cache => from_cache(context, from, (&seqs, &mut sink)).await,
+            Origin::Source => from_source(from, &seqs, &mut sink).await,
+        };
+        let exit = outcome?;
+        sink.finish()?;
+        Ok(exit)
+    }
+
     fn is_stdout(&self) -> bool {
         self.out
             .as_deref()
@@ -106,6 +125,11 @@ impl Args {
     }
 
     fn check(&self) -> Result<()> {
+        if self.origin == Origin::Source && self.cached {
+            return Err(
+                Error::field("--origin source decodes, --cached does not").hint("give one of them")
+            );
+        }
         if self.origin == Origin::Source && matches!(self.format, Format::Jpeg | Format::Base64) {
             return Err(
                 Error::field("pictures decoded from the source are no JPEGs")
@@ -272,12 +296,14 @@ async fn from_cache(
     (client, of): From<'_>,
     (seqs, sink): (&[u64], &mut Sink),
 ) -> Result<Exit> {
-    let bar = Bar::new(context.json());
-    let prepared = client
-        .prepare(of, seqs, &|progress| bar.show(progress))
-        .await;
-    bar.clear();
-    prepared?;
+    if of.on_miss == OnMiss::Extract {
+        let bar = Bar::new(context.json());
+        let prepared = client
+            .prepare(of, seqs, &|progress| bar.show(progress))
+            .await;
+        bar.clear();
+        prepared?;
+    }
     let mut reads = client.frames(of, seqs).await?;
     let (mut done, mut failed) = (0usize, None);
     while let Some(read) = reads.next().await {

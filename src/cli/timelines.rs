@@ -86,8 +86,7 @@ async fn list(context: &Context, client: &dyn Client) -> Result<()> {
 async fn profiles_of(client: &dyn Client, timeline: &str) -> Result<Vec<(String, &'static str)>> {
     let mut found = Vec::new();
     for name in client.profiles(timeline).await? {
-        let profile = &name;
-        let kind = match client.kind(Of { timeline, profile }).await {
+        let kind = match client.kind(Of::new(timeline, &name)).await {
             Ok(ProfileKind::Extracted) => "extracted",
             Ok(ProfileKind::Put) => "put",
             Ok(ProfileKind::Legacy) => "legacy",
@@ -112,8 +111,7 @@ async fn show(
     }
     let mut rows = Vec::new();
     for name in names {
-        let profile = &name;
-        let report = client.report(Of { timeline, profile }, check).await?;
+        let report = client.report(Of::new(timeline, &name), check).await?;
         if context.json() {
             rows.push(profile_json(&name, &report));
         } else {

@@ -22,7 +22,7 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Frames, OnMiss, Selection, Serving, Summary, Take, Which, absent,
+    Asked, Event, Extraction, Frames, Selection, Serving, Summary, Take, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
@@ -108,7 +108,7 @@ impl Client for Local {
         serving.view().await?;
         let mut seqs = Vec::with_capacity(times.len());
         for time in times {
-            seqs.push(serving.shown_at(*time, OnMiss::Extract).await?);
+            seqs.push(serving.shown_at(*time, of.on_miss).await?);
         }
         Ok(seqs)
     }
@@ -127,7 +127,7 @@ impl Client for Local {
         if matches!(serving.view().await?, View::Absent) {
             return Err(absent(&self.profile(of)?));
         }
-        let selected = serving.select(selection, OnMiss::Extract).await?;
+        let selected = serving.select(selection, of.on_miss).await?;
         let numbered = selected.into_iter().filter_map(|asked| match asked {
             Asked::Sequence(seq) => Some(seq),
             Asked::Time(_) => None,
@@ -145,19 +145,21 @@ impl Client for Local {
         of: Of<'_>,
         seqs: &[u64],
     ) -> Result<BoxStream<'static, Result<Picture>>> {
-        let serving = self.serving(of)?;
+        let (serving, on_miss) = (self.serving(of)?, of.on_miss);
         let read = move |seq| {
             let serving = serving.clone();
             async move {
-                let frame = serving.frame(seq).await?;
-                Ok(Picture {
+                let frame = serving.find_frame(seq, on_miss).await?;
+                Ok(frame.map(|frame| Picture {
                     facts: frame.facts,
                     jpeg: frame.jpeg,
-                })
+                }))
             }
         };
-        let reads = stream::iter(seqs.to_vec()).map(read);
-        Ok(reads.buffered(READ_AHEAD).boxed())
+        let reads = stream::iter(seqs.to_vec()).map(read).buffered(READ_AHEAD);
+        Ok(reads
+            .try_filter_map(|frame| async move { Ok(frame) })
+            .boxed())
     }
 
     async fn decode(&self, of: Of<'_>, seqs: &[u64], take: Take<'_>) -> Result<()> {

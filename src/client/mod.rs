@@ -18,7 +18,7 @@ use crate::cache::put::{PutDone, ReadyFrame};
 use crate::cache::status::Ids;
 use crate::error::Result;
 use crate::foundry::Probe;
-use crate::frames::{Extraction, Progress, Summary, Take};
+use crate::frames::{Extraction, OnMiss, Progress, Summary, Take};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::timeline::plan::{ChunkSpec, Window};
@@ -32,9 +32,21 @@ pub use report::{ChunkReport, PlanReport, Report};
 pub struct Of<'a> {
     pub timeline: &'a str,
     pub profile: &'a str,
+    /// What becomes of frames that are planned and not in the cache.
+    pub on_miss: OnMiss,
 }
 
-impl Of<'_> {
+impl<'a> Of<'a> {
+    /// Its frames are extracted where they are not there.
+    pub fn new(timeline: &'a str, profile: &'a str) -> Self {
+        let on_miss = OnMiss::Extract;
+        Of {
+            timeline,
+            profile,
+            on_miss,
+        }
+    }
+
     /// For the end of messages.
     pub fn facts(&self) -> String {
         format!("timeline={} profile={}", self.timeline, self.profile)

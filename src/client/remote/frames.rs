@@ -11,6 +11,7 @@ use crate::client::remote::join::Join;
 use crate::client::remote::{Remote, nonsense};
 use crate::client::{Of, Picture};
 use crate::error::{Error, Reason, Result};
+use crate::frames::OnMiss;
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::rpc::convert::{facts, window_message};
@@ -125,7 +126,12 @@ fn request(of: Of<'_>, selection: v1::Selection, payload: v1::Payload) -> v1::Ge
         profile: of.profile.to_owned(),
         selection: Some(selection),
         payload: payload.into(),
-        on_miss: v1::OnMiss::Extract.into(),
+        on_miss: match of.on_miss {
+            OnMiss::Extract => v1::OnMiss::Extract,
+            OnMiss::Skip => v1::OnMiss::Skip,
+            OnMiss::Fail => v1::OnMiss::Fail,
+        }
+        .into(),
         ..v1::GetFramesRequest::default()
     }
 }

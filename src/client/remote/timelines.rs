@@ -95,8 +95,7 @@ fn status_of(of: Of<'_>) -> v1::GetTimelineRequest {
 }
 
 pub async fn profiles(remote: &Remote, timeline: &str) -> Result<Vec<String>> {
-    let profile = NOBODY;
-    Ok(status(remote, status_of(Of { timeline, profile }))
+    Ok(status(remote, status_of(Of::new(timeline, NOBODY)))
         .await?
         .profiles)
 }
