@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MEDIA
 from tests.media import make
+from tests.media.damage import damage
 from tests.support.framecache import BINARY
 from tests.support.oracle import Truth
 from tests.test_gpu import compare, decoded
@@ -80,25 +81,6 @@ def test_what_a_card_makes_of_every_video_is_the_cpus(on_card, new_store, video,
         assert is_a_reason(refusal) and (how or refusal is None)
 
 
-def damage(data, chance):
-    """Bits, stretches and ends, behind the header, so that most are still videos."""
-    kind = chance.choice(["bits", "zeros", "noise", "gap", "cut"])
-    at = chance.randrange(len(data) // 8, len(data))
-    length = chance.randrange(1, 600)
-    if kind == "cut":
-        del data[at:]
-    elif kind == "gap":
-        del data[at : at + length]
-    elif kind == "zeros":
-        data[at : at + length] = bytes(len(data[at : at + length]))
-    elif kind == "noise":
-        data[at : at + length] = chance.randbytes(len(data[at : at + length]))
-    else:
-        for _ in range(chance.randrange(1, 12)):
-            data[chance.randrange(len(data) // 8, len(data))] ^= 1 << chance.randrange(8)
-    return kind
-
-
 def is_damaged(runner, path):
     """Whether the CPU finds damage in what can be opened."""
     done = runner.extract("t", "--all", path, code=None)
@@ -122,7 +104,7 @@ def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip
     source = clip(TO_DAMAGE[batch % len(TO_DAMAGE)])
     for seed in range(batch * 10, batch * 10 + 10):
         data = bytearray(source.read_bytes())
-        kind = damage(data, random.Random(seed))
+        kind = damage(data, random.Random(seed), first=len(data) // 8)
         path = tmp_path / f"{seed}-{kind}{source.suffix}"
         path.write_bytes(data)
         if source.name in NO_STATUS and is_damaged(new_store(), path):
