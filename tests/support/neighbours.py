@@ -26,14 +26,17 @@ def until(fact, what, timeout=60):
 
 def media_processes(parent):
     """The processes of this server that decode, whichever of its threads started them."""
-    found = []
-    for thread in os.listdir(f"/proc/{parent}/task"):
+    while True:
+        found = []
         try:
-            with open(f"/proc/{parent}/task/{thread}/children") as listed:
-                found += [int(pid) for pid in listed.read().split()]
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children") as listed:
+                    found += [int(pid) for pid in listed.read().split()]
+            return found
         except FileNotFoundError:
-            pass
-    return found
+            # A thread that ends leaves its children to another, which may have been looked at already.
+            if not os.path.exists(f"/proc/{parent}"):
+                return []
 
 
 def processes(parent):
