@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs wheel kernels bench-kernels bench-peers bench-growth bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs wheel kernels bench-kernels bench-peers bench-growth bench-isolation bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -80,6 +80,12 @@ bench-growth: ## measure how cost grows, plots into benches/plots, a table into 
 	@scripts/venv.sh .venv-peers benches/peers/requirements.txt
 	@cargo build --release --locked --quiet
 	@.venv-peers/bin/python benches/growth/run.py --write BENCHMARKS.md $(BENCH)
+
+bench-isolation: ## measure what media in processes of their own cost a server, into BENCHMARKS.md (BENCH='--rounds 3 VIDEO…')
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet
+	@.venv/bin/python benches/isolation/run.py --write BENCHMARKS.md $(BENCH)
 
 bench-baseline: ## rewrite the instruction counts that benches/counts.py compares with
 	@scripts/install.sh test
