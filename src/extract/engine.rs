@@ -198,7 +198,7 @@ impl Drop for Engine {
 fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     let mut lane = None;
     while let Some(task) = shared.next_on_card(|| lane.iter_mut().for_each(Lane::close)) {
-        let more = guarded(&task.span, || match opened(&mut lane, &card, shared) {
+        let more = guarded(&task.span, || match opened(&mut lane, &card) {
             Ok(lane) => lane.decode(&task, shared, cards),
             Err(error) => task.span.leave_device(Fallback::of(&error), error),
         });
@@ -206,14 +206,10 @@ fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     }
 }
 
-fn opened<'l>(
-    lane: &'l mut Option<Lane>,
-    card: &Arc<Card>,
-    shared: &Shared,
-) -> Result<&'l mut Lane> {
+fn opened<'l>(lane: &'l mut Option<Lane>, card: &Arc<Card>) -> Result<&'l mut Lane> {
     let open = match lane.take() {
         Some(open) => open,
-        None => Lane::new(card.clone(), shared.spares())?,
+        None => Lane::new(card.clone())?,
     };
     Ok(lane.insert(open))
 }
