@@ -184,6 +184,45 @@ def test_damage_that_the_card_reports_is_decoded_again_by_libavcodec_on_one_thre
         assert_same_frames(card, hd_by_cpu)
 
 
+def cut_off(packet):
+    """Its end is missing."""
+    return packet[:4]
+
+
+def without_marker(packet):
+    return bytes([packet[0] ^ 0x80]) + packet[1:]
+
+
+def with_packet(path, folder, place, change):
+    """The clip as an IVF file (a header of 32 bytes; of each packet 12, its size first), one of its packets changed."""
+    plain = folder / f"{path.stem}.ivf"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-c", "copy", plain], check=True)
+    data, at, packets = plain.read_bytes(), 32, []
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        packets.append((data[at + 4 : at + 12], data[at + 12 : at + 12 + size]))
+        at += 12 + size
+    packets[place] = (packets[place][0], change(packets[place][1]))
+    changed = folder / f"{path.stem}-changed.ivf"
+    changed.write_bytes(data[:32] + b"".join(len(packet).to_bytes(4, "little") + time + packet for time, packet in packets))
+    return plain, changed
+
+
+@pytest.mark.parametrize(("name", "change"), [("vp8.webm", cut_off), ("vp9.webm", without_marker), ("av1_svt.mp4", cut_off)])
+def test_damage_that_a_card_would_not_tell_of_keeps_a_span_off_it_where_it_is_known(on_card, new_store, clip, tmp_path, name, change):
+    sound, damaged = with_packet(clip(name), tmp_path, 7, change)
+    assert compare(on_card, new_store, sound, "--all") is None
+    card, report = on_card(), tmp_path / "report"
+    card.environment["FRAMECACHE_STANDIN_REPORT"] = str(report)
+    chunk = only_chunk(decoded(card, "--all", damaged, code=None))
+    # What libavcodec then finds is a reason of its own.
+    assert (chunk["backend"], chunk["fallback_reason"] in ("damage", "unseen_damage")) == ("cpu", True)
+    assert "decoded" not in reported(report) or reported(report)["decoded"] == "0"
+    assert_equal(card, new_store(), "--all", damaged)
+    # Spans before it are none of its business.
+    assert compare(on_card, new_store, damaged, "--count", "1") is None
+
+
 def test_pictures_that_the_card_leaves_out_come_from_the_cpu(on_card, hd_by_cpu, clip):
     # The parser's callbacks say nothing of any picture.
     card = on_card("any_size,nonsense=8")

@@ -114,6 +114,19 @@ def test_with_stand_ins_what_needs_a_gpu_passes_and_what_nvdec_does_not_take_is_
     assert len(rows(report, "spans", "pass")) == 2
 
 
+RATES = ["copy", "planes", "RGB", "FP16", "decode", "JPEG", "end to end", "2 frames a second", "random access"]
+
+
+def test_with_stand_ins_every_rate_is_measured_to_its_end(fixtures, standin):
+    one_engine = {**standin, "FRAMECACHE_STANDIN": f"{standin['FRAMECACHE_STANDIN']},engines=1"}
+    done, report = check("--tiny", "--seconds", "0.05", "--only", "rates", "--fixtures", fixtures, **one_engine)
+    measured = rows(report, "rates")
+    assert done.code == 0 and report["finished"] and rows(report, "rates", "pass") == measured, done.describe()
+    for what in RATES:
+        assert [row for row in measured if row["name"].startswith(what)], what
+    assert all(row["figures"].get("GB/s") or row["figures"]["frames/s"] for row in measured)
+
+
 def test_without_nvdecs_library_the_kernels_are_compared_and_its_absence_is_a_failure(fixtures, standin):
     lacking = {**standin, "LD_LIBRARY_PATH": str(STANDIN.parent / "no-video")}
     done, report = check("--quick", "--fixtures", fixtures, "--only", "kernels,planes,spans", **lacking)

@@ -26,6 +26,8 @@ pub enum Fallback {
     Refused(&'static str),
     /// Pictures become right only gradually; which are delivered is libavcodec's choice.
     GradualRefresh,
+    /// Damage is known of before anything is decoded, of which a card would say nothing.
+    UnseenDamage,
     /// The CPU is estimated to be done earlier.
     Cost,
     /// Pictures were wanted that the card did not deliver.
@@ -44,8 +46,14 @@ impl Fallback {
     }
 
     /// All that [`Fallback::name`] says of a span, but for refusals of cards.
-    pub const OWN_NAMES: [&'static str; 5] =
-        ["damage", "gradual_refresh", "cost", "undelivered", "device"];
+    pub const OWN_NAMES: [&'static str; 6] = [
+        "damage",
+        "gradual_refresh",
+        "unseen_damage",
+        "cost",
+        "undelivered",
+        "device",
+    ];
 
     /// The word that facts, answers, logs and metrics say it by.
     pub fn name(self) -> &'static str {
@@ -53,6 +61,7 @@ impl Fallback {
             Fallback::Damage => "damage",
             Fallback::Refused(name) => name,
             Fallback::GradualRefresh => "gradual_refresh",
+            Fallback::UnseenDamage => "unseen_damage",
             Fallback::Cost => "cost",
             Fallback::Undelivered => "undelivered",
             Fallback::Device => "device",

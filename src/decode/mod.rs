@@ -57,10 +57,15 @@ pub trait Decode: Send {
         out: &mut dyn FnMut(Event<Self::Picture>) -> Result<()>,
     ) -> Result<()>;
 
-    /// Delivers everything still held and forgets it: the next unit must be a cut point.
+    /// Delivers everything still held and forgets it: the next unit must be a cut point. It may still be
+    /// decoded after that.
     fn finish(&mut self, out: &mut dyn FnMut(Event<Self::Picture>) -> Result<()>) -> Result<()>;
+
+    /// Waits until all that was finished is decoded. Whether damage was met in it that no complaint told of.
+    fn settle(&mut self) -> Result<bool>;
 
     /// Whether damage was met in any way since this was last asked: a refusal, a flagged picture
     /// or a logged error. What was decoded may then depend on threads and on where decoding began.
+    /// Of what was finished [`Decode::settle`] says so, as far as it was not known by then.
     fn take_complaint(&mut self) -> bool;
 }

@@ -121,6 +121,10 @@ impl Decode for Software {
         self.decoder.check_size()
     }
 
+    fn settle(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
     fn take_complaint(&mut self) -> bool {
         self.decoder.take_complaint() | std::mem::take(&mut self.refused)
     }

@@ -136,6 +136,18 @@ impl References {
     }
 }
 
+/// Whether a temporal unit's OBUs lie in it, one behind the other.
+pub fn reads(unit: &[u8]) -> bool {
+    let mut rest = unit;
+    while !rest.is_empty() {
+        match Obu::read(rest) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
 /// Gives the payload of each sequence header of a temporal unit, or of a stream's own header.
 pub fn sequence_headers(data: &[u8], out: &mut dyn FnMut(&[u8])) {
     let mut rest = match data {

@@ -34,6 +34,7 @@ pub(super) const SECOND_FIELD: u16 = 256;
 pub(super) const LAYERED: u16 = 512;
 pub(super) const COMPLETE: u16 = 1024;
 pub(super) const REFRAMED: u16 = 2048;
+pub(super) const UNREADABLE: u16 = 4096;
 
 impl Unit {
     pub(super) fn is(&self, flag: u16) -> bool {
@@ -73,6 +74,11 @@ impl Unit {
     /// The demuxer reported damage.
     pub fn corrupt(&self) -> bool {
         self.is(CORRUPT)
+    }
+
+    /// Its frames' headers are none, or it is too short for them, as far as that is read: of VP8, VP9 and AV1.
+    pub fn unreadable(&self) -> bool {
+        self.is(UNREADABLE)
     }
 
     pub fn matches(&self, packet: &Packet) -> bool {

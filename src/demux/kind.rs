@@ -23,6 +23,8 @@ pub struct UnitKind {
     pub complete: bool,
     /// Its NAL units stand otherwise than the stream's header says.
     pub reframed: bool,
+    /// Its frames' headers are none, or it is too short for them, as far as that is read.
+    pub unreadable: bool,
 }
 
 impl UnitKind {
@@ -38,6 +40,7 @@ impl UnitKind {
             layered: false,
             complete: false,
             reframed: false,
+            unreadable: false,
         }
     }
 }

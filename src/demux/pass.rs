@@ -8,7 +8,7 @@ use super::clock::Rules;
 use super::heads;
 use super::index::{
     COMPLETE, CORRUPT, CUT, Cut, DISCARDED, DISPOSABLE, KEY, LAYERED, LEADING, NO_PTS, NUMBERED,
-    OPEN, REFRAMED, SECOND_FIELD, Track, Unit,
+    OPEN, REFRAMED, SECOND_FIELD, Track, UNREADABLE, Unit,
 };
 use super::kind::UnitKind;
 use super::order::PictureHeaders;
@@ -148,6 +148,7 @@ impl Pass {
             (kind.layered, LAYERED),
             (kind.complete, COMPLETE),
             (kind.reframed, REFRAMED),
+            (kind.unreadable, UNREADABLE),
         ];
         let flags = marks
             .iter()

@@ -215,6 +215,7 @@ impl Classifier {
             Syntax::Vp8 => UnitKind {
                 cut: vpx::vp8_key(data),
                 shown: vpx::vp8_shown(data),
+                unreadable: !vpx::vp8_reads(data),
                 ..plain
             },
             Syntax::Vp9 => {
@@ -223,6 +224,7 @@ impl Classifier {
                     cut: vpx::vp9_key(data),
                     shown: shown > 0,
                     layered: shown > 1,
+                    unreadable: !vpx::vp9_reads(data),
                     ..plain
                 }
             }
@@ -233,6 +235,7 @@ impl Classifier {
                 UnitKind {
                     cut,
                     disposable: disposable && !cut,
+                    unreadable: !av1::reads(data),
                     ..plain
                 }
             }

@@ -1,9 +1,54 @@
 //! VP8 (RFC 6386, 9.1) and VP9 (bitstream specification, 6.2 and Annex B):
-//! whether a packet holds a frame that is shown.
+//! whether a packet holds a frame that is shown, and whether its headers are any.
 //!
 //! No frame of theirs is disposable, not even one that refreshes no reference frame: its
 //! probabilities may go on, and in VP9 the next frame takes motion vectors (PrevMvs), segment ids
 //! (PrevSegmentIds) and loop filter deltas from the one decoded last, whichever that was.
+
+use super::bits::Bits;
+
+/// Whether a packet begins as a VP8 frame does, and holds the first partition that its tag speaks of.
+pub fn vp8_reads(data: &[u8]) -> bool {
+    let &[first, second, third, ref rest @ ..] = data else {
+        return false;
+    };
+    let tag = u32::from_le_bytes([first, second, third, 0]);
+    let rest = match rest {
+        // A start code and the picture's size.
+        [0x9d, 0x01, 0x2a, _, _, _, _, rest @ ..] if vp8_key(data) => rest,
+        _ if vp8_key(data) => return false,
+        rest => rest,
+    };
+    tag >> 1 & 7 <= 3 && (tag >> 5) as usize <= rest.len()
+}
+
+/// Whether each frame of a VP9 packet begins as one does, and a superframe's lie in it.
+pub fn vp9_reads(data: &[u8]) -> bool {
+    let begins = |frame: &[u8]| vp9_begins(frame).is_some();
+    match superframe(data) {
+        Some(frames) => frames.into_iter().all(begins),
+        None => index_of(data).is_none() && begins(data),
+    }
+}
+
+/// The first elements of an uncompressed header.
+fn vp9_begins(frame: &[u8]) -> Option<()> {
+    const MARKER: u32 = 2;
+    const SYNC_CODE: u32 = 0x49_83_42;
+    let mut bits = Bits::new(frame);
+    let is = |value: bool| value.then_some(());
+    is(bits.take(2)? == MARKER)?;
+    if bits.take(2)? == 3 {
+        is(!bits.flag()?)?;
+    }
+    let show_existing = bits.flag()?;
+    if show_existing {
+        return bits.take(3).map(drop);
+    }
+    let is_key = !bits.flag()?;
+    bits.take(2)?;
+    is(!is_key || bits.take(24)? == SYNC_CODE)
+}
 
 /// show_frame of a VP8 frame tag.
 pub fn vp8_shown(data: &[u8]) -> bool {
@@ -32,21 +77,25 @@ pub fn vp9_key(data: &[u8]) -> bool {
     })
 }
 
-/// The frames of a superframe, by the index at its end; none if there is no index.
-fn superframe(data: &[u8]) -> Option<Vec<&[u8]>> {
+/// Bytes of the index at the end of a superframe, and of each size in it; none if there is no index.
+fn index_of(data: &[u8]) -> Option<(usize, usize)> {
     let marker = *data.last()?;
     if marker & 0xe0 != 0xc0 {
         return None;
     }
     let width = usize::from(marker >> 3 & 3) + 1;
     let count = usize::from(marker & 7) + 1;
-    let index = data.len().checked_sub(2 + width * count)?;
-    if data[index] != marker {
-        return None;
-    }
-    let mut rest = &data[..index];
-    let mut frames = Vec::with_capacity(count);
-    for size in data[index + 1..data.len() - 1].chunks_exact(width) {
+    let bytes = 2 + width * count;
+    let first = data.len().checked_sub(bytes)?;
+    (data[first] == marker).then_some((bytes, width))
+}
+
+/// The frames of a superframe; none if there is no index, or one that says more than there is.
+fn superframe(data: &[u8]) -> Option<Vec<&[u8]>> {
+    let (bytes, width) = index_of(data)?;
+    let (mut rest, index) = data.split_at(data.len() - bytes);
+    let mut frames = Vec::new();
+    for size in index[1..bytes - 1].chunks_exact(width) {
         let size = size
             .iter()
             .rev()
@@ -102,6 +151,34 @@ mod tests {
     fn a_show_existing_frame_header_counts_as_shown() {
         assert_eq!(vp9_shown(&[0b1000_1000]), 1);
         assert!(!vp9_key(&[0b1000_1000]));
+    }
+
+    #[test]
+    fn a_vp8_frame_that_is_cut_off_or_has_no_start_code_is_unreadable() {
+        // Its first partition has two bytes.
+        let key = [0b0101_0000, 0, 0, 0x9d, 1, 0x2a, 64, 0, 48, 0, 1, 2, 3];
+        let inter = [0b0101_0001, 0, 0, 1, 2];
+        assert!(vp8_reads(&key) && vp8_reads(&inter));
+        assert!(!vp8_reads(&key[..11]) && !vp8_reads(&inter[..4]) && !vp8_reads(&[]));
+        let mut other = key;
+        other[3] = 0;
+        assert!(!vp8_reads(&other));
+        // Version 4.
+        assert!(!vp8_reads(&[inter[0] | 8, 0, 0, 1, 2]));
+    }
+
+    #[test]
+    fn a_vp9_frame_without_marker_or_sync_code_is_unreadable_and_so_is_an_index_of_too_much() {
+        let (key, inter) = ([0b1000_0010, 0x49, 0x83, 0x42], [0b1000_0110, 0]);
+        assert!(vp9_reads(&key) && vp9_reads(&inter) && vp9_reads(&[0b1000_1000, 0]));
+        assert!(!vp9_reads(&[]) && !vp9_reads(&key[..3]) && !vp9_reads(&[0b0100_0110, 0]));
+        assert!(!vp9_reads(&[key[0], 0x49, 0x83, 0x43]));
+        let two = [&inter[..], &inter, &[0xc1, 2, 2, 0xc1]].concat();
+        assert!(vp9_reads(&two));
+        let more = [&inter[..], &inter, &[0xc1, 2, 3, 0xc1]].concat();
+        assert!(!vp9_reads(&more));
+        let second = [&inter[..], &[0, 0], &[0xc1, 2, 2, 0xc1]].concat();
+        assert!(!vp9_reads(&second));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::extract::develop::{Converted, Exposed, Pixels, checked_colour, own_fa
 use crate::extract::job::{Output, SpanJob};
 use crate::extract::parts::PictureTask;
 use crate::extract::span::SpanRun;
-use crate::extract::spares::Spares;
+use crate::extract::trays::{Lent, Trays};
 use crate::gpu::nvdec::{MappedSurface, Picture, Refusal, SurfaceFormat};
 use crate::gpu::{PinnedBuffer, Pipeline, Stream};
 use crate::media::colour::Colour;
@@ -32,12 +32,11 @@ const UNDER_WAY: usize = 3;
 /// Where a card's pictures are developed, short of coding them.
 pub(super) struct Darkroom {
     card: Arc<Card>,
-    spares: Arc<Spares>,
     stream: Stream,
     pipeline: Option<(Geometry, Pipeline<AnyPlan>)>,
     under_way: VecDeque<Exposure>,
-    /// Page-locked buffers of pictures that are done.
-    spare: Vec<PinnedBuffer>,
+    /// Page-locked.
+    trays: Trays<PinnedBuffer>,
 }
 
 /// All that a pipeline is made for.
@@ -100,7 +99,7 @@ struct Exposure {
     place: usize,
     damaged: bool,
     made: Made,
-    bytes: PinnedBuffer,
+    bytes: Lent<PinnedBuffer>,
     facts: FrameFacts,
 }
 
@@ -123,14 +122,13 @@ pub(super) type HandOn<'h> = &'h mut dyn FnMut(PictureTask);
 impl Darkroom {
     /// # Errors
     /// GPU_UNAVAILABLE where the card gives no stream.
-    pub fn new(card: Arc<Card>, spares: Arc<Spares>) -> Result<Self> {
+    pub fn new(card: Arc<Card>) -> Result<Self> {
         Ok(Darkroom {
             stream: Stream::new(card.device())?,
             card,
-            spares,
             pipeline: None,
             under_way: VecDeque::new(),
-            spare: Vec::new(),
+            trays: Trays::default(),
         })
     }
 
@@ -142,7 +140,7 @@ impl Darkroom {
     /// Forgets what is under way, and frees its memory.
     pub fn clear(&mut self) {
         self.forget();
-        self.spare.clear();
+        self.trays.clear();
         self.pipeline = None;
     }
 
@@ -192,13 +190,12 @@ impl Darkroom {
         &mut self,
         geometry: Geometry,
         surface: &MappedSurface,
-    ) -> Result<(PinnedBuffer, Made)> {
+    ) -> Result<(Lent<PinnedBuffer>, Made)> {
         if self
             .pipeline
             .as_ref()
             .is_none_or(|(made, _)| *made != geometry)
         {
-            self.spare.clear();
             let plan = geometry.wish.plan(geometry.source)?;
             let pipeline = Pipeline::new(&self.card.kernels, plan, 1, &self.stream)?;
             self.pipeline = Some((geometry, pipeline));
@@ -207,13 +204,11 @@ impl Darkroom {
             return Err(Error::internal("no pipeline was made"));
         };
         let size = pipeline.plan().output_bytes(1);
-        let mut bytes = match self.spare.pop() {
-            Some(spare) => spare,
-            None => PinnedBuffer::new(self.card.device(), size)?,
-        };
+        let make = || PinnedBuffer::new(self.card.device(), size);
+        let mut bytes = self.trays.take(size, make)?;
         let views = surface.planes().iter().map(|plane| plane.view).collect();
         pipeline.run(&[views], &self.stream)?;
-        pipeline.download(1, &mut bytes, &self.stream)?;
+        pipeline.download(1, bytes.get_mut()?, &self.stream)?;
         let made = match pipeline.plan() {
             AnyPlan::Frames(plan) => Made::Frames(plan.layout(1)),
             plan => Made::Pixels {
@@ -228,19 +223,14 @@ impl Darkroom {
         let Some(exposure) = self.under_way.pop_front() else {
             return Ok(());
         };
+        // What goes wrong on the card is told here, not to who codes the picture.
+        let bytes = exposure.bytes.get()?.bytes()?;
         let exposed = match exposure.made {
-            Made::Frames(layout) => {
-                let bytes = exposure.bytes.bytes()?;
-                let mut converted = Box::new(Converted {
-                    planes: self.spares.take(),
-                    small: small(&layout, bytes),
-                    facts: exposure.facts,
-                });
-                layout.planes_into(bytes, 0, &mut converted.planes)?;
-                Exposed::Converted(converted)
-            }
-            Made::Pixels { bytes, is_tensor } => {
-                let data = exposure.bytes.bytes()?.get(..bytes);
+            Made::Pixels {
+                bytes: size,
+                is_tensor,
+            } => {
+                let data = bytes.get(..size);
                 let data = data.ok_or_else(|| Error::internal("a card's buffer is too short"))?;
                 Exposed::Pixels(Box::new(Pixels {
                     data: data.to_vec(),
@@ -248,8 +238,12 @@ impl Darkroom {
                     facts: upright(exposure.facts, span.development().orientation),
                 }))
             }
+            Made::Frames(layout) => Exposed::Converted(Box::new(Converted {
+                bytes: exposure.bytes,
+                layout,
+                facts: exposure.facts,
+            })),
         };
-        self.spare.push(exposure.bytes);
         hand_on(PictureTask {
             span: span.clone(),
             place: exposure.place,
@@ -273,13 +267,6 @@ fn upright(facts: FrameFacts, orientation: Orientation) -> FrameFacts {
         height,
         ..facts
     }
-}
-
-fn small(layout: &FramesLayout, bytes: &[u8]) -> Vec<(HashKind, Vec<u8>)> {
-    let small = layout.small(0);
-    small
-        .map(|(kind, range)| (kind, bytes[range].to_vec()))
-        .collect()
 }
 
 /// How the surface lies, with the sample's colour.

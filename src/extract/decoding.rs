@@ -90,6 +90,8 @@ pub(super) struct Decoding<'a, D: Decode> {
     fed: bool,
     /// Within the pictures up to the first cut point after an open start.
     open_start: bool,
+    /// The segment before may still be decoded, and whether its open start excuses what is met in it.
+    unsettled: Option<bool>,
     /// Of a unit that shows several pictures, the latest: the last one is the frame.
     held: Option<(u32, D::Picture, bool)>,
     /// Places in `shown` that damage reaches.
@@ -117,6 +119,7 @@ impl<'a, D: Decode> Decoding<'a, D> {
                 .ok_or_else(|| Error::internal("a task decodes nothing"))?,
             open_start: false,
             fed: false,
+            unsettled: None,
             held: None,
             damaged: 0..0,
             last_picture: Instant::now(),
@@ -134,6 +137,17 @@ impl<'a, D: Decode> Decoding<'a, D> {
             if self.given_up() {
                 break;
             }
+        }
+        self.settle()
+    }
+
+    /// Waits for the segment before: what was met in it counts before anything of this one is delivered.
+    fn settle(&mut self) -> Result<()> {
+        let Some(excused) = self.unsettled.take() else {
+            return Ok(());
+        };
+        if self.decoder.settle()? && !excused {
+            self.report_damage();
         }
         Ok(())
     }
@@ -178,12 +192,14 @@ impl<'a, D: Decode> Decoding<'a, D> {
     }
 
     fn finish(&mut self, deliver: Deliver<D::Picture>) -> Result<()> {
+        self.settle()?;
         let mut ready = Vec::new();
         self.decoder.finish(&mut |event| {
             ready.push(event);
             Ok(())
         })?;
         self.take(ready, deliver)?;
+        self.unsettled = Some(self.open_start);
         self.release(deliver)
     }
 
@@ -194,6 +210,9 @@ impl<'a, D: Decode> Decoding<'a, D> {
         let complained = self.decoder.take_complaint() && !self.open_start;
         if complained && self.task.mode != Mode::SINGLE {
             self.report_damage();
+        }
+        if !events.is_empty() {
+            self.settle()?;
         }
         for event in events {
             match event {

@@ -4,6 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::av::Frame;
 use crate::error::Result;
+use crate::extract::trays::Lent;
+use crate::gpu::PinnedBuffer;
 use crate::hash::{self, Hasher, Hashes};
 use crate::hex::hex;
 use crate::jpeg::Encoder;
@@ -12,9 +14,10 @@ use crate::media::facts::FrameFacts;
 use crate::media::limits::check_size;
 use crate::media::picture::{JfifPlanes, Orientation};
 use crate::pixel::RgbImage;
+use crate::pixel::cuda::FramesLayout;
 use crate::pixel::jfif::{self, JfifRequest, Strips, to_jfif_into};
 use crate::pixel::rgb::to_rgb_into;
-use crate::timeline::plan::{HashKind, Parameters};
+use crate::timeline::plan::Parameters;
 
 /// What is made of a picture.
 pub struct Development<'a> {
@@ -38,12 +41,11 @@ pub struct Pixels {
     pub facts: FrameFacts,
 }
 
-/// What a card made of a picture: only coding is left.
-#[derive(Default)]
+/// What a card made of a picture: only coding is left, from where it was copied to.
 pub struct Converted {
-    pub planes: JfifPlanes,
-    /// For each hash asked for, luma at its kind's size.
-    pub small: Vec<(HashKind, Vec<u8>)>,
+    pub(super) bytes: Lent<PinnedBuffer>,
+    /// Planes, and luma at the size of each hash asked for.
+    pub layout: FramesLayout,
     /// What the picture says of itself.
     pub facts: FrameFacts,
 }
@@ -84,7 +86,7 @@ impl Developer {
             (size, coding.end()?)
         } else {
             to_jfif_into(&picture, &request, (&mut self.scratch, planes), &mut along)?;
-            ((planes.width, planes.height), encoder.encode(planes)?)
+            ((planes.width, planes.height), encoder.encode(&*planes)?)
         };
         let hashes = hashing.end()?;
         let own = own_facts(frame, how, colour);
@@ -100,12 +102,13 @@ impl Developer {
         converted: &mut Converted,
         how: &Development,
     ) -> Result<(FrameFacts, Vec<u8>)> {
-        let mut hashes = Hashes::default();
-        for (kind, small) in &converted.small {
-            hashes.set(*kind, hash::of_small(*kind, small));
-        }
         let own = std::mem::take(&mut converted.facts);
-        let (planes, parameters) = (&converted.planes, how.parameters);
+        let (layout, bytes) = (&converted.layout, converted.bytes.get()?.bytes()?);
+        let mut hashes = Hashes::default();
+        for (kind, small) in layout.small(0) {
+            hashes.set(kind, hash::of_small(kind, &bytes[small]));
+        }
+        let (planes, parameters) = (layout.planes(bytes, 0)?, how.parameters);
         let jpeg = encoder(&mut self.encoder, parameters.quality)?.encode(planes)?;
         let size = (planes.width, planes.height);
         Ok((coded_facts(size, &jpeg, hashes, (own, parameters)), jpeg))

@@ -16,7 +16,6 @@ use crate::extract::job::Output;
 use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::queues::Shared;
 use crate::extract::span::SpanRun;
-use crate::extract::spares::Spares;
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Refusal};
 
 /// What a card's thread keeps open between tasks.
@@ -40,9 +39,9 @@ struct Open {
 impl Lane {
     /// # Errors
     /// GPU_UNAVAILABLE where the card gives no stream.
-    pub fn new(card: Arc<Card>, spares: Arc<Spares>) -> Result<Self> {
+    pub fn new(card: Arc<Card>) -> Result<Self> {
         Ok(Lane {
-            darkroom: Darkroom::new(card.clone(), spares)?,
+            darkroom: Darkroom::new(card.clone())?,
             card,
             open: None,
             developer: Developer::default(),

@@ -115,21 +115,7 @@ impl Engine {
         events: Sender<SpanEvent>,
     ) -> Result<(), (Sender<SpanEvent>, Error)> {
         let span = SpanRun::new((job, media), events, self.workers())?;
-        let one = self.is_lane.then_some(1);
-        let placed = self
-            .cards
-            .place(&span.job, &span.media.track, (span.work(), one));
-        let placed = placed.and_then(|placed| {
-            if placed != Placed::Device {
-                return Ok((placed, 0));
-            }
-            Ok(match self.start_lanes()? {
-                // Other lanes have all places.
-                0 => (Placed::Workers(Some(Fallback::Cost)), 0),
-                sessions => (placed, sessions),
-            })
-        });
-        match placed {
+        match self.place(&span) {
             Ok((placed, sessions)) => {
                 let tasks = span.begin(placed, sessions);
                 self.shared.add(DecodeTask::of(&span, tasks));
@@ -137,6 +123,25 @@ impl Engine {
             Err(error) => span.refuse(error),
         }
         Ok(())
+    }
+
+    /// Where the span begins to be decoded, and by how many sessions of cards.
+    fn place(&self, span: &SpanRun) -> Result<(Placed, u32)> {
+        let on_workers = |why| Ok((Placed::Workers(Some(why)), 0));
+        let one = self.is_lane.then_some(1);
+        let load = (span.work(), one);
+        let placed = self.cards.place(&span.job, &span.media.track, load)?;
+        if placed != Placed::Device {
+            return Ok((placed, 0));
+        }
+        if span.has_unseen_damage() {
+            return on_workers(Fallback::UnseenDamage);
+        }
+        match self.start_lanes()? {
+            // Other lanes have all places.
+            0 => on_workers(Fallback::Cost),
+            sessions => Ok((placed, sessions)),
+        }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -193,7 +198,7 @@ impl Drop for Engine {
 fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     let mut lane = None;
     while let Some(task) = shared.next_on_card(|| lane.iter_mut().for_each(Lane::close)) {
-        let more = guarded(&task.span, || match opened(&mut lane, &card, shared) {
+        let more = guarded(&task.span, || match opened(&mut lane, &card) {
             Ok(lane) => lane.decode(&task, shared, cards),
             Err(error) => task.span.leave_device(Fallback::of(&error), error),
         });
@@ -201,14 +206,10 @@ fn work_on_card(shared: &Shared, cards: &Cards, card: Arc<Card>) {
     }
 }
 
-fn opened<'l>(
-    lane: &'l mut Option<Lane>,
-    card: &Arc<Card>,
-    shared: &Shared,
-) -> Result<&'l mut Lane> {
+fn opened<'l>(lane: &'l mut Option<Lane>, card: &Arc<Card>) -> Result<&'l mut Lane> {
     let open = match lane.take() {
         Some(open) => open,
-        None => Lane::new(card.clone(), shared.spares())?,
+        None => Lane::new(card.clone())?,
     };
     Ok(lane.insert(open))
 }

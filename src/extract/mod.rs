@@ -14,9 +14,9 @@ mod parts;
 mod queues;
 mod segments;
 mod span;
-mod spares;
 #[cfg(test)]
 mod tests;
+mod trays;
 mod turn;
 mod waiting;
 mod worker;

@@ -1,13 +1,11 @@
 //! The queues between the threads: tasks that wait for a decoder, pictures that wait for a worker.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::extract::deal::Mode;
-use crate::extract::develop::Exposed;
 use crate::extract::parts::{DecodeTask, PictureTask};
-use crate::extract::spares::Spares;
 use crate::extract::waiting::Waiting;
 
 /// Pictures that may wait for each helping worker.
@@ -26,7 +24,6 @@ pub(super) struct Shared {
     device_work: Condvar,
     room: Condvar,
     workers: usize,
-    spares: Arc<Spares>,
 }
 
 #[derive(Default)]
@@ -55,7 +52,6 @@ impl Shared {
             device_work: Condvar::new(),
             room: Condvar::new(),
             workers,
-            spares: Arc::new(Spares::new(workers * QUEUED_PER_HELPER)),
         }
     }
 
@@ -126,17 +122,6 @@ impl Shared {
         state.pictures.push_back(picture);
         drop(state);
         self.work.notify_one();
-    }
-
-    pub(super) fn spares(&self) -> Arc<Spares> {
-        self.spares.clone()
-    }
-
-    /// Keeps a coded picture's planes for the next.
-    pub(super) fn recycle(&self, picture: PictureTask) {
-        if let Exposed::Converted(converted) = picture.exposed {
-            self.spares.keep(converted.planes);
-        }
     }
 
     /// A worker's next piece of work; none when the engine closes. `rest` is called once there was

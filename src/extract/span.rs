@@ -16,6 +16,7 @@ use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_picture
 use crate::extract::develop::Development;
 use crate::extract::job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 use crate::extract::segments::{Segment, Task};
+use crate::gpu::nvdec::Codec;
 use crate::media::facts::FrameFacts;
 use crate::timeline::samples::Sample;
 
@@ -127,6 +128,20 @@ impl SpanRun {
         let tasks = self.for_workers();
         let segments = tasks.iter().flat_map(|(task, _)| task);
         (segments.map(Segment::units).sum(), self.workers)
+    }
+
+    /// Whether damage is known of in what has to be fed, of which a card would say nothing.
+    pub fn has_unseen_damage(&self) -> bool {
+        let track = &self.media.track;
+        let is_told = Codec::of(&track.info).is_none_or(Codec::has_status);
+        let tasks = self.for_workers();
+        let mut segments = tasks.iter().flat_map(|(task, _)| task);
+        !is_told
+            && segments.any(|segment| {
+                let units = segment.from as usize..=segment.until as usize;
+                let mut units = track.units.get(units).into_iter().flatten();
+                units.any(|unit| unit.corrupt() || unit.unreadable())
+            })
     }
 
     /// Ends before it began.

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::deal::Mode;
+use super::decoding::{Decoding, Found};
 use super::parts::DecodeTask;
 use super::queues::{Shared, Work};
+use super::segments::Segment;
 use super::span::{Placed, SpanRun};
 use super::{Caller, Engine, Output, SpanEvent, SpanJob, SpanMedia, Turn};
+use crate::av::Packet;
 use crate::cancel::Stop;
-use crate::decode::Backend;
 use crate::decode::conformance::{AOM, Clip, SVT, clip, nobody};
-use crate::demux::{Opener, read_track};
-use crate::error::Reason;
+use crate::decode::{Backend, Decode, Event};
+use crate::demux::{Opener, UnitReader, read_track};
+use crate::error::{Reason, Result};
 use crate::media::time::Exact;
 use crate::timeline::limits::Limits;
 use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
@@ -132,6 +135,109 @@ fn a_task_gets_the_workers_that_no_other_span_waits_for() {
     begin();
     begin();
     assert_eq!(threads(), 1, "another span waits");
+}
+
+/// Shows each unit with the one after it, as a reordering decoder, and writes down what is asked of it.
+struct Recorder {
+    held: Option<u32>,
+    said: Vec<String>,
+    damaged: bool,
+}
+
+impl Decode for Recorder {
+    type Picture = ();
+
+    fn submit(
+        &mut self,
+        unit: u32,
+        _: &mut Packet,
+        out: &mut dyn FnMut(Event<()>) -> Result<()>,
+    ) -> Result<()> {
+        self.said.push(format!("submit {unit}"));
+        self.show(Some(unit), out)
+    }
+
+    fn finish(&mut self, out: &mut dyn FnMut(Event<()>) -> Result<()>) -> Result<()> {
+        self.said.push("finish".to_owned());
+        self.show(None, out)
+    }
+
+    fn settle(&mut self) -> Result<bool> {
+        self.said.push("settle".to_owned());
+        Ok(std::mem::take(&mut self.damaged))
+    }
+
+    fn take_complaint(&mut self) -> bool {
+        false
+    }
+}
+
+impl Recorder {
+    fn show(
+        &mut self,
+        next: Option<u32>,
+        out: &mut dyn FnMut(Event<()>) -> Result<()>,
+    ) -> Result<()> {
+        match std::mem::replace(&mut self.held, next) {
+            Some(unit) => out(Event::Picture {
+                unit,
+                picture: (),
+                damaged: false,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The units of pictures that two segments of one task deliver on a card, and what the decoder was asked.
+fn two_segments(damaged: bool) -> (Vec<u32>, Vec<String>) {
+    let intra = ["testsrc2=size=96x64:rate=25:duration=0.4", "-c:v", "mjpeg"];
+    let clip = Clip::open(&clip("intra.mov", &intra));
+    let job = span_job(&clip, Parameters::new(Sampling::All));
+    let (events, _receiver) = tokio::sync::mpsc::channel(8);
+    let run = SpanRun::new((job, media(&clip)), events, 1);
+    let span = run.unwrap_or_else(|_| panic!("the span cannot be begun"));
+    let segment = |from| Segment {
+        from,
+        until: from + 1,
+        wanted: vec![from, from + 1],
+    };
+    let task = DecodeTask {
+        span: span.clone(),
+        task: vec![segment(0), segment(4)],
+        mode: Mode::Device,
+    };
+    let mut recorder = Recorder {
+        held: None,
+        said: Vec::new(),
+        damaged,
+    };
+    let mut reader = UnitReader::open(clip.track.clone(), clip.opener(), Stop::never()).unwrap();
+    let mut delivered = Vec::new();
+    let mut decoding = Decoding::new(&task, &mut reader, &mut recorder).unwrap();
+    let mut deliver = |found: Found<()>| {
+        delivered.push(clip.track.index.shown[span.wanted[found.place].shown].unit);
+        Ok(())
+    };
+    decoding.run(&mut deliver).unwrap();
+    (delivered, recorder.said)
+}
+
+#[test]
+fn a_segment_is_waited_for_once_the_next_one_has_pictures_to_deliver() {
+    let (delivered, said) = two_segments(false);
+    assert_eq!(delivered, [0, 1, 4, 5]);
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let first = ["submit 0", "submit 1", "finish"];
+    let second = ["submit 4", "submit 5", "settle", "finish", "settle"];
+    assert_eq!(said, [&first[..], &second[..]].concat());
+}
+
+#[test]
+fn damage_met_late_in_a_segment_counts_before_the_next_ones_pictures() {
+    let (delivered, said) = two_segments(true);
+    assert_eq!(delivered, [0, 1]);
+    assert_eq!(said.last().map(String::as_str), Some("settle"));
 }
 
 /// The calls whose tasks come, in their order.

@@ -29,7 +29,8 @@ pub(super) fn work(shared: &Shared, cards: &Cards) {
                     let mut own = std::mem::take(&mut developer);
                     picture.develop(&mut own);
                     developer = own;
-                    shared.recycle(picture);
+                    // Its buffer is there again before its span may end.
+                    drop(picture);
                 });
                 shared.add(more);
             }

@@ -117,7 +117,7 @@ fn decode_all<D: Decode>(
         complained |= decoder.take_complaint();
     }
     decoder.finish(&mut take)?;
-    complained |= decoder.take_complaint();
+    complained |= decoder.settle()? | decoder.take_complaint();
     Ok(Report {
         text: lines.text,
         complained,

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::result;
 use cudarc::driver::sys::{self as cuda, CUDA_MEMCPY2D_st, CUdeviceptr, CUmemorytype};
@@ -231,6 +232,8 @@ pub struct PinnedBuffer {
     bytes: usize,
     /// After the last copy queued.
     copied: Event,
+    /// That was waited for: the bytes are the host's alone, whatever becomes of the device.
+    settled: AtomicBool,
 }
 
 // SAFETY: the memory is owned; the device's accesses are waited for before ours.
@@ -263,6 +266,7 @@ impl PinnedBuffer {
             memory,
             bytes,
             copied,
+            settled: AtomicBool::new(true),
         })
     }
 
@@ -274,9 +278,17 @@ impl PinnedBuffer {
         self.bytes == 0
     }
 
+    fn settle(&self) -> Result<()> {
+        if !self.settled.load(Ordering::Acquire) {
+            self.copied.wait()?;
+            self.settled.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
     /// The bytes, once every copy queued is done.
     pub fn bytes(&self) -> Result<&[u8]> {
-        self.copied.wait()?;
+        self.settle()?;
         // SAFETY: allocated with that many bytes, initialised in `new`; no copy is under way, and
         // none can be queued while self is borrowed.
         Ok(unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.bytes) })
@@ -284,7 +296,7 @@ impl PinnedBuffer {
 
     /// As [`PinnedBuffer::bytes`], to be written.
     pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
-        self.copied.wait()?;
+        self.settle()?;
         // SAFETY: as in `bytes`; the borrow is unique.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), self.bytes) })
     }
@@ -343,6 +355,7 @@ impl PinnedBuffer {
     /// One stream's copies are in order; a copy on another waits for those queued before.
     fn queue(&mut self, copy: &CUDA_MEMCPY2D_st, stream: &Stream) -> Result<()> {
         stream.wait_for(&self.copied)?;
+        *self.settled.get_mut() = false;
         // SAFETY: `Copy2d::check` found both rectangles inside their memory. The host side is
         // neither given out nor freed before `copied`, which is recorded behind the copy.
         let queued = unsafe { cuda::cuMemcpy2DAsync_v2(copy, stream.raw()) }
@@ -380,7 +393,7 @@ impl Drop for PinnedBuffer {
     fn drop(&mut self) {
         // Never freed under a copy: memory that the GPU does not let go of is left to it. Any
         // other failure means that it is not at it any more.
-        match self.copied.wait() {
+        match self.settle() {
             Err(error) if error.reason() == Reason::ChunkStalled => {
                 tracing::warn!("page-locked memory is given up: {error}");
                 return;

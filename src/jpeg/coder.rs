@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr::NonNull;
 
 use crate::error::{Error, Result};
-use crate::media::picture::JfifPlanes;
+use crate::media::picture::JfifView;
 
 #[repr(C)]
 struct Opaque {
@@ -119,7 +119,8 @@ impl Coding<'_> {
     ///
     /// # Errors
     /// INTERNAL where they are not the picture's.
-    pub fn rows(&mut self, strip: &JfifPlanes) -> Result<()> {
+    pub fn rows<'p>(&mut self, strip: impl Into<JfifView<'p>>) -> Result<()> {
+        let strip = strip.into();
         let (width, height) = self.size;
         let after = self.rows + strip.height;
         let is_step = strip.height > 0 && (after == height || strip.height.is_multiple_of(16));
@@ -127,7 +128,7 @@ impl Coding<'_> {
         let chroma = if self.gray { 0 } else { half };
         let fits = strip.width == width
             && strip.y.len() == width * strip.height
-            && [&strip.cb, &strip.cr].map(Vec::len) == [chroma; 2];
+            && [strip.cb, strip.cr].map(<[u8]>::len) == [chroma; 2];
         if !(is_step && fits && after <= height) {
             return Err(Error::internal(format!(
                 "encode JPEG: planes do not fit their size width={width} height={height} \

@@ -8,7 +8,7 @@ mod raw;
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
 
 use crate::error::{Error, Reason, Result};
-use crate::media::picture::JfifPlanes;
+use crate::media::picture::JfifView;
 use crate::pixel::{RgbImage, fit};
 
 use self::coder::Coder;
@@ -43,8 +43,9 @@ impl Encoder {
     ///
     /// # Errors
     /// INTERNAL where planes do not fit their size, or the picture is over 65,500 a side.
-    pub fn encode(&mut self, planes: &JfifPlanes) -> Result<Vec<u8>> {
-        let mut coding = self.begin((planes.width, planes.height), planes.is_gray())?;
+    pub fn encode<'p>(&mut self, planes: impl Into<JfifView<'p>>) -> Result<Vec<u8>> {
+        let planes = planes.into();
+        let mut coding = self.begin((planes.width, planes.height), planes.cb.is_empty())?;
         coding.rows(planes)?;
         coding.end()
     }
@@ -153,6 +154,7 @@ fn library(attempt: &str, error: turbojpeg::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::picture::JfifPlanes;
 
     fn planes(width: usize, height: usize) -> JfifPlanes {
         let half = width.div_ceil(2) * height.div_ceil(2);

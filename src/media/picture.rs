@@ -91,3 +91,26 @@ impl JfifPlanes {
         self.cb.is_empty()
     }
 }
+
+/// [`JfifPlanes`] that lie elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JfifView<'a> {
+    pub width: usize,
+    pub height: usize,
+    pub y: &'a [u8],
+    /// Empty for gray.
+    pub cb: &'a [u8],
+    pub cr: &'a [u8],
+}
+
+impl<'a> From<&'a JfifPlanes> for JfifView<'a> {
+    fn from(planes: &'a JfifPlanes) -> Self {
+        JfifView {
+            width: planes.width,
+            height: planes.height,
+            y: &planes.y,
+            cb: &planes.cb,
+            cr: &planes.cr,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Every Y, Cb, Cr of 8 bits.
 
-use framecache::media::picture::{JfifPlanes, Orientation};
+use framecache::media::picture::Orientation;
 use framecache::pixel::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma;
@@ -48,11 +48,14 @@ fn check(format: Format) {
         let planes = [surface.planes()];
 
         let plan = FramesPlan::new(source, &request, &[]).unwrap();
-        let mut made = JfifPlanes::default();
         let output = run_plan(&plan, &planes);
-        plan.layout(1).planes_into(&output, 0, &mut made).unwrap();
+        let layout = plan.layout(1);
+        let made = layout.planes(&output, 0).unwrap();
         let expected = to_jfif(&shown.picture(), &request).unwrap();
-        assert!(made == expected, "JFIF planes differ: {matrix:?} {range:?}");
+        assert!(
+            made == (&expected).into(),
+            "JFIF planes differ: {matrix:?} {range:?}"
+        );
 
         let rgb = to_rgb(&shown.picture(), upright).unwrap();
         let made = run_plan(&RgbPlan::new(source, upright).unwrap(), &planes);

@@ -12,6 +12,7 @@
 //   broken                everything queued fails (CUDA_ERROR_LAUNCH_FAILED)
 // At exit, what is still alive is written to the file that FRAMECACHE_STANDIN_REPORT names.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <deque>
@@ -62,6 +63,8 @@ struct Stream {
 struct Event {
     Stream *stream = nullptr;
     long place = 0;
+    bool timed = false;
+    std::chrono::steady_clock::time_point reached;
 };
 
 struct Module {
@@ -359,11 +362,13 @@ EXPORT Result cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     });
 }
 
-EXPORT Result cuEventCreate(CUevent *out, unsigned) {
+EXPORT Result cuEventCreate(CUevent *out, unsigned flags) {
     LOCK;
     if (!context())
         return result(INVALID_CONTEXT);
-    *out = reinterpret_cast<CUevent>(*events.insert(new Event).first);
+    Event *own = *events.insert(new Event).first;
+    own->timed = !(flags & CU_EVENT_DISABLE_TIMING);
+    *out = reinterpret_cast<CUevent>(own);
     return result(OK);
 }
 
@@ -383,7 +388,11 @@ EXPORT Result cuEventRecord(CUevent event, CUstream stream) {
     if (!events.count(own) || !streams.count(on))
         return result(INVALID_HANDLE);
     // The mark is work, too: it can be asked for before it is reached.
-    Result queued = queue(on, [] { return static_cast<int>(OK); });
+    Result queued = queue(on, [=]() -> int {
+        if (events.count(own))
+            own->reached = std::chrono::steady_clock::now();
+        return OK;
+    });
     own->stream = on;
     own->place = on->queued_ever;
     return queued;
@@ -395,6 +404,20 @@ EXPORT Result cuEventQuery(CUevent event) {
     if (!events.count(own))
         return result(INVALID_HANDLE);
     return own->stream ? ask(own->stream, own->place) : result(OK);
+}
+
+// The time that the CPU took between two marks.
+EXPORT Result cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
+    LOCK;
+    Event *begin = reinterpret_cast<Event *>(from), *end = reinterpret_cast<Event *>(to);
+    for (Event *event : {begin, end}) {
+        if (!events.count(event) || !event->timed || !event->stream)
+            return result(INVALID_HANDLE);
+        if (event->stream->done < event->place)
+            return result(NOT_READY);
+    }
+    *milliseconds = std::chrono::duration<float, std::milli>(end->reached - begin->reached).count();
+    return result(OK);
 }
 
 EXPORT Result cuMemsetD8Async(CUdeviceptr address, unsigned char value, size_t bytes, CUstream stream) {

@@ -9,7 +9,7 @@ extern "C" bool framecache_standin_context();
 namespace standin {
 
 std::recursive_mutex mutex;
-long parsers = 0;
+long parsers = 0, parsers_ever = 0;
 thread_local bool in_sequence = false;
 
 } // namespace standin
@@ -116,6 +116,7 @@ EXPORT long framecache_standin_video_live() {
 }
 
 EXPORT long framecache_standin_created() { return created; }
+EXPORT long framecache_standin_parsers_created() { return parsers_ever; }
 EXPORT long framecache_standin_reconfigured() { return reconfigured; }
 EXPORT long framecache_standin_mapped() { return mapped_ever; }
 

@@ -242,6 +242,7 @@ EXPORT CUresult cuvidCreateVideoParser(CUvideoparser *out, CUVIDPARSERPARAMS *pa
     *out = made.get();
     all_parsers[*out] = std::move(made);
     parsers++;
+    parsers_ever++;
     return result(OK);
 }
 
@@ -275,5 +276,8 @@ EXPORT CUresult cuvidParseVideoData(CUvideoparser handle, CUVIDSOURCEDATAPACKET 
     CUresult parsed = real().parse(p->real_parser, packet);
     if (asked("trace") && parsed)
         std::fprintf(stderr, "hybrid: parsing unit %ld gives %d\n", p->serial - 1, parsed);
+    // What comes next may be the same bytes again.
+    if (packet->flags & CUVID_PKT_ENDOFSTREAM)
+        p->units.clear();
     return parsed;
 }

@@ -261,6 +261,7 @@ EXPORT CUresult cuvidCreateVideoParser(CUvideoparser *out, CUVIDPARSERPARAMS *pa
     *out = made.get();
     all_parsers[*out] = std::move(made);
     parsers++;
+    parsers_ever++;
     return result(OK);
 }
 

@@ -67,7 +67,7 @@ inline long nonsense() { return setting("nonsense", NONE); }
 extern std::recursive_mutex mutex;
 #define LOCK std::lock_guard<std::recursive_mutex> lock(standin::mutex)
 
-extern long parsers;
+extern long parsers, parsers_ever;
 extern thread_local bool in_sequence;
 
 // The caller did what no driver allows: told, and counted as something left over.

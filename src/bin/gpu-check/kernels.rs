@@ -2,7 +2,7 @@
 
 use framecache::error::Result;
 use framecache::hash::of_small;
-use framecache::media::picture::{JfifPlanes, Orientation};
+use framecache::media::picture::Orientation;
 use framecache::pixel::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma::{self, to_luma};
@@ -101,12 +101,11 @@ impl<'c> Case<'c> {
         for (frame, surface) in self.surfaces.iter().enumerate() {
             let shown = surface.shown(&self.source);
             let expected = to_jfif(&shown.picture(), request)?;
-            let mut made = JfifPlanes::default();
-            layout.planes_into(&output, frame, &mut made)?;
+            let made = layout.planes(&output, frame)?;
             let what = || format!("frame {frame} of {:?} {request:?}", self.source);
-            tally.compare(what, &made.y, &expected.y);
-            tally.compare(what, &made.cb, &expected.cb);
-            tally.compare(what, &made.cr, &expected.cr);
+            tally.compare(what, made.y, &expected.y);
+            tally.compare(what, made.cb, &expected.cb);
+            tally.compare(what, made.cr, &expected.cr);
             let luma = to_luma(&shown.picture(), request.orientation)?;
             for (kind, small) in layout.small(frame) {
                 let own = framecache::hash::compute(&luma, &[kind])?;
@@ -305,12 +304,12 @@ fn triples(card: &Card, format: Format, quick: bool) -> Result<Finding> {
 
         let plan = FramesPlan::new(source, &request, &[])?;
         let layout = plan.layout(1);
-        let mut made = JfifPlanes::default();
-        layout.planes_into(&card.run(plan, &surfaces)?, 0, &mut made)?;
+        let output = card.run(plan, &surfaces)?;
+        let made = layout.planes(&output, 0)?;
         let expected = to_jfif(&shown.picture(), &request)?;
-        tally.compare(what, &made.y, &expected.y);
-        tally.compare(what, &made.cb, &expected.cb);
-        tally.compare(what, &made.cr, &expected.cr);
+        tally.compare(what, made.y, &expected.y);
+        tally.compare(what, made.cb, &expected.cb);
+        tally.compare(what, made.cr, &expected.cr);
 
         let rgb = to_rgb(&shown.picture(), upright)?;
         tally.compare(

@@ -78,6 +78,9 @@ pub struct Args {
     /// Fewer cases, and no rates
     #[arg(long)]
     quick: bool,
+    /// Rates of next to nothing: to test this command
+    #[arg(long, hide = true)]
+    tiny: bool,
     /// Seconds of each round that is measured
     #[arg(long, value_name = "N", default_value_t = 2.0)]
     seconds: f64,
@@ -86,6 +89,11 @@ pub struct Args {
 impl Args {
     fn round(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.05, 600.0))
+    }
+
+    /// How much of something is measured.
+    fn sized<T>(&self, usual: T, tiny: T) -> T {
+        if self.tiny { tiny } else { usual }
     }
 
     /// When nothing more is to begin.

@@ -50,6 +50,15 @@ fn sequence_of(idc: u32) -> Vec<u8> {
 
 const ALWAYS: Option<(u8, u8)> = None;
 
+#[test]
+fn a_unit_whose_obus_do_not_lie_in_it_is_unreadable() {
+    let unit = [obu(TEMPORAL_DELIMITER, None, &[]), sequence_of(0), key(0)].concat();
+    assert!(reads(&unit) && reads(&[]));
+    assert!(!reads(&unit[..unit.len() - 1]));
+    // The forbidden bit.
+    assert!(!reads(&[&[0x80 | unit[0]], &unit[1..]].concat()));
+}
+
 fn key(order_hint: u32) -> Vec<u8> {
     let shown = [(0, 1), (KEY_FRAME, 2), (1, 1), (0, 3), (order_hint, 4)];
     obu(FRAME, ALWAYS, &bits(&shown))

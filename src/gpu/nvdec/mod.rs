@@ -240,6 +240,14 @@ impl Decode for Nvdec {
         self.conclude(parsed, out)
     }
 
+    fn settle(&mut self) -> Result<bool> {
+        let settled = self.parser.settle();
+        if settled.is_err() {
+            self.discard();
+        }
+        settled
+    }
+
     fn take_complaint(&mut self) -> bool {
         self.parser.take_damage() | std::mem::take(&mut self.complaint)
     }

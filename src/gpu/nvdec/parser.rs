@@ -50,6 +50,10 @@ pub(super) enum Parsed {
 
 pub(super) struct Parser {
     handle: Option<ParserHandle>,
+    /// It was given nothing since it was created, or since a stream ended.
+    fresh: bool,
+    /// It refused nothing since then.
+    sound: bool,
     /// What the callbacks work on: theirs while the parser is called, ours between. Boxed, since
     /// the parser keeps its address.
     state: NonNull<State>,
@@ -75,6 +79,8 @@ struct State {
     /// Units whose pictures are decoded but not shown (edit lists).
     hidden: HashSet<u32>,
     damage: bool,
+    /// In what streams that ended had decoded by a decoder that was replaced.
+    late_damage: bool,
     refused: bool,
     /// Set while the parser is called.
     out: Option<NonNull<Out<'static>>>,
@@ -100,12 +106,15 @@ impl Parser {
             began: false,
             hidden: HashSet::new(),
             damage: false,
+            late_damage: false,
             refused: false,
             out: None,
             fault: None,
         });
         Parser {
             handle: None,
+            fresh: true,
+            sound: true,
             state: NonNull::from(Box::leak(state)),
         }
     }
@@ -118,22 +127,28 @@ impl Parser {
 
     /// Whether the next bytes must begin with the stream's header.
     pub fn is_fresh(&self) -> bool {
-        self.handle.is_none()
+        self.fresh
     }
 
-    /// Creates the parser, if there is none.
+    /// Begins a stream, with the parser of the one before where that took everything.
     ///
     /// # Errors
-    /// GPU_UNAVAILABLE where the driver does not.
+    /// GPU_UNAVAILABLE where the driver creates none.
     pub fn begin(&mut self, header: &[u8]) -> Result<()> {
-        if self.handle.is_some() {
-            return Ok(());
-        }
-        let header = VideoFormatEx::with_header(header);
-        let user_data = self.state.as_ptr().cast();
         let state = self.state();
         state.began = false;
         state.hidden.clear();
+        if self.handle.is_none() {
+            self.create(header)?;
+        }
+        (self.fresh, self.sound) = (false, true);
+        Ok(())
+    }
+
+    fn create(&mut self, header: &[u8]) -> Result<()> {
+        let header = VideoFormatEx::with_header(header);
+        let user_data = self.state.as_ptr().cast();
+        let state = self.state();
         // SAFETY: a structure of `cuvid`.
         let mut params: ParserParams = unsafe { cuvid::zeroed() };
         params.codec = state.codec.raw();
@@ -179,9 +194,10 @@ impl Parser {
         self.call(packet, out)
     }
 
-    /// Delivers what is held; what follows is parsed by a new parser, of which nothing of this one is left.
+    /// Delivers what is held. At the end of a stream the parser forgets its sequence and its references, and may
+    /// begin another; one that met damage is not relied on to have forgotten it.
     pub fn end(&mut self, out: &mut Out<'_>) -> Result<Parsed> {
-        if self.handle.is_none() {
+        if self.fresh {
             return Ok(Parsed::Taken);
         }
         let packet = SourcePacket {
@@ -191,15 +207,38 @@ impl Parser {
             timestamp: 0,
         };
         let parsed = self.call(packet, out);
-        self.discard();
-        if let Some(session) = self.state().session.clone() {
-            session.settle()?;
+        self.close();
+        if !self.sound {
+            self.discard();
         }
         parsed
     }
 
-    /// Forgets what is held.
+    /// What comes next is of another stream.
+    fn close(&mut self) {
+        self.fresh = true;
+        if let Some(session) = &self.state().session {
+            session.close();
+        }
+    }
+
+    /// Waits for what streams that ended have the engine do. Whether that met damage not told of yet.
+    pub fn settle(&mut self) -> Result<bool> {
+        let state = self.state();
+        let before = std::mem::take(&mut state.late_damage);
+        let Some(session) = state.session.clone() else {
+            return Ok(before);
+        };
+        let settled = session.settle_closed();
+        if settled.is_err() {
+            self.break_off();
+        }
+        Ok(before | settled?)
+    }
+
+    /// Forgets what is held, without delivering it.
     pub fn discard(&mut self) {
+        self.close();
         let Some(handle) = self.handle.take() else {
             return;
         };
@@ -252,6 +291,7 @@ impl Parser {
             None if status == SUCCESS && !refused => Ok(Parsed::Taken),
             None if status == SUCCESS || blames_the_stream(status) => {
                 self.state().damage = true;
+                self.sound = false;
                 Ok(Parsed::Refused)
             }
             // Of some damaged AV1 NVIDIA's parser says UNKNOWN; called again after that it may crash.
@@ -314,6 +354,7 @@ impl State {
         if let Some(old) = self.session.take() {
             old.settle()?;
             self.damage |= old.take_damage();
+            self.late_damage |= old.settle_closed()?;
             // H.264, HEVC and VP8 change only at key frames, before which all is displayed. In the
             // others new pictures may depend on old ones of another size, which a new decoder lacks.
             if self.began && matches!(self.codec, Codec::Vp9 | Codec::Av1) {

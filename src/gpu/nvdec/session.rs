@@ -29,6 +29,8 @@ pub(super) struct Session {
     state: Mutex<State>,
     changed: Condvar,
     damage: AtomicBool,
+    /// Met in pictures of streams that had ended.
+    late_damage: AtomicBool,
     /// Something failed: the decoder is not used again.
     broken: AtomicBool,
 }
@@ -51,6 +53,8 @@ struct Slot {
     refused: bool,
     /// How its decoding went has been asked, with an answer.
     checked: bool,
+    /// Its stream has ended.
+    closed: bool,
 }
 
 /// The picture in a surface.
@@ -95,6 +99,7 @@ impl Session {
             }),
             changed: Condvar::new(),
             damage: AtomicBool::new(false),
+            late_damage: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }
     }
@@ -166,6 +171,7 @@ impl Session {
             content: Some(begun.unwrap_or(content)),
             refused,
             checked: refused,
+            closed: false,
         };
         if refused {
             self.damage.store(true, Ordering::Relaxed);
@@ -244,7 +250,12 @@ impl Session {
         let progress = self.hardware()?.progress(index)?;
         self.lock().slots[index as usize].checked = progress != Progress::Running;
         if progress == Progress::Damaged {
-            self.damage.store(true, Ordering::Relaxed);
+            let met = if slot.closed {
+                &self.late_damage
+            } else {
+                &self.damage
+            };
+            met.store(true, Ordering::Relaxed);
         }
         Ok(progress == Progress::Damaged)
     }
@@ -252,6 +263,22 @@ impl Session {
     /// Waits until every picture is decoded, so that all damage is known.
     pub fn settle(&self) -> Result<()> {
         (0..self.surfaces()?).try_for_each(|index| self.settle_one(index))
+    }
+
+    /// All pictures so far are of streams that have ended.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.slots.iter_mut().for_each(|slot| slot.closed = true);
+    }
+
+    /// Waits until those are decoded. Whether damage was met in them since this was last asked.
+    pub fn settle_closed(&self) -> Result<bool> {
+        let slots = self.lock().slots.clone();
+        let closed = (0..).zip(slots).filter(|(_, slot)| slot.closed);
+        closed
+            .map(|(index, _)| index)
+            .try_for_each(|index| self.settle_one(index))?;
+        Ok(self.late_damage.swap(false, Ordering::Relaxed))
     }
 
     fn settle_one(&self, index: u32) -> Result<()> {

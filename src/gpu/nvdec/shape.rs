@@ -34,6 +34,17 @@ impl Codec {
         }
     }
 
+    /// The stream's, if it is one of these.
+    pub fn of(stream: &StreamInfo) -> Option<Self> {
+        let name = stream.codec_name();
+        Codec::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+
+    /// Whether an engine says how decoding a picture went.
+    pub fn has_status(self) -> bool {
+        matches!(self, Codec::H264 | Codec::Hevc)
+    }
+
     pub(super) fn raw(self) -> c_int {
         match self {
             Codec::H264 => cuvid::codec::H264,
@@ -84,9 +95,7 @@ impl Shape {
     /// # Errors
     /// Why no NVDEC decodes it to the right bytes.
     pub fn of(stream: &StreamInfo) -> Result<Self, Refusal> {
-        let name = stream.codec_name();
-        let codec = Codec::ALL.into_iter().find(|codec| codec.name() == name);
-        let codec = codec.ok_or(Refusal::Codec(name))?;
+        let codec = Codec::of(stream).ok_or_else(|| Refusal::Codec(stream.codec_name()))?;
         let (depth, chroma) = stream.samples().ok_or(Refusal::UnknownSamples)?;
         let chroma = match chroma {
             "4:2:0" => Chroma::C420,

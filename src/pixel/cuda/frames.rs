@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::media::picture::{JfifPlanes, Orientation};
+use crate::media::picture::{JfifView, Orientation};
 use crate::pixel::cuda::kernels::{Address, Launch};
 use crate::pixel::cuda::plan::{Plan, Sealed};
 use crate::pixel::cuda::resize::Resize;
@@ -268,11 +268,11 @@ impl FramesLayout {
         })
     }
 
-    /// One frame's planes out of a batch's bytes, into buffers that the caller keeps.
+    /// One frame's planes, as they lie in a batch's bytes.
     ///
     /// # Errors
     /// INTERNAL where `bytes` are fewer than the layout's, or there is no such frame.
-    pub fn planes_into(&self, bytes: &[u8], frame: usize, out: &mut JfifPlanes) -> Result<()> {
+    pub fn planes<'b>(&self, bytes: &'b [u8], frame: usize) -> Result<JfifView<'b>> {
         if bytes.len() < self.bytes || frame >= self.frames {
             return Err(Error::internal(format!(
                 "read a frame of a batch: it has none there frame={frame} frames={} bytes={} of={}",
@@ -281,16 +281,14 @@ impl FramesLayout {
                 self.bytes
             )));
         }
-        (out.width, out.height) = self.size;
-        let parts = [self.luma(frame), self.cb(frame), self.cr(frame)];
-        for (out, part) in [&mut out.y, &mut out.cb, &mut out.cr]
-            .into_iter()
-            .zip(parts)
-        {
-            out.clear();
-            out.extend_from_slice(&bytes[part]);
-        }
-        Ok(())
+        let (width, height) = self.size;
+        Ok(JfifView {
+            width,
+            height,
+            y: &bytes[self.luma(frame)],
+            cb: &bytes[self.cb(frame)],
+            cr: &bytes[self.cr(frame)],
+        })
     }
 }
 

@@ -106,25 +106,26 @@ impl Bench<'_> {
     /// GB read and written a second, and frames.
     fn rate<P: Plan>(&self, plan: P) -> Result<(Rate, f64)> {
         let source = *plan.source();
+        let (frames, at_once) = self.args.sized((BATCH, 64), (2, 2));
         let read: usize = (0..source.format.plane_count())
             .map(|plane| source.plane_bytes(plane))
             .sum();
-        let bytes = (read * BATCH + plan.output_bytes(BATCH)) as f64;
+        let bytes = (read * frames + plan.output_bytes(frames)) as f64;
         let noises: Vec<Surface> = (0..NOISES)
             .map(|seed| Surface::new(&source, seed))
             .collect();
-        let batch = || self.card.upload(noises.iter().cycle().take(BATCH));
+        let batch = || self.card.upload(noises.iter().cycle().take(frames));
         let batches = [batch()?, batch()?];
-        let mut pipeline = self.card.pipeline(plan, BATCH)?;
+        let mut pipeline = self.card.pipeline(plan, frames)?;
         let mut turns = batches.iter().cycle();
         let rate = Rate::of(self.args, || {
             let work = || match turns.next() {
                 Some(batch) => self.card.queue(&mut pipeline, batch),
                 None => Ok(()),
             };
-            Ok(per_second(self.card, (self.args.round(), 64), work)? * bytes / 1e9)
+            Ok(per_second(self.card, (self.args.round(), at_once), work)? * bytes / 1e9)
         })?;
-        let frames = rate.median * 1e9 / bytes * BATCH as f64;
-        Ok((rate, frames))
+        let a_second = rate.median * 1e9 / bytes * frames as f64;
+        Ok((rate, a_second))
     }
 }

@@ -86,7 +86,7 @@ impl Rate {
         // Warm clocks and caches first.
         round()?;
         let mut rates = vec![round()?];
-        while rates.len() < ROUNDS && !args.is_over() {
+        while rates.len() < args.sized(ROUNDS, 1) && !args.is_over() {
             rates.push(round()?);
         }
         rates.sort_by(f64::total_cmp);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{clips, standin};
-use crate::decode::conformance::{self, Clip, frame_bytes};
+use crate::decode::conformance::{self, Clip, Pictures, frame_bytes};
 use crate::decode::{Purpose, Software};
 use crate::error::Result;
 use crate::gpu::nvdec::{Nvdec, Options, Picture, Pool, check};
@@ -76,6 +76,15 @@ super::standin_tests! {
         prove(&changing_pictures(), Options::default());
     }
 
+    fn one_parser_takes_segment_after_segment on "whole", ["any_size"]; {
+        clips::good().iter().for_each(segments);
+    }
+
+    fn one_parser_takes_segment_after_segment_and_it_is_nvidias_own_parser on "hybrid",
+        std::env::var_os("FRAMECACHE_NVCUVID").map(|_| "any_size"); {
+        clips::good().iter().for_each(segments);
+    }
+
     fn the_media_folder_decodes_to_libavcodecs_bytes on "whole", ["any_size"]; {
         let Some(media) = std::env::var_os("FRAMECACHE_MEDIA") else { return };
         let device = Device::open(0).unwrap();
@@ -123,6 +132,45 @@ super::standin_tests! {
              vp9 8 bit 4:2:0, vp9 10 bit 4:2:0, vp9 12 bit 4:2:0"
         );
     }
+}
+
+/// What libavcodec makes of stretches that begin at cut points, forwards, backwards and twice, each cut off
+/// after some more pictures than the one before.
+fn segments((name, clip): &(&str, Clip)) {
+    println!("{name}");
+    let device = Device::open(0).unwrap();
+    let pool = Pool::new(&device, 2).unwrap();
+    let stream = Stream::new(&device).unwrap();
+    let mut nvdec = Nvdec::open(&pool, &clip.track.info, Options::default()).unwrap();
+    let units = clip.track.units.len() as u32;
+    let cuts: Vec<u32> = clip.track.cuts.iter().map(|cut| cut.unit).collect();
+    let before = standin::parsers_created();
+    for (k, from) in cuts.iter().chain(cuts.iter().rev()).enumerate() {
+        let stretch = *from..units.min(from + 1 + k as u32);
+        let mut software = Software::open(&clip.track.info, 1, Purpose::Frames).unwrap();
+        let by_cpu = clip
+            .decode(&mut software, stretch.clone(), &frame_bytes)
+            .unwrap();
+        let by_card = clip
+            .decode(&mut nvdec, stretch, &|picture| bytes(picture, &stream))
+            .unwrap();
+        let by_card = without_leading(clip, *from, by_card);
+        assert_eq!(
+            by_card,
+            without_leading(clip, *from, by_cpu),
+            "{name} from unit {from}"
+        );
+    }
+    assert_eq!(standin::parsers_created() - before, 1, "{name}");
+}
+
+/// Without those that lead the cut point: what is made of them is nobody's.
+fn without_leading(clip: &Clip, from: u32, pictures: Pictures) -> Pictures {
+    let time = |unit: u32| clip.track.units[unit as usize].time;
+    let kept = pictures
+        .into_iter()
+        .filter(|(unit, _)| time(*unit) >= time(from));
+    kept.collect()
 }
 
 /// Whether the video is one that is decoded here; if so, its bytes are libavcodec's.

@@ -21,7 +21,8 @@ fn decode(clip: &Clip) -> Result<(Pictures, bool)> {
     let mut nvdec = Nvdec::open(&pool, &clip.track.info, Options::default())?;
     let units = 0..clip.track.units.len() as u32;
     let pictures = clip.decode(&mut nvdec, units, &|picture| bytes(picture, &stream))?;
-    Ok((pictures, nvdec.take_complaint()))
+    let late = nvdec.settle()?;
+    Ok((pictures, late | nvdec.take_complaint()))
 }
 
 fn refused(clip: &Clip) -> &'static str {
@@ -177,6 +178,31 @@ super::standin_tests! {
         let (pictures, complaint) = decode(&clip).unwrap();
         assert_eq!(pictures.len(), clip.track.units.len());
         assert!(complaint);
+    }
+
+    fn who_finishes_does_not_wait_for_the_engine_and_who_settles_does on "whole", ["never_decoded"]; {
+        let clip = clips::h264();
+        let device = Device::open_patient(0, Duration::from_millis(200)).unwrap();
+        let pool = Pool::new(&device, 2).unwrap();
+        let mut nvdec = Nvdec::open(&pool, &clip.track.info, Options::default()).unwrap();
+        assert_eq!(clip.decode(&mut nvdec, 0..4, &|_| Ok(Vec::new())).unwrap().len(), 4);
+        assert_eq!(nvdec.settle().unwrap_err().reason(), Reason::ChunkStalled);
+    }
+
+    fn damage_in_a_stream_that_ended_is_told_by_settling_and_is_not_the_next_ones on "whole",
+        ["error_at=3,slow_status"];
+    {
+        let clip = clips::h264();
+        let (first, second) = (0..4, clip.track.cuts[1].unit..clip.track.units.len() as u32);
+        let device = Device::open(0).unwrap();
+        let pool = Pool::new(&device, 2).unwrap();
+        let mut nvdec = Nvdec::open(&pool, &clip.track.info, Options::default()).unwrap();
+        for stretch in [first, second] {
+            clip.decode(&mut nvdec, stretch, &|_| Ok(Vec::new())).unwrap();
+            assert!(!nvdec.take_complaint());
+        }
+        assert!(nvdec.settle().unwrap());
+        assert!(!nvdec.settle().unwrap());
     }
 
     fn a_picture_that_is_never_decoded_ends_the_wait on "whole", ["never_decoded"]; {

@@ -88,6 +88,11 @@ pub fn created() -> i64 {
     number("libnvcuvid.so.1", c"framecache_standin_created")
 }
 
+/// Parsers created since the process began.
+pub fn parsers_created() -> i64 {
+    number("libnvcuvid.so.1", c"framecache_standin_parsers_created")
+}
+
 pub fn reconfigured() -> i64 {
     number("libnvcuvid.so.1", c"framecache_standin_reconfigured")
 }
