@@ -10,7 +10,7 @@ pub(crate) mod conformance;
 mod cost;
 mod software;
 
-pub use backend::{Backend, Fallback};
+pub use backend::Backend;
 pub use cost::{CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Load, Means, Rate};
 pub use software::Software;
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::decode::{Backend, CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Fallback, Load, Means, Rate};
+use crate::decode::{Backend, CPU_MEGAPIXELS, ENGINE_MEGAPIXELS, Load, Means, Rate};
 use crate::demux::Track;
 use crate::error::{Error, Result};
+use crate::extract::fallback::Fallback;
 use crate::extract::job::SpanJob;
 use crate::extract::span::Placed;
 use crate::gpu::nvdec::{self, Pool, Refusal, Shape};

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::av::Frame;
+use crate::cuda::{
+    AnyPlan, Crop, Format, FramesLayout, FramesPlan, Plan, RgbPlan, Source, TensorPlan,
+};
 use crate::error::{Error, Result};
 use crate::extract::cards::Card;
 use crate::extract::deal::Mode;
@@ -19,9 +22,6 @@ use crate::gpu::{PinnedBuffer, Pipeline, Stream};
 use crate::media::colour::Colour;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::Orientation;
-use crate::pixel::cuda::{
-    AnyPlan, Crop, Format, FramesLayout, FramesPlan, Plan, RgbPlan, Source, TensorPlan,
-};
 use crate::pixel::jfif::JfifRequest;
 use crate::tensor::Recipe;
 use crate::timeline::plan::HashKind;

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::av::Frame;
+use crate::cuda::FramesLayout;
 use crate::error::Result;
 use crate::extract::trays::Lent;
 use crate::gpu::PinnedBuffer;
@@ -14,7 +15,6 @@ use crate::media::facts::FrameFacts;
 use crate::media::limits::check_size;
 use crate::media::picture::{JfifPlanes, Orientation};
 use crate::pixel::RgbImage;
-use crate::pixel::cuda::FramesLayout;
 use crate::pixel::jfif::{self, JfifRequest, Strips, to_jfif_into};
 use crate::pixel::rgb::to_rgb_into;
 use crate::timeline::plan::Parameters;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::av::{Frame, Purpose};
-use crate::decode::{Decode, Event, Fallback, Software};
+use crate::decode::{Decode, Event, Software};
 use crate::demux::{Track, UnitReader};
 use crate::error::{Error, Reason, Result};
 use crate::extract::cards::{Card, Cards};
 use crate::extract::darkroom::{Darkroom, Sitter};
 use crate::extract::decoding::{Decoding, Found};
 use crate::extract::develop::Developer;
+use crate::extract::fallback::Fallback;
 use crate::extract::job::Output;
 use crate::extract::parts::{DecodeTask, PictureTask};
 use crate::extract::queues::Shared;

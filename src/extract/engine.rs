@@ -13,10 +13,10 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::Sender;
 
-use crate::decode::Fallback;
 use crate::error::{Error, Result};
 use crate::extract::cards::{Card, Cards};
 use crate::extract::device::Lane;
+use crate::extract::fallback::Fallback;
 use crate::extract::job::{SpanEvent, SpanJob, SpanMedia};
 use crate::extract::parts::DecodeTask;
 use crate::extract::queues::Shared;

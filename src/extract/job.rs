@@ -74,7 +74,7 @@ pub struct Made {
 pub struct SpanEnd {
     /// `cpu` or `nvdec`.
     pub backend: String,
-    /// Why another way was taken than the one chosen, by [`Fallback::name`](crate::decode::Fallback::name).
+    /// Why another way was taken than the one chosen, by [`Fallback::name`](crate::extract::Fallback::name).
     pub fallback_reason: Option<String>,
     /// Media seconds are in the row; this is pictures fed to a decoder.
     pub decoded_units: u64,

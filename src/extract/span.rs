@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::Sender;
 
 use crate::cancel::Stop;
-use crate::decode::{Backend, Fallback};
+use crate::decode::Backend;
 use crate::demux::Unit;
 use crate::error::{Error, Reason, Result};
 use crate::extract::deal::{Mode, Wanted, for_device, for_workers, wanted_pictures, whole};
 use crate::extract::develop::Development;
+use crate::extract::fallback::Fallback;
 use crate::extract::job::{Made, SpanEnd, SpanEvent, SpanJob, SpanMedia};
 use crate::extract::segments::{Segment, Task};
 use crate::gpu::nvdec::Codec;
