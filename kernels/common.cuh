@@ -1,7 +1,7 @@
 // What the kernels share. Sources include nothing but this: NVRTC has no system headers, and the
 // same text is compiled as C++ for the test suite (host/). Integers only, except tensor.cu.
 //
-// Each kernel takes one parameter, a struct by value, whose twin is in src/pixel/cuda/kernels.rs.
+// Each kernel takes one parameter, a struct by value, whose twin is in src/cuda/kernels.rs.
 // blockIdx.z is the frame of a batch. A kernel has one barrier at most, and writes nothing but shared
 // memory before it: the CPU runs the threads one after the other, up to the barrier and then again.
 #pragma once

@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod cuda;
 pub mod decode;
 pub mod demux;
 pub mod error;

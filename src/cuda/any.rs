@@ -1,12 +1,12 @@
 //! One of the plans, where the caller's wish decides which.
 
+use crate::cuda::frames::FramesPlan;
+use crate::cuda::kernels::Launch;
+use crate::cuda::pixels::{RgbPlan, TensorPlan};
+use crate::cuda::plan::{Plan, Sealed};
+use crate::cuda::source::Source;
+use crate::cuda::steps::Batch;
 use crate::error::Result;
-use crate::pixel::cuda::frames::FramesPlan;
-use crate::pixel::cuda::kernels::Launch;
-use crate::pixel::cuda::pixels::{RgbPlan, TensorPlan};
-use crate::pixel::cuda::plan::{Plan, Sealed};
-use crate::pixel::cuda::source::Source;
-use crate::pixel::cuda::steps::Batch;
 
 #[derive(Debug)]
 pub enum AnyPlan {

@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
+use crate::cuda::kernels::{Address, Launch};
+use crate::cuda::plan::{Plan, Sealed};
+use crate::cuda::resize::Resize;
+use crate::cuda::source::Source;
+use crate::cuda::steps::{Batch, Pictures, Planes, Steps, aligned};
 use crate::error::{Error, Result};
 use crate::media::picture::{JfifView, Orientation};
-use crate::pixel::cuda::kernels::{Address, Launch};
-use crate::pixel::cuda::plan::{Plan, Sealed};
-use crate::pixel::cuda::resize::Resize;
-use crate::pixel::cuda::source::Source;
-use crate::pixel::cuda::steps::{Batch, Pictures, Planes, Steps, aligned};
 use crate::pixel::jfif::{JfifRequest, limited_size};
 use crate::pixel::orient;
 use crate::pixel::planes::subsampled;

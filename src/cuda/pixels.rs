@@ -1,13 +1,13 @@
 //! Upright RGB of the full size, and tensors of it: the device's [`to_rgb`](crate::pixel::rgb::to_rgb)
 //! and [`Maker`](crate::tensor::Maker).
 
+use crate::cuda::kernels::{self, Launch, Tensor};
+use crate::cuda::plan::{Plan, Sealed};
+use crate::cuda::resize::Resize;
+use crate::cuda::source::Source;
+use crate::cuda::steps::{Batch, Steps};
 use crate::error::Result;
 use crate::media::picture::Orientation;
-use crate::pixel::cuda::kernels::{self, Launch, Tensor};
-use crate::pixel::cuda::plan::{Plan, Sealed};
-use crate::pixel::cuda::resize::Resize;
-use crate::pixel::cuda::source::Source;
-use crate::pixel::cuda::steps::{Batch, Steps};
 use crate::pixel::orient;
 use crate::tensor::{Channels, Datatype, Layout, Placement, Recipe};
 

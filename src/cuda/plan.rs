@@ -1,9 +1,9 @@
 //! What all plans promise.
 
+use crate::cuda::kernels::{Kernel, Launch, Parameters};
+use crate::cuda::source::Source;
+use crate::cuda::steps::Batch;
 use crate::error::Result;
-use crate::pixel::cuda::kernels::{Kernel, Launch, Parameters};
-use crate::pixel::cuda::source::Source;
-use crate::pixel::cuda::steps::Batch;
 
 /// Kept in this folder.
 pub trait Sealed {}

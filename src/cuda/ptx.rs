@@ -2,11 +2,11 @@
 
 /// Families: their names and their text.
 pub const MODULES: [(&str, &str); 5] = [
-    ("jfif", include_str!("../../../kernels/jfif.ptx")),
-    ("resample", include_str!("../../../kernels/resample.ptx")),
-    ("rgb", include_str!("../../../kernels/rgb.ptx")),
-    ("tensor", include_str!("../../../kernels/tensor.ptx")),
-    ("turn", include_str!("../../../kernels/turn.ptx")),
+    ("jfif", include_str!("../../kernels/jfif.ptx")),
+    ("resample", include_str!("../../kernels/resample.ptx")),
+    ("rgb", include_str!("../../kernels/rgb.ptx")),
+    ("tensor", include_str!("../../kernels/tensor.ptx")),
+    ("turn", include_str!("../../kernels/turn.ptx")),
 ];
 
 /// Names of the kernels in a module, and the bytes of their parameter.
@@ -26,8 +26,8 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::cuda::kernels;
     use crate::hex::hex;
-    use crate::pixel::cuda::kernels;
 
     /// Instructions, without comments.
     fn code(ptx: &str) -> impl Iterator<Item = &str> {

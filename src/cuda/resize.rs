@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use crate::cuda::kernels::{self, Address, LANES, Launch, Resample};
+use crate::cuda::steps::{Pictures, Steps};
 use crate::error::Result;
 use crate::media::picture::Orientation;
-use crate::pixel::cuda::kernels::{self, Address, LANES, Launch, Resample};
-use crate::pixel::cuda::steps::{Pictures, Steps};
 use crate::pixel::resample::{Axis, Geometry, Resampler};
 
 /// One geometry's passes.

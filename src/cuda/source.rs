@@ -1,9 +1,9 @@
 //! Decoded pictures as a GPU's decoder maps them.
 
+use crate::cuda::kernels::{Address, MAX_FRAMES, Surfaces};
 use crate::error::{Error, Result};
 use crate::media::colour::{Matrix, Range};
 use crate::pixel::coefficients::{Expand, ToJfif, ToRgb};
-use crate::pixel::cuda::kernels::{Address, MAX_FRAMES, Surfaces};
 use crate::pixel::planes::subsampled;
 
 /// How samples lie in a surface. Words hold their sample in the upper bits.

@@ -1,11 +1,11 @@
 //! The steps that plans are made of: each queues one kernel, or the two passes of a resampler.
 
-use crate::error::{Error, Result};
-use crate::media::picture::Orientation;
-use crate::pixel::cuda::kernels::{
+use crate::cuda::kernels::{
     self, Address, Jfif, Kernel, Launch, MAX_FRAMES, Parameters, Rgb, Turn,
 };
-use crate::pixel::cuda::source::Source;
+use crate::cuda::source::Source;
+use crate::error::{Error, Result};
+use crate::media::picture::Orientation;
 
 /// Beginnings of buffers: what cudaMalloc aligns to.
 const ALIGNMENT: usize = 256;

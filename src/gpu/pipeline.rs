@@ -1,4 +1,4 @@
-//! Plans of [`crate::pixel::cuda`] on a stream: a batch of decoded surfaces in, its results out.
+//! Plans of [`crate::cuda`] on a stream: a batch of decoded surfaces in, its results out.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -6,8 +6,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::{Copy2d, Device, DeviceBuffer, DeviceView, Function, Module, PinnedBuffer, Stream};
+use crate::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan, ptx};
 use crate::error::{Error, Result};
-use crate::pixel::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan, ptx};
 
 /// All kernels, compiled for one device; a clone is the same ones.
 #[derive(Clone)]

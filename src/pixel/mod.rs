@@ -6,21 +6,19 @@
 //! - [`resample`]: Pillow's resampler for 8-bit samples
 //! - [`unpack`]: every other way that samples may lie, to planes that the rest reads
 //! - [`orient`]: mirroring and rotation
-//! - [`cuda`]: the same on a GPU
 //!
 //! Functions ending in `_into` write into buffers that the caller keeps, since
 //! fresh multi-megabyte allocations cost more in page faults than the arithmetic.
 
 mod average;
 pub mod coefficients;
-pub mod cuda;
 pub(crate) mod each;
 #[cfg(test)]
 mod equality;
 pub mod jfif;
 pub mod luma;
 pub mod orient;
-mod planes;
+pub(crate) mod planes;
 pub mod resample;
 pub mod rgb;
 pub mod simd;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use libloading::Library;
 
 use framecache::error::Result;
-use framecache::pixel::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan};
+use framecache::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan};
 
 type LaunchFunction =
     unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void) -> c_int;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use framecache::gpu::{Device, DeviceBuffer, DeviceView, Kernels, PinnedBuffer, Pipeline, Stream};
 use framecache::media::picture::Orientation;
-use framecache::pixel::cuda::{FramesPlan, Plan, RgbPlan, Source, TensorPlan};
+use framecache::cuda::{FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::rgb::to_rgb;
 use framecache::tensor::{Maker, Recipe};

@@ -13,7 +13,7 @@ mod surfaces;
 mod tensors;
 mod triples;
 
-use framecache::pixel::cuda::ptx;
+use framecache::cuda::ptx;
 
 #[test]
 fn the_cpus_kernels_are_those_of_the_ptx() {

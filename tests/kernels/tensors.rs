@@ -2,7 +2,7 @@
 
 use framecache::media::picture::Orientation;
 use framecache::pixel::RgbImage;
-use framecache::pixel::cuda::{Format, Source, TensorPlan};
+use framecache::cuda::{Format, Source, TensorPlan};
 use framecache::pixel::resample::Filter;
 use framecache::pixel::rgb::to_rgb;
 use framecache::tensor::{Channels, Datatype, Fit, Layout, Maker, Normalize, Recipe, TensorSpec};

@@ -3,7 +3,7 @@
 use framecache::error::Result;
 use framecache::gpu::nvdec::{self, Pool};
 use framecache::gpu::{Device, DeviceBuffer, Kernels, PinnedBuffer, Pipeline, Stream};
-use framecache::pixel::cuda::Plan;
+use framecache::cuda::Plan;
 
 use crate::files::Clip;
 use crate::surfaces::Surface;

@@ -3,7 +3,7 @@
 use framecache::error::Result;
 use framecache::hash::of_small;
 use framecache::media::picture::Orientation;
-use framecache::pixel::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
+use framecache::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma::{self, to_luma};
 use framecache::pixel::resample::Filter;

@@ -2,7 +2,7 @@
 
 use framecache::error::Result;
 use framecache::media::picture::Orientation;
-use framecache::pixel::cuda::{Format, FramesPlan, Plan, RgbPlan, Source, TensorPlan};
+use framecache::cuda::{Format, FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::JfifRequest;
 use framecache::tensor::{Channels, Datatype, Fit, Layout, Recipe, TensorSpec};
 
