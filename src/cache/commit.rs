@@ -1,9 +1,8 @@
 //! Committing a span: its frames, then, when they are durable and the plan
 //! still has its row, its record.
 
-use bytes::Bytes;
-
 use crate::cache::objects;
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::read::Miss;
@@ -27,11 +26,6 @@ pub enum Committed {
 }
 
 impl Profile {
-    /// Puts one frame. It counts only once its span is committed.
-    pub async fn put_frame(&self, seq: u64, jpeg: Bytes) -> Result<()> {
-        objects::put_frame(&*self.store, &self.keys.frame(seq), jpeg).await
-    }
-
     /// Writes a span's record, if the plan as it is now still has its row, under the nonce that it
     /// had when the span began.
     ///
@@ -78,7 +72,7 @@ impl Profile {
         let unplanned = |seq: &u64| plan.is_none_or(|p| !p.is_put() && p.row_of(*seq).is_none());
         let orphans = row.sequences().filter(unplanned);
         let record = plan.is_none().then(|| self.keys.record(&row.id()));
-        let frames = orphans.map(|seq| self.keys.frame(seq));
+        let frames = orphans.map(|seq| Place::Loose(seq).key(&self.keys));
         let orphans: Vec<_> = record.into_iter().chain(frames).collect();
         if orphans.is_empty() {
             return Ok(());

@@ -16,6 +16,7 @@ pub mod memory;
 mod objects;
 mod overlay_name;
 pub mod overlays;
+pub mod places;
 pub mod planned;
 pub mod plans;
 pub mod put;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::facts_table;
 use crate::cache::keys::SpanId;
+use crate::cache::places::Place;
 use crate::cache::planned::Row;
 use crate::cache::sealed::{self, Unreadable};
 use crate::error::Result;
@@ -125,6 +126,11 @@ impl Record {
             Outcome::Frames(frames) => Ok(frames),
             Outcome::Failed(error) => Err(error),
         }
+    }
+
+    /// Where the bytes of one of its frames lie: a repeat's where those of the frame lie that it repeats.
+    pub fn place(&self, frame: &FrameFacts) -> Place {
+        Place::Loose(frame.repeats.unwrap_or(frame.seq))
     }
 
     /// The facts of one sequence; `frames` of an extracted span are consecutive.

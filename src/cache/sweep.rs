@@ -5,6 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::inventory::{ListedFrame, ListedFrames, ListedRecords};
 use crate::cache::objects::Tally;
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::record::is_stored;
 use crate::cache::{CONCURRENCY, Profile};
@@ -82,7 +83,7 @@ impl Profile {
     }
 
     fn keyed(&self, frame: &ListedFrame) -> (String, u64) {
-        (self.keys.frame(frame.seq), frame.bytes)
+        (Place::Loose(frame.seq).key(&self.keys), frame.bytes)
     }
 
     async fn delete_counted(&self, doomed: Vec<(String, u64)>) -> Result<Tally> {

@@ -4,6 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::inventory::{ListedFrames, ListedRecords};
 use crate::cache::keys::PUT_CHUNK;
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::put::jpeg_size;
 use crate::cache::put_index::PutIndex;
@@ -34,7 +35,7 @@ impl Profile {
         }
         for frame in &frames.frames {
             if plan.and_then(|p| p.row_of(frame.seq)).is_none() {
-                checked.find(self.keys.frame(frame.seq), Fault::StrayFrame);
+                checked.find(Place::Loose(frame.seq).key(&self.keys), Fault::StrayFrame);
             }
         }
         find_others(records, frames, &mut checked);
@@ -72,7 +73,7 @@ impl Profile {
                 self.check_record(&record, &mut checked).await?;
                 let stored = |seq| record.frame(seq).is_some_and(is_stored);
                 for frame in listed.iter().filter(|f| !stored(f.seq)) {
-                    checked.find(self.keys.frame(frame.seq), Fault::StrayFrame);
+                    checked.find(Place::Loose(frame.seq).key(&self.keys), Fault::StrayFrame);
                 }
             }
         }
@@ -83,7 +84,7 @@ impl Profile {
         checked.report.records_checked = 1;
         checked.report.failed_spans = u64::from(matches!(record.outcome, Outcome::Failed(_)));
         let stored = record.frames().iter().filter(|f| is_stored(f));
-        let checks = stored.map(|f| self.check_frame(f.seq, vec![f]));
+        let checks = stored.map(|f| self.check_frame(record.place(f), vec![f]));
         let key = self.keys.record(&record.id);
         self.check_frames(checks, checked, Some(key)).await
     }
@@ -96,14 +97,14 @@ impl Profile {
         mut record: Option<String>,
     ) -> Result<()>
     where
-        F: Future<Output = Result<(u64, Option<Fault>)>>,
+        F: Future<Output = Result<(Place, Option<Fault>)>>,
     {
         let mut checks = stream::iter(checks).buffered(CONCURRENCY);
-        while let Some((seq, fault)) = checks.try_next().await? {
+        while let Some((place, fault)) = checks.try_next().await? {
             checked.report.frames_checked += 1;
             if let Some(fault) = fault {
                 checked.doomed.extend(record.take());
-                checked.find(self.keys.frame(seq), fault);
+                checked.find(place.key(&self.keys), fault);
             }
         }
         Ok(())
@@ -112,14 +113,14 @@ impl Profile {
     /// Reads one frame and compares it with the facts that may be its own.
     async fn check_frame(
         &self,
-        seq: u64,
+        place: Place,
         candidates: Vec<&FrameFacts>,
-    ) -> Result<(u64, Option<Fault>)> {
-        let Some(object) = self.store.get(&self.keys.frame(seq)).await? else {
-            return Ok((seq, Some(Fault::MissingFrame)));
+    ) -> Result<(Place, Option<Fault>)> {
+        let Some(data) = self.read_place(&place).await? else {
+            return Ok((place, Some(Fault::MissingFrame)));
         };
-        let sha256 = sha256_hex(&[&object.data]);
-        let bytes = Some(object.data.len() as u64);
+        let sha256 = sha256_hex(&[&data]);
+        let bytes = Some(data.len() as u64);
         let fault = if candidates
             .iter()
             .any(|f| f.sha256.as_ref() == Some(&sha256))
@@ -130,23 +131,24 @@ impl Profile {
         } else {
             Some(Fault::WrongSize)
         };
-        Ok((seq, fault))
+        Ok((place, fault))
     }
 
     pub(super) async fn check_legacy(&self, listed: &ListedFrames) -> Result<Checked> {
         let mut checked = Checked::default();
         find_others(&ListedRecords::default(), listed, &mut checked);
-        let checks = listed.frames.iter().map(|f| self.check_jpeg(f.seq));
+        let places = listed.frames.iter().map(|f| Place::Loose(f.seq));
+        let checks = places.map(|place| self.check_jpeg(place));
         self.check_frames(checks, &mut checked, None).await?;
         // Nothing says how to make these again: they are reported, and left.
         checked.doomed.clear();
         Ok(checked)
     }
 
-    async fn check_jpeg(&self, seq: u64) -> Result<(u64, Option<Fault>)> {
-        let object = self.store.get(&self.keys.frame(seq)).await?;
-        let bad = object.is_some_and(|o| jpeg_size(&o.data).is_none());
-        Ok((seq, bad.then_some(Fault::NotJpeg)))
+    async fn check_jpeg(&self, place: Place) -> Result<(Place, Option<Fault>)> {
+        let data = self.read_place(&place).await?;
+        let bad = data.is_some_and(|data| jpeg_size(&data).is_none());
+        Ok((place, bad.then_some(Fault::NotJpeg)))
     }
 
     pub(super) async fn check_put_profile(
@@ -157,7 +159,7 @@ impl Profile {
     ) -> Result<Checked> {
         let mut checked = Checked::default();
         let named = index.latest();
-        let checks = named.map(|f| self.check_frame(f.seq, index.candidates(f.seq)));
+        let checks = named.map(|f| self.check_frame(Place::Loose(f.seq), index.candidates(f.seq)));
         self.check_frames(checks, &mut checked, None).await?;
         checked.report.lost = checked.report.faults;
         checked.report.records_checked = index.records() as u64;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::account::{Hold, Kind};
 use crate::cache::Profile;
 use crate::cache::memory::{Memory, NotRead};
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::put_index::PutIndex;
@@ -269,7 +270,7 @@ impl Reader {
             },
             View::Put(index) => match &index.candidates(seq)[..] {
                 [] => Ok(Err(Miss::NotPlanned)),
-                candidates => self.read_object(seq, candidates).await,
+                candidates => self.read_at(&Place::Loose(seq), candidates).await,
             },
         }
     }
@@ -293,14 +294,13 @@ impl Reader {
         if facts.missing {
             return Err(self.undelivered(seq));
         }
-        let object = facts.repeats.unwrap_or(seq);
-        self.read_object(object, &[facts]).await
+        self.read_at(&record.place(facts), &[facts]).await
     }
 
-    /// The object of a sequence, under the first of the facts whose sha256 its bytes have.
-    async fn read_object(
+    /// What lies at a place, under the first of the facts whose sha256 its bytes have.
+    async fn read_at(
         &self,
-        seq: u64,
+        place: &Place,
         candidates: &[&FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
         let hold = self.hold(candidates).await?;
@@ -316,10 +316,10 @@ impl Reader {
             }));
         }
         let [facts] = candidates else {
-            return self.read_among(seq, candidates, hold).await;
+            return self.read_among(place, candidates, hold).await;
         };
         let read = async {
-            match self.stored(seq).await? {
+            match self.profile.read_place(place).await? {
                 None => Err(NotRead::Miss(Miss::NoObject)),
                 Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
                 Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
@@ -336,11 +336,11 @@ impl Reader {
 
     async fn read_among(
         &self,
-        seq: u64,
+        place: &Place,
         candidates: &[&FrameFacts],
         hold: Arc<Hold>,
     ) -> Result<Result<Frame, Miss>> {
-        let Some(jpeg) = self.stored(seq).await? else {
+        let Some(jpeg) = self.profile.read_place(place).await? else {
             return Ok(Err(Miss::NoObject));
         };
         let sha256 = sha256_hex(&[&jpeg]);
@@ -355,15 +355,6 @@ impl Reader {
             tier: Tier::Store,
             hold,
         }))
-    }
-
-    async fn stored(&self, seq: u64) -> Result<Option<Bytes>> {
-        let object = self
-            .profile
-            .store
-            .get(&self.profile.keys.frame(seq))
-            .await?;
-        Ok(object.map(|object| object.data))
     }
 
     async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {
