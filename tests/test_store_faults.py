@@ -113,14 +113,15 @@ def test_a_call_that_an_outage_catches_is_answered_soon_after_it(proxy, over, so
 # answers that are wrong
 
 
-def test_no_wrong_body_of_a_hundred_is_served(proxy, over, source, whole, tmp_path):
-    no_wrong_body_is_served(proxy, over, source, whole, 100, tmp_path)
+@pytest.mark.parametrize("layout, bodies", [("frames", 100), ("packed", 30)])
+def test_no_wrong_body_of_a_hundred_is_served(proxy, over, source, whole, layout, bodies, tmp_path):
+    no_wrong_body_is_served(proxy, over, source, whole, bodies, tmp_path, layout)
 
 
-def no_wrong_body_is_served(proxy, over, source, whole, bodies, tmp_path):
+def no_wrong_body_is_served(proxy, over, source, whole, bodies, tmp_path, layout="frames"):
     """Each body one bit off, cut with the right length said, another frame's, or a page; the source is gone."""
     fc, chance = over(), random.Random(SEED)
-    fc.extract("t", *FRAMES, source)
+    fc.extract("t", *FRAMES, "--layout", layout, source)
     os.rename(source, tmp_path / "away.mp4")
 
     def one_bit(body):

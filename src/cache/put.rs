@@ -21,11 +21,11 @@ use crate::cache::put_index::{DIGEST, PutIndex, next_number, no_number};
 use crate::cache::read::legacy_facts;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::sha256_hex;
-use crate::cache::{CONCURRENCY, LAYOUT, Profile};
+use crate::cache::{CONCURRENCY, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
 use crate::store::{Condition, Written};
-use crate::timeline::plan::{Kind, Plan, SCHEMA};
+use crate::timeline::plan::{FrameLayout, Kind, Plan, SCHEMA};
 
 /// Clears that one call survives.
 const MAX_PUT_ROUNDS: usize = 16;
@@ -247,6 +247,7 @@ impl Profile {
     async fn commit_put(&self, facts: Vec<FrameFacts>, mut number: u32) -> Result<u32> {
         let mut record = Record {
             digest: DIGEST.to_owned(),
+            packs: None,
             attempt: crate::hex::new_id(),
             id: SpanId {
                 chunk_id: PUT_CHUNK.to_owned(),
@@ -298,8 +299,9 @@ fn check_distinct(sorted: &[ReadyFrame]) -> Result<()> {
 pub fn put_plan() -> Plan {
     Plan {
         schema: SCHEMA,
+        reader: None,
         kind: Kind::Put,
-        layout: LAYOUT.to_owned(),
+        layout: FrameLayout::Frames,
         nonce: None,
         reading: 0,
         parameters: None,

@@ -11,7 +11,7 @@ use crate::cache::clear::{ClearRequest, Cleared, seconds_ago};
 use crate::cache::facts::FactsBatch;
 use crate::cache::overlays::{OverlayFrames, OverlayItem, OverlayScope, PutOverlay};
 use crate::cache::put::{PutDone, ReadyFrame};
-use crate::cache::read::View;
+use crate::cache::read::{Frame, View};
 use crate::cache::status::Ids;
 use crate::cache::{Profile, Tally};
 use crate::client::{
@@ -19,16 +19,17 @@ use crate::client::{
     Report, Rows,
 };
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Frames, OnMiss, Selection, Serving, Summary, Take, Which, absent,
+    Asked, Event, Extraction, Frames, OnMiss, Selected, Selection, Serving, Summary, Take, Which,
+    absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::timeline::plan::{ChunkSpec, Window};
 
-/// Frames and overlays read ahead.
+/// Overlays read ahead.
 const READ_AHEAD: usize = 16;
 
 pub struct Local {
@@ -145,19 +146,17 @@ impl Client for Local {
         of: Of<'_>,
         seqs: &[u64],
     ) -> Result<BoxStream<'static, Result<Picture>>> {
-        let serving = self.serving(of)?;
-        let read = move |seq| {
-            let serving = serving.clone();
-            async move {
-                let frame = serving.frame(seq).await?;
-                Ok(Picture {
-                    facts: frame.facts,
-                    jpeg: frame.jpeg,
-                })
-            }
+        let selected = Selected::of(seqs.to_vec(), 1, None);
+        let answers = self.serving(of)?.frames_of(selected, OnMiss::Extract);
+        let picture = |frame: Frame| Picture {
+            facts: frame.facts,
+            jpeg: frame.jpeg,
         };
-        let reads = stream::iter(seqs.to_vec()).map(read);
-        Ok(reads.buffered(READ_AHEAD).boxed())
+        let pictures = answers.await?.map(move |answer| match answer.result? {
+            Some(frame) => Ok(picture(frame)),
+            None => Err(Error::internal("a frame was left out that was to be made")),
+        });
+        Ok(pictures.boxed())
     }
 
     async fn decode(&self, of: Of<'_>, seqs: &[u64], take: Take<'_>) -> Result<()> {
@@ -257,6 +256,7 @@ impl Client for Local {
             let plan = planned.plan();
             PlanReport {
                 kind: plan.kind,
+                layout: plan.layout,
                 parameters: plan.parameters.clone(),
                 chunks: plan.chunks.iter().map(Into::into).collect(),
                 spans: plan.spans.len() as u64,

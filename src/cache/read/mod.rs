@@ -21,8 +21,11 @@ use crate::media::facts::FrameFacts;
 use crate::metrics::Tier;
 use crate::timeline::plan::ChunkError;
 
+mod ahead;
 mod legacy;
 
+use ahead::ReadSlice;
+pub use ahead::{Ahead, With};
 pub(super) use legacy::legacy_facts;
 
 /// What a frame is taken to need before it is read where nothing tells: few are larger.
@@ -72,6 +75,13 @@ pub struct Frame {
 /// Reads one profile; to be kept and shared while reading goes on.
 pub struct Reader {
     profile: Profile,
+}
+
+/// A frame that is asked for, and those that it may be read together with.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    seq: u64,
+    with: Option<With<'a>>,
 }
 
 /// What was found, and whether it was remembered rather than read now.
@@ -151,11 +161,20 @@ impl Reader {
     /// MEDIA_CORRUPT for a frame that the decoder did not deliver, PLAN_DIFFERS
     /// for what a newer release wrote, OBJECT_CORRUPT for a damaged plan; the store's own.
     pub async fn read_frame(&self, seq: u64) -> Result<Result<Frame, Miss>> {
+        self.read_with(seq, None).await
+    }
+
+    /// The same, of a frame that may be read together with others.
+    ///
+    /// # Errors
+    /// As [`Reader::read_frame`].
+    pub async fn read_with(&self, seq: u64, with: Option<With<'_>>) -> Result<Result<Frame, Miss>> {
         let Found {
             value: view,
             mut remembered,
         } = self.find_view().await?;
-        let miss = match self.try_read(&view, seq, &mut remembered).await? {
+        let wanted = Wanted { seq, with };
+        let miss = match self.try_read(&view, wanted, &mut remembered).await? {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
@@ -170,7 +189,7 @@ impl Reader {
             self.forget_record(row).await;
         }
         let view = self.fresh_view().await?;
-        self.try_read(&view, seq, &mut remembered).await
+        self.try_read(&view, wanted, &mut remembered).await
     }
 
     /// One frame's facts, or why there are none; its object is not looked for, but where there is
@@ -199,7 +218,11 @@ impl Reader {
                 [] => Ok(Err(Miss::NotPlanned)),
                 [facts] => Ok(Ok(facts.clone())),
                 // Only the bytes tell under which of them they are served.
-                _ => Ok(self.try_read(view, seq, &mut false).await?.map(|f| f.facts)),
+                _ => {
+                    let wanted = Wanted { seq, with: None };
+                    let read = self.try_read(view, wanted, &mut false).await?;
+                    Ok(read.map(|frame| frame.facts))
+                }
             },
             View::Extracted(plan) => {
                 let Some(row) = plan.row_of(seq) else {
@@ -258,15 +281,16 @@ impl Reader {
     async fn try_read(
         &self,
         view: &View,
-        seq: u64,
+        wanted: Wanted<'_>,
         remembered: &mut bool,
     ) -> Result<Result<Frame, Miss>> {
+        let seq = wanted.seq;
         match view {
             View::Absent => Ok(Err(Miss::Absent)),
             View::Legacy => self.read_legacy(seq).await,
             View::Extracted(plan) => match plan.row_of(seq) {
                 None => Ok(Err(Miss::NotPlanned)),
-                Some(row) => self.read_extracted(row, seq, remembered).await,
+                Some(row) => self.read_extracted(row, wanted, remembered).await,
             },
             View::Put(index) => match &index.candidates(seq)[..] {
                 [] => Ok(Err(Miss::NotPlanned)),
@@ -278,7 +302,7 @@ impl Reader {
     async fn read_extracted(
         &self,
         row: Row<'_>,
-        seq: u64,
+        Wanted { seq, with }: Wanted<'_>,
         remembered: &mut bool,
     ) -> Result<Result<Frame, Miss>> {
         let record = match self.find_record(row, remembered).await? {
@@ -294,7 +318,31 @@ impl Reader {
         if facts.missing {
             return Err(self.undelivered(seq));
         }
-        self.read_at(&record.place(facts), &[facts]).await
+        let Some(place) = record.place(facts) else {
+            return Ok(Err(Miss::DamagedRecord));
+        };
+        match with {
+            Some(with) if let Some(read) = self.from_run(with, &place).await? => {
+                self.checked(facts, read).await
+            }
+            _ => self.read_at(&place, &[facts]).await,
+        }
+    }
+
+    /// A frame that was read with others.
+    async fn checked(&self, facts: &FrameFacts, read: ReadSlice) -> Result<Result<Frame, Miss>> {
+        let (jpeg, hold) = match read {
+            Ok((jpeg, hold)) if is_theirs(facts, &jpeg) => (jpeg, hold),
+            Ok(_) => return Ok(Err(Miss::WrongSha256)),
+            Err(miss) => return Ok(Err(miss)),
+        };
+        self.memory().keep_frame(facts, &jpeg).await;
+        Ok(Ok(Frame {
+            facts: FrameFacts::clone(facts),
+            jpeg,
+            tier: Tier::Store,
+            hold,
+        }))
     }
 
     /// What lies at a place, under the first of the facts whose sha256 its bytes have.
@@ -320,9 +368,9 @@ impl Reader {
         };
         let read = async {
             match self.profile.read_place(place).await? {
-                None => Err(NotRead::Miss(Miss::NoObject)),
-                Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
-                Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+                Ok(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
+                Ok(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+                Err(miss) => Err(NotRead::Miss(miss)),
             }
         };
         let jpeg = or_miss(self.memory().frame(facts, read).await)?;
@@ -340,8 +388,9 @@ impl Reader {
         candidates: &[&FrameFacts],
         hold: Arc<Hold>,
     ) -> Result<Result<Frame, Miss>> {
-        let Some(jpeg) = self.profile.read_place(place).await? else {
-            return Ok(Err(Miss::NoObject));
+        let jpeg = match self.profile.read_place(place).await? {
+            Ok(jpeg) => jpeg,
+            Err(miss) => return Ok(Err(miss)),
         };
         let sha256 = sha256_hex(&[&jpeg]);
         let theirs = |f: &&&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
