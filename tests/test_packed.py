@@ -15,6 +15,7 @@ from .test_rpc_frames import collect
 
 PACKED = ["--layout", "packed"]
 SAMPLING = ["--fps", "2"]
+REPEATS = [*SAMPLING, "--to", "130", "--dedup", "64"]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,7 @@ def both(tmp_path_factory, film):
     for fc, layout in zip(stores, ([], PACKED)):
         told = fc.extract("t", *SAMPLING, *layout, film).json
         assert told["frames"] == 1200
-        # Below: nothing may be decoded again.
-        fc.run("extract", "--timeline", "repeats", *SAMPLING, "--dedup", "64", *layout, film)
+        fc.run("extract", "--timeline", "repeats", *REPEATS, *layout, film)
     return stores
 
 
@@ -89,24 +89,24 @@ def test_any_tar_reads_a_pack_and_it_holds_each_frame_with_its_facts_in_order(bo
         with tarfile.open(path) as tar:
             members = tar.getmembers()
             assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
-            for jpeg, told in zip(members[::2], members[1::2]):
-                seq = int(jpeg.name.removesuffix(".jpg"))
+            numbers = [int(m.name.removesuffix(".jpg")) for m in members[::2]]
+            assert numbers == sorted(numbers)
+            for seq, jpeg, told in zip(numbers, members[::2], members[1::2]):
                 assert told.name == f"{seq}.json"
                 assert tar.extractfile(jpeg).read() == jpegs[seq]
                 known = json.loads(tar.extractfile(told).read())
                 assert known == {k: v for k, v in facts[seq].items() if k in known} and known["sha256"]
                 seen.append(seq)
     assert sorted(seen) == sorted(jpegs)
-    assert all(run == sorted(run) for run in [seen])
     # A repeat is stored once.
     stored = sum(len(tarfile.open(path).getnames()) // 2 for path in packs(packed, "repeats"))
-    assert stored == sum(frame.get("repeats") is None for frame in packed.frames("repeats")) < 1200
+    assert stored == sum(frame.get("repeats") is None for frame in packed.frames("repeats")) < 260
 
 
 def test_two_packed_extractions_give_the_same_store(both, new_store, film):
     again = new_store()
     again.extract("t", *SAMPLING, *PACKED, film)
-    again.extract("repeats", *SAMPLING, "--dedup", "64", *PACKED, film)
+    again.extract("repeats", *REPEATS, *PACKED, film)
     assert_same_store(both[1].store, again.store)
 
 
@@ -132,7 +132,7 @@ def test_repacked_either_way_a_store_is_what_it_were_had_it_been_extracted_so(bo
         shutil.copytree(source.store, fc.store)
         for timeline in ("t", "repeats"):
             told = fc.run("repack", timeline, "--layout", layout, "--json").json
-            assert told["layout"] == layout and told["damaged"] == 0 and told["spans"] > 5
+            assert told["layout"] == layout and told["damaged"] == 0 and told["spans"] > 1
         assert_same_store(fc.store, wanted.store)
         assert fc.run("repack", "t", "--layout", layout, "--json").json["spans"] == 0
 
@@ -164,7 +164,7 @@ def test_a_profile_keeps_its_layout_and_another_is_refused_with_the_way_to_it(fc
     # What is appended lies as the rest, and --replace as it says.
     fc.extract("t", *SAMPLING, source, clip("vfr.mp4"))
     assert len(packs(fc)) == 2 and not (fc.folder("t") / "frames").exists()
-    fc.extract("t", *SAMPLING, "--replace", source)
+    fc.extract("t", *SAMPLING, "--replace", "--quality", "70", source)
     assert len(packs(fc)) == 1
     fc.extract("t", *SAMPLING, "--replace", "--layout", "frames", source)
     assert not packs(fc) and fc.jpegs("t")
