@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import tarfile
+import time
 import uuid
 
 import pytest
@@ -138,12 +139,12 @@ def test_repacked_either_way_a_store_is_what_it_were_had_it_been_extracted_so(bo
 
 
 def test_a_repacking_that_is_killed_loses_nothing_and_goes_on(both, tmp_path):
-    for after in (1, 5, 9):
+    for after in (2, 7):
         fc = Framecache(tmp_path / str(after))
         shutil.copytree(both[0].store, fc.store)
         process = fc.start("repack", "t", "--layout", "packed")
         while process.poll() is None and len(packs(fc)) < after:
-            pass
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
         assert written(fc, tmp_path / f"out{after}", "--all") == written(both[0], tmp_path / f"want{after}", "--all")
