@@ -70,7 +70,7 @@ impl Reader {
     }
 
     /// A frame's bytes out of its run, which is read now if it was not; none where it is in no run.
-    pub(super) async fn from_run(
+    pub(super) async fn read_from_run(
         &self,
         With { ahead, index }: With<'_>,
         place: &Place,

@@ -322,7 +322,7 @@ impl Reader {
             return Ok(Err(Miss::DamagedRecord));
         };
         match with {
-            Some(with) if let Some(read) = self.from_run(with, &place).await? => {
+            Some(with) if let Some(read) = self.read_from_run(with, &place).await? => {
                 self.checked(facts, read).await
             }
             _ => self.read_at(&place, &[facts]).await,
