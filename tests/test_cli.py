@@ -6,7 +6,7 @@ import pytest
 
 from .support import runner_of
 
-COMMANDS = ["extract", "frames", "get", "put", "sheet", "overlays", "timelines", "clear", "probe", "framemd5", "doctor", "verify"]
+COMMANDS = ["extract", "frames", "get", "put", "sheet", "overlays", "timelines", "clear", "probe", "framemd5", "doctor", "verify", "repack"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

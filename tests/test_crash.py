@@ -59,20 +59,20 @@ def kill_9(fc, after, *arguments):
 def assert_nothing_wrong_yet(fc, whole):
     """After a kill: every object under a key of the contract is whole."""
     for name, data in tree(fc.store).items():
-        if name.endswith(".jpg"):
+        if name.endswith((".jpg", ".tar")):
             assert data == whole[name], f"{name} is torn"
         elif not name.startswith(".tmp/"):
             assert name in whole, f"{name} is left over"
 
 
-def killed_runs_end_as_undisturbed(kills, quiet, new_store, sources):
+def killed_runs_end_as_undisturbed(kills, quiet, new_store, sources, sampling=SAMPLING):
     whole, chance, hits = tree(quiet.store), random.Random(SEED), 0
     print(f"{kills} kills, FRAMECACHE_TEST_SEED={SEED}")
     for _ in range(kills * TRIES):
         fc = new_store()
-        hits += kill_9(fc, chance.randrange(objects(quiet)), *SAMPLING, *sources)
+        hits += kill_9(fc, chance.randrange(objects(quiet)), *sampling, *sources)
         assert_nothing_wrong_yet(fc, whole)
-        fc.extract("t", *SAMPLING, *sources)
+        fc.extract("t", *sampling, *sources)
         assert_same_store(quiet.store, fc.store)
         if hits == kills:
             return
@@ -81,6 +81,12 @@ def killed_runs_end_as_undisturbed(kills, quiet, new_store, sources):
 
 def test_kill_9_after_any_object_then_the_same_command_gives_the_undisturbed_cache(undisturbed, new_store, sources):
     killed_runs_end_as_undisturbed(KILLS, undisturbed, new_store, sources)
+
+
+def test_kill_9_after_any_object_of_a_packed_extraction_then_the_same_command_gives_the_undisturbed_cache(new_store, sources):
+    quiet, packed = new_store("quiet"), [*SAMPLING, "--layout", "packed"]
+    quiet.extract("t", *packed, *sources)
+    killed_runs_end_as_undisturbed(max(3, KILLS // 3), quiet, new_store, sources, packed)
 
 
 @pytest.mark.slow

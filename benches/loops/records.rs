@@ -46,6 +46,7 @@ fn record(frames: usize) -> Record {
             span: 3,
         },
         outcome: Outcome::Frames((0..frames as u64).map(facts).collect()),
+        packs: None,
     }
 }
 

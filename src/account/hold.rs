@@ -26,6 +26,13 @@ impl Hold {
         self.amount
     }
 
+    /// A part of it, of so much if it has that: for one of several that it was taken for together.
+    pub fn split(&mut self, amount: u64) -> Hold {
+        let amount = amount.min(self.amount);
+        self.amount -= amount;
+        Hold::new(&self.pool, &self.account, amount)
+    }
+
     /// Gives back what is over `amount`.
     pub fn shrink_to(&mut self, amount: u64) {
         let over = self.amount.saturating_sub(amount);

@@ -1,4 +1,4 @@
-//! Clearing: records, frames, plan last, so that a crash anywhere in between
+//! Clearing: records, frames and packs, plan last, so that a crash anywhere in between
 //! leaves a plan, and nothing half-cleared is taken for a legacy cache.
 //!
 //! A plan that stays is written with a new nonce once the frames are gone, and then the records
@@ -30,6 +30,8 @@ pub struct ClearRequest {
 pub struct Cleared {
     pub records: Tally,
     pub frames: Tally,
+    /// Of frames that lay packed.
+    pub packs: Tally,
     pub overlays: Tally,
     pub plans: Tally,
     /// Not old enough: nothing was touched.
@@ -86,7 +88,7 @@ impl Profile {
             records: self.clear_records(request).await?,
             ..Cleared::default()
         };
-        cleared.frames = self.clear_frames(request).await?;
+        (cleared.frames, cleared.packs) = self.clear_frames(request).await?;
         if request.overlays {
             cleared.overlays = self
                 .clear_below(&self.keys.overlays_prefix(), request)
@@ -104,22 +106,26 @@ impl Profile {
 
     /// They are gone for good before a frame is: no record outlives its frames.
     async fn clear_records(&self, request: ClearRequest) -> Result<Tally> {
-        self.clear_for_good(&self.keys.records_prefix(), request)
-            .await
+        let prefix = self.keys.records_prefix();
+        let tally = self.clear_below(&prefix, request).await?;
+        self.for_good(request).await?;
+        Ok(tally)
     }
 
     /// They are gone for good before the plan is: none is left to pass for a legacy cache.
-    async fn clear_frames(&self, request: ClearRequest) -> Result<Tally> {
-        self.clear_for_good(&self.keys.frames_prefix(), request)
-            .await
+    async fn clear_frames(&self, request: ClearRequest) -> Result<(Tally, Tally)> {
+        let (frames, packs) = (self.keys.frames_prefix(), self.keys.packs_prefix());
+        let frames = self.clear_below(&frames, request).await?;
+        let packs = self.clear_below(&packs, request).await?;
+        self.for_good(request).await?;
+        Ok((frames, packs))
     }
 
-    async fn clear_for_good(&self, prefix: &str, request: ClearRequest) -> Result<Tally> {
-        let tally = self.clear_below(prefix, request).await?;
-        if !request.dry_run {
-            self.store.sync().await?;
+    async fn for_good(&self, request: ClearRequest) -> Result<()> {
+        match request.dry_run {
+            true => Ok(()),
+            false => self.store.sync().await,
         }
-        Ok(tally)
     }
 
     /// Spans that began before the last frame went do not commit any more; the records of those

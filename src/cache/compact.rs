@@ -52,6 +52,7 @@ impl Profile {
         };
         let record = Record {
             digest: DIGEST.to_owned(),
+            packs: None,
             attempt: crate::hex::new_id(),
             id,
             outcome: Outcome::Frames(merged),

@@ -1,4 +1,4 @@
-//! What lies in a profile's `frames/` and `chunks/`, as a listing tells it.
+//! What lies in a profile's `frames/`, `packs/` and `chunks/`, as a listing tells it.
 
 use std::ops::Range;
 
@@ -52,6 +52,37 @@ impl ListedFrames {
         let from = self.frames.partition_point(|f| f.seq < range.start);
         let to = self.frames.partition_point(|f| f.seq < range.end);
         self.frames.get(from..to).unwrap_or_default()
+    }
+}
+
+/// The objects below `packs/`.
+#[derive(Debug, Default)]
+pub struct ListedPacks {
+    pub packs: Vec<(SpanId, Entry)>,
+    /// Objects that are no pack.
+    pub others: Vec<Entry>,
+}
+
+impl ListedPacks {
+    pub async fn read(store: &dyn Store, keys: &ProfileKeys) -> Result<Self> {
+        let mut listed = ListedPacks::default();
+        let prefix = keys.packs_prefix();
+        let mut entries = std::pin::pin!(objects::entries(store, &prefix));
+        while let Some(entry) = entries.try_next().await? {
+            match keys.pack_of(&entry.key) {
+                Some(id) => listed.packs.push((id.span, entry)),
+                None => listed.others.push(entry),
+            }
+        }
+        listed.packs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(listed)
+    }
+
+    /// Those of a span.
+    pub fn of(&self, id: &SpanId) -> &[(SpanId, Entry)] {
+        let from = self.packs.partition_point(|(of, _)| of < id);
+        let to = self.packs.partition_point(|(of, _)| of <= id);
+        self.packs.get(from..to).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! {prefix}/timelines/{timeline}/plan.json
 //! {prefix}/timelines/{timeline}/frames/{seq}.jpg
+//! {prefix}/timelines/{timeline}/packs/{chunk_id}/{span}-{digest8}.tar
 //! {prefix}/timelines/{timeline}/chunks/{chunk_id}/{span}.json
 //! {prefix}/timelines/{timeline}/overlays/{job}/{stage}/{seq}_{name}.png
 //! {prefix}/timelines/{timeline}/profiles/{profile}/...      the same, any profile but `default`
@@ -101,6 +102,17 @@ pub struct SpanId {
     pub span: u32,
 }
 
+/// Names one pack of a span's frames.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackId {
+    pub span: SpanId,
+    /// What its digest begins with: [`DIGEST_DIGITS`] lower-case hex digits.
+    pub digest: String,
+}
+
+/// Digits of a pack's digest in its key.
+pub const DIGEST_DIGITS: usize = 8;
+
 /// Names one overlay picture.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OverlayId {
@@ -147,6 +159,31 @@ impl ProfileKeys {
         decimal(name.strip_suffix(".jpg")?)
     }
 
+    pub fn packs_prefix(&self) -> String {
+        format!("{}packs/", self.base)
+    }
+
+    pub fn pack(&self, id: &PackId) -> String {
+        let PackId { span, digest } = id;
+        let (chunk_id, span) = (&span.chunk_id, span.span);
+        format!("{}packs/{chunk_id}/{span}-{digest}.tar", self.base)
+    }
+
+    /// The pack that a key under `packs_prefix` stands for; none for any other object.
+    pub fn pack_of(&self, key: &str) -> Option<PackId> {
+        let rest = key.strip_prefix(&*self.base)?.strip_prefix("packs/")?;
+        let (chunk_id, name) = rest.split_once('/')?;
+        let (span, digest) = name.strip_suffix(".tar")?.split_once('-')?;
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if digest.len() != DIGEST_DIGITS || !digest.bytes().all(is_hex) {
+            return None;
+        }
+        Some(PackId {
+            span: span_of(chunk_id, span)?,
+            digest: digest.to_owned(),
+        })
+    }
+
     pub fn records_prefix(&self) -> String {
         format!("{}chunks/", self.base)
     }
@@ -163,12 +200,7 @@ impl ProfileKeys {
     pub fn record_of(&self, key: &str) -> Option<SpanId> {
         let rest = key.strip_prefix(&*self.base)?.strip_prefix("chunks/")?;
         let (chunk_id, name) = rest.split_once('/')?;
-        let span = decimal(name.strip_suffix(".json")?)?;
-        check_id("chunk_id", chunk_id).ok()?;
-        Some(SpanId {
-            chunk_id: chunk_id.to_owned(),
-            span: u32::try_from(span).ok()?,
-        })
+        span_of(chunk_id, name.strip_suffix(".json")?)
     }
 
     pub fn overlays_prefix(&self) -> String {
@@ -242,6 +274,14 @@ pub fn folder_name<'a>(folder: &'a str, parent: &str) -> Option<&'a str> {
     let name = folder.strip_prefix(parent)?.strip_suffix('/')?;
     check_id("name", name).ok()?;
     Some(name)
+}
+
+fn span_of(chunk_id: &str, span: &str) -> Option<SpanId> {
+    check_id("chunk_id", chunk_id).ok()?;
+    Some(SpanId {
+        chunk_id: chunk_id.to_owned(),
+        span: u32::try_from(decimal(span)?).ok()?,
+    })
 }
 
 /// A decimal without sign or padding.
@@ -349,6 +389,32 @@ mod tests {
             assert_eq!(keys.frame_of(&format!("{base}{name}")), None, "{name}");
         }
         assert_eq!(keys.frame_of("cache/timelines/tl-2/frames/1.jpg"), None);
+    }
+
+    #[test]
+    fn packs_read_back_as_what_they_are_of() {
+        let keys = keys("half");
+        let id = PackId {
+            span: span("cam~a.1", 12),
+            digest: "0123abcd".to_owned(),
+        };
+        let key = "cache/timelines/tl-1/profiles/half/packs/cam~a.1/12-0123abcd.tar";
+        assert_eq!(keys.pack(&id), key);
+        assert_eq!(keys.pack_of(key), Some(id));
+        let base = keys.packs_prefix();
+        for name in [
+            "0/1-0123abcd.tar.tmp",
+            "0/01-0123abcd.tar",
+            "0/1-0123abc.tar",
+            "0/1-0123ABCD.tar",
+            "0/1-0123abcd-.tar",
+            "0/1.tar",
+            "0/-0123abcd.tar",
+            "1-0123abcd.tar",
+            "-x/1-0123abcd.tar",
+        ] {
+            assert_eq!(keys.pack_of(&format!("{base}{name}")), None, "{name}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod memory;
 mod objects;
 mod overlay_name;
 pub mod overlays;
+pub mod places;
 pub mod planned;
 pub mod plans;
 pub mod put;
@@ -23,6 +24,7 @@ pub mod put_index;
 mod put_settle;
 pub mod read;
 pub mod record;
+pub mod repack;
 mod reuse;
 mod sealed;
 pub mod status;
@@ -38,10 +40,9 @@ mod tests;
 use std::sync::Arc;
 
 use crate::account::Account;
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::hex::new_id;
 use crate::store::Store;
-use crate::timeline::plan::SCHEMA;
 
 pub use self::objects::Tally;
 
@@ -49,8 +50,6 @@ use self::keys::{Layout, ProfileKeys};
 use self::memory::Memory;
 use self::plans::PlanMemo;
 
-/// One object a frame; the only layout there is.
-const LAYOUT: &str = "frames";
 /// Requests to the store that one operation has under way at most.
 const CONCURRENCY: usize = 32;
 
@@ -129,11 +128,4 @@ impl Profile {
     pub fn keys(&self) -> &ProfileKeys {
         &self.keys
     }
-}
-
-/// What was stored by a release that knows more than this one.
-fn newer_schema(what: &str, schema: u64) -> Error {
-    let message = format!("{what} was written by a newer release: schema={schema} known={SCHEMA}");
-    Error::new(Reason::PlanDiffers, message)
-        .hint("use that release, or clear the profile with its plan")
 }

@@ -14,12 +14,6 @@ const JSON: &str = "application/json";
 /// for servers whose page tokens lose rows while rows are deleted.
 const MAX_DELETE_PASSES: usize = 4;
 
-/// Puts a frame: durable after the next `sync`.
-pub async fn put_frame(store: &dyn Store, key: &str, jpeg: Bytes) -> Result<()> {
-    store.put(key, jpeg, PutOptions::unsynced(JPEG)).await?;
-    Ok(())
-}
-
 /// Puts a plan or record: durable when it answers.
 pub async fn put_json(
     store: &dyn Store,

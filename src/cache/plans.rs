@@ -8,19 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::cache::Profile;
 use crate::cache::objects;
 use crate::cache::planned::Planned;
-use crate::cache::sealed::{self, Unreadable};
-use crate::cache::{LAYOUT, Profile, newer_schema};
+use crate::cache::sealed::{self, Unreadable, Versioned};
 use crate::error::{Error, Reason, Result};
 use crate::hex::new_id;
 use crate::store::{Condition, Object};
 use crate::timeline::compare::{Relation, appended, extends};
-use crate::timeline::plan::{Kind, Plan};
+use crate::timeline::plan::{FrameLayout, Kind, PACKED_SCHEMA, Plan};
 
 /// Races that one claim survives; each round trip lost means that somebody
 /// else's plan was written meanwhile.
 const MAX_CLAIM_ROUNDS: usize = 8;
+
+impl Versioned for Plan {
+    const KNOWN: u32 = PACKED_SCHEMA;
+}
 
 /// What becomes of overlays when a profile is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +216,27 @@ impl Profile {
         Err(self.always_changed())
     }
 
+    /// The plan, by which frames lie so from now on: what began before is started again.
+    ///
+    /// # Errors
+    /// PLAN_DIFFERS for a profile that was not extracted; those of `load_plan`.
+    pub(super) async fn lay_out(&self, layout: FrameLayout) -> Result<Arc<Planned>> {
+        for _ in 0..MAX_CLAIM_ROUNDS {
+            let (stored, old) = match self.stored_plan().await? {
+                Stored::Plan(stored, old) if !stored.is_put() => (stored, old),
+                Stored::Damaged(_) => return Err(self.damaged_plan()),
+                Stored::Plan(..) | Stored::Absent => return Err(self.not_extracted()),
+            };
+            if stored.plan().layout == layout {
+                return Ok(stored);
+            }
+            let plan = stored.plan().clone().laid_out(layout);
+            self.write(&Step::anew(&plan, &old, Claimed::Unchanged))
+                .await?;
+        }
+        Err(self.always_changed())
+    }
+
     async fn write(&self, step: &Step) -> Result<()> {
         let data = sealed::seal(&step.plan, None)?;
         objects::put_json(&*self.store, &self.keys.plan(), data, step.when.clone()).await?;
@@ -236,7 +261,6 @@ impl Profile {
             return Ok(Stored::Plan(planned, object));
         }
         match sealed::open::<Plan>(&object.data) {
-            Ok(opened) if opened.value.layout != LAYOUT => Err(self.unknown_layout(&opened.value)),
             Ok(opened) if is_malformed(&opened.value) => Ok(Stored::Damaged(object)),
             Ok(opened) => {
                 let planned = Arc::new(Planned::new(opened.value)?);
@@ -245,9 +269,9 @@ impl Profile {
             }
             Err(Unreadable::Damaged) if is_page(&object.data) => Err(self.foreign_plan()),
             Err(Unreadable::Damaged) => Ok(Stored::Damaged(object)),
-            Err(Unreadable::Newer { schema }) => {
+            Err(Unreadable::Newer(newer)) => {
                 let what = format!("plan.json of {}", self.keys.facts());
-                Err(newer_schema(&what, schema))
+                Err(newer.refusal(&what))
             }
         }
     }
@@ -348,6 +372,13 @@ impl Profile {
             .hint("try again")
     }
 
+    fn not_extracted(&self) -> Error {
+        let what = "only frames that were extracted can lie packed, and these were not";
+        self.keys
+            .error(Reason::PlanDiffers, what)
+            .hint("leave them as they are, an object each")
+    }
+
     fn refuse_legacy(&self) -> Error {
         let what = "frames are there that were written without a plan";
         self.keys
@@ -367,12 +398,6 @@ impl Profile {
         let message = format!("{what}: {} chunk_id={chunk_id}", self.keys.facts());
         Error::new(Reason::SourceChanged, message)
             .hint("replace the plan, or bring the old source back")
-    }
-
-    fn unknown_layout(&self, plan: &Plan) -> Error {
-        let what = "the profile is laid out as this release cannot read it";
-        let message = format!("{what}: {} layout={:?}", self.keys.facts(), plan.layout);
-        Error::new(Reason::PlanDiffers, message).hint("use the release that wrote it")
     }
 
     /// To replace it would not bring back what lies behind it.

@@ -21,11 +21,11 @@ use crate::cache::put_index::{DIGEST, PutIndex, next_number, no_number};
 use crate::cache::read::legacy_facts;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::sha256_hex;
-use crate::cache::{CONCURRENCY, LAYOUT, Profile};
+use crate::cache::{CONCURRENCY, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
-use crate::store::{Condition, PutOptions, Written};
-use crate::timeline::plan::{Kind, Plan, SCHEMA};
+use crate::store::{Condition, Written};
+use crate::timeline::plan::{FrameLayout, Kind, Plan, SCHEMA};
 
 /// Clears that one call survives.
 const MAX_PUT_ROUNDS: usize = 16;
@@ -196,7 +196,7 @@ impl Profile {
     }
 
     async fn legacy_frame(&self, seq: u64) -> Result<Option<FrameFacts>> {
-        let Some(object) = self.store.get(&self.keys.frame(seq)).await? else {
+        let Some(object) = self.loose_frame(seq).await? else {
             return Ok(None);
         };
         let mut facts = legacy_facts(seq, object.data.len() as u64);
@@ -212,7 +212,8 @@ impl Profile {
     /// put's, or what one that died left behind.
     async fn put_new<'f>(&self, frames: &[&'f ReadyFrame]) -> Result<Vec<&'f ReadyFrame>> {
         let puts = frames.iter().map(|frame| async {
-            let written = self.put_over(frame, Condition::IfAbsent).await?;
+            let (seq, jpeg) = (frame.facts.seq, frame.jpeg.clone());
+            let written = self.put_loose(seq, jpeg, Condition::IfAbsent).await?;
             Ok::<_, Error>((written == Written::ConditionFailed).then_some(*frame))
         });
         let there: Vec<_> = stream::iter(puts.collect::<Vec<_>>())
@@ -223,12 +224,6 @@ impl Profile {
         Ok(there.into_iter().flatten().collect())
     }
 
-    pub(super) async fn put_over(&self, frame: &ReadyFrame, when: Condition) -> Result<Written> {
-        let key = self.keys.frame(frame.facts.seq);
-        let options = PutOptions::unsynced(objects::JPEG).when(when);
-        self.store.put(&key, frame.jpeg.clone(), options).await
-    }
-
     /// Whether the plan is the one that the frames were put under. Where there is none any more the
     /// new frames go too: without a plan they would pass for a legacy cache.
     async fn still_put(&self, plan: &Planned, new: &[&ReadyFrame]) -> Result<bool> {
@@ -236,8 +231,7 @@ impl Profile {
             Stored::Plan(now, _) => Ok(is_same(&now, plan)),
             Stored::Damaged(_) => Err(self.damaged_plan()),
             Stored::Absent => {
-                let keys: Vec<_> = new.iter().map(|f| self.keys.frame(f.facts.seq)).collect();
-                self.store.delete(&keys).await?;
+                self.delete_loose(new.iter().map(|f| f.facts.seq)).await?;
                 Ok(false)
             }
         }
@@ -253,6 +247,7 @@ impl Profile {
     async fn commit_put(&self, facts: Vec<FrameFacts>, mut number: u32) -> Result<u32> {
         let mut record = Record {
             digest: DIGEST.to_owned(),
+            packs: None,
             attempt: crate::hex::new_id(),
             id: SpanId {
                 chunk_id: PUT_CHUNK.to_owned(),
@@ -304,8 +299,9 @@ fn check_distinct(sorted: &[ReadyFrame]) -> Result<()> {
 pub fn put_plan() -> Plan {
     Plan {
         schema: SCHEMA,
+        reader: None,
         kind: Kind::Put,
-        layout: LAYOUT.to_owned(),
+        layout: FrameLayout::Frames,
         nonce: None,
         reading: 0,
         parameters: None,

@@ -11,7 +11,7 @@ use crate::cache::objects;
 use crate::cache::planned::Planned;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::Unreadable;
-use crate::cache::{CONCURRENCY, Profile, newer_schema};
+use crate::cache::{CONCURRENCY, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
 use crate::store::{Entry, Object};
@@ -287,16 +287,14 @@ async fn read_put(profile: &Profile, number: u32) -> Result<Option<Read>> {
             Outcome::Failed(_) => None,
         },
         Ok(_) | Err(Unreadable::Damaged) => None,
-        Err(Unreadable::Newer { schema }) => return Err(newer(profile, number, schema)),
+        Err(Unreadable::Newer(newer)) => {
+            let what = format!("put record {number} of {}", profile.keys.facts());
+            return Err(newer.refusal(&what));
+        }
     };
     Ok(Some(Read {
         number,
         object,
         frames,
     }))
-}
-
-fn newer(profile: &Profile, number: u32, schema: u64) -> Error {
-    let what = format!("put record {number} of {}", profile.keys.facts());
-    newer_schema(&what, schema)
 }

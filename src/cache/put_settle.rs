@@ -56,7 +56,7 @@ impl Profile {
         frames: &[&'f ReadyFrame],
     ) -> Result<Vec<(&'f ReadyFrame, Condition)>> {
         let looks = frames.iter().map(|frame| async {
-            let there = self.store.get(&self.keys.frame(frame.facts().seq)).await?;
+            let there = self.loose_frame(frame.facts().seq).await?;
             let is_there = there.as_ref().is_some_and(|o| is_its(frame, &o.data));
             let when = there
                 .as_ref()
@@ -76,7 +76,8 @@ impl Profile {
         frames: Vec<(&'f ReadyFrame, Condition)>,
     ) -> Result<Vec<&'f ReadyFrame>> {
         let puts = frames.into_iter().map(|(frame, when)| async move {
-            self.put_over(frame, when).await?;
+            let (seq, jpeg) = (frame.facts().seq, frame.jpeg().clone());
+            self.put_loose(seq, jpeg, when).await?;
             Ok::<_, Error>(frame)
         });
         let pending: Vec<_> = stream::iter(puts.collect::<Vec<_>>())

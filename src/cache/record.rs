@@ -4,19 +4,26 @@
 //!
 //! `chunks/{chunk_id}/{span}.json`, schema 1, in the envelope of `sealed`:
 //! `{schema, digest, chunk_id, span, common, frames}` or, instead of the last
-//! two, `error {reason, message}`. Facts that all frames share stand once, in
+//! two, `error {reason, message}`. Where frames lie packed it is of schema 2, which older releases
+//! refuse, and has `reader`, `packs [{digest, bytes}]` and `places [[pack, offset, crc32c]]`, one a frame. Facts that all frames share stand once, in
 //! `common`: 334 kB instead of 1,241 kB for 1,800 frames of one camera; 3,600
 //! are written in 6 ms and read in 5 ms.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cache::facts_table;
-use crate::cache::keys::SpanId;
+use crate::cache::keys::{ProfileKeys, SpanId};
+use crate::cache::places::{Pack, Packs, Place, Slot};
 use crate::cache::planned::Row;
-use crate::cache::sealed::{self, Unreadable};
+use crate::cache::sealed::{self, Unreadable, Versioned};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
-use crate::timeline::plan::{ChunkError, SCHEMA, SpanRow};
+use crate::timeline::plan::{ChunkError, PACKED_READER, SpanRow};
+
+/// Version of a record whose frames lie loose.
+const SCHEMA: u32 = 1;
+/// Of one whose frames lie packed.
+const PACKED_SCHEMA: u32 = 2;
 
 /// What came of a span.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +39,8 @@ pub enum Outcome {
 pub struct Record {
     /// Of the plan's parameters and the span's row.
     pub digest: String,
+    /// Where its frames lie; none: loose.
+    pub packs: Option<Packs>,
     /// Which run wrote it; letters and digits.
     pub attempt: String,
     pub id: SpanId,
@@ -42,6 +51,8 @@ pub struct Record {
 #[serde(deny_unknown_fields)]
 struct Wire {
     schema: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reader: Option<String>,
     digest: String,
     chunk_id: String,
     span: u32,
@@ -51,6 +62,14 @@ struct Wire {
     common: Option<facts_table::Common>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     frames: Option<Vec<FrameFacts>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packs: Option<Vec<Pack>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<Option<Slot>>>,
+}
+
+impl Versioned for Wire {
+    const KNOWN: u32 = PACKED_SCHEMA;
 }
 
 impl Record {
@@ -58,6 +77,7 @@ impl Record {
     pub(super) fn empty(row: Row<'_>) -> Self {
         Record {
             digest: row.digest.to_owned(),
+            packs: None,
             attempt: String::new(),
             id: row.id(),
             outcome: Outcome::Frames(Vec::new()),
@@ -71,13 +91,22 @@ impl Record {
     pub fn encode(&self) -> Result<bytes::Bytes> {
         let mut wire = Wire {
             schema: SCHEMA,
+            reader: None,
             digest: self.digest.clone(),
             chunk_id: self.id.chunk_id.clone(),
             span: self.id.span,
             error: None,
             common: None,
             frames: None,
+            packs: None,
+            places: None,
         };
+        if let Some(packs) = &self.packs {
+            wire.schema = PACKED_SCHEMA;
+            wire.reader = Some(PACKED_READER.to_owned());
+            wire.packs = Some(packs.packs.clone());
+            wire.places = Some(packs.slots.clone());
+        }
         match &self.outcome {
             Outcome::Failed(error) => wire.error = Some(error.clone()),
             Outcome::Frames(frames) => {
@@ -100,8 +129,14 @@ impl Record {
             }
             _ => return Err(Unreadable::Damaged),
         };
+        let packs = match (wire.packs, wire.places) {
+            (None, None) => None,
+            (Some(packs), Some(slots)) => Some(Packs { packs, slots }),
+            _ => return Err(Unreadable::Damaged),
+        };
         Ok(Record {
             digest: wire.digest,
+            packs,
             attempt: opened.attempt.ok_or(Unreadable::Damaged)?,
             id: SpanId {
                 chunk_id: wire.chunk_id,
@@ -124,6 +159,40 @@ impl Record {
         match self.outcome {
             Outcome::Frames(frames) => Ok(frames),
             Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    /// Where the bytes of one of its frames lie: a repeat's where those of the frame lie that it repeats.
+    /// None where a record that fits its row has nothing.
+    pub fn place(&self, frame: &FrameFacts) -> Option<Place> {
+        let seq = frame.repeats.unwrap_or(frame.seq);
+        let Some(packs) = &self.packs else {
+            return Some(Place::Loose(seq));
+        };
+        let at = self.frames().binary_search_by_key(&seq, |f| f.seq).ok()?;
+        let slice = packs.slice(&self.id, at, self.frames().get(at)?)?;
+        Some(Place::Packed(slice))
+    }
+
+    /// Whether a sequence has an object of its own in `frames/`.
+    pub fn is_loose(&self, seq: u64) -> bool {
+        self.packs.is_none() && self.frame(seq).is_some_and(is_stored)
+    }
+
+    /// Its packs, each with its key.
+    pub fn packs<'a>(&'a self, keys: &'a ProfileKeys) -> impl Iterator<Item = (String, &'a Pack)> {
+        let packs = self.packs.iter();
+        packs.flat_map(|packs| packs.keyed(keys, &self.id))
+    }
+
+    /// Whether it can be the row's own.
+    pub fn fits(&self, row: &SpanRow) -> Result<(), &'static str> {
+        fits(&self.outcome, row)?;
+        match &self.packs {
+            Some(packs) if !packs.fits(&self.id, self.frames()) => {
+                Err("a frame lies in no pack, or outside of it")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -174,7 +243,7 @@ fn repeats_earlier(frames: &[FrameFacts], frame: &FrameFacts, kept: u64) -> bool
     })
 }
 
-/// Whether the frame has an object of its own.
+/// Whether the frame has bytes of its own in the store.
 pub fn is_stored(frame: &FrameFacts) -> bool {
     !frame.missing && frame.repeats.is_none()
 }
@@ -188,6 +257,7 @@ mod tests {
     fn record(outcome: Outcome) -> Record {
         Record {
             digest: "d".repeat(64),
+            packs: None,
             attempt: "0123abc".to_owned(),
             id: SpanId {
                 chunk_id: "0".to_owned(),

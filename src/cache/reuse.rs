@@ -1,5 +1,7 @@
-//! Whether the frames that records name are there still, by one listing: others may have cleared
-//! them, or `rm` did, and a record alone does not tell.
+//! Whether the frames and packs that records name are there still, by one listing of each: others may
+//! have cleared them, or `rm` did, and a record alone does not tell.
+
+use std::collections::HashSet;
 
 use futures::TryStreamExt;
 
@@ -22,23 +24,29 @@ struct Named {
 
 impl Profile {
     /// As [`Profile::span_states`]; a span of which a listing has not every frame, with the bytes
-    /// that its record gives it, is missing. Lists `frames/` once where any span is committed.
+    /// that its record gives it, is missing. Lists `frames/` once where any span is committed that lies
+    /// loose, `packs/` where one lies packed.
     ///
     /// # Errors
     /// As [`Profile::span_states`].
     pub async fn reusable_states(&self, plan: &Planned, rows: &[usize]) -> Result<Vec<SpanState>> {
-        let of = |record: Result<Record, Miss>| (SpanState::of(&record), sizes(&record));
+        let of = |record: Result<Record, Miss>| {
+            let packs = record.as_ref().map(|record| self.sizes_of_packs(record));
+            let packs = packs.unwrap_or_default();
+            (SpanState::of(&record), (sizes(&record), packs))
+        };
         let found = self.of_records(plan, rows, of).await?;
         let (mut states, sizes): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let named = sizes.into_iter().enumerate();
-        let mut named: Vec<Named> = named
-            .flat_map(|(row, sizes)| {
-                let named = sizes.into_iter();
-                named.map(move |(seq, bytes)| Named { seq, bytes, row })
-            })
-            .collect();
+        let (mut named, mut packs) = (Vec::new(), Vec::new());
+        for (row, (loose, packed)) in sizes.into_iter().enumerate() {
+            let loose = loose.into_iter();
+            named.extend(loose.map(|(seq, bytes)| Named { seq, bytes, row }));
+            packs.extend(packed.into_iter().map(|pack| (pack, row)));
+        }
         named.sort_unstable_by_key(|named| named.seq);
-        for row in self.rows_not_listed(&named).await? {
+        let mut absent = self.rows_not_listed(&named).await?;
+        absent.extend(self.rows_of_packs_not_listed(packs).await?);
+        for row in absent {
             if let Some(state) = states.get_mut(row) {
                 *state = SpanState::Missing(Miss::NoObject);
             }
@@ -66,12 +74,36 @@ impl Profile {
         rows.dedup();
         Ok(rows)
     }
+
+    /// Rows of packs that a listing does not have with the bytes that their records give them.
+    async fn rows_of_packs_not_listed(
+        &self,
+        named: Vec<((String, u64), usize)>,
+    ) -> Result<Vec<usize>> {
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let prefix = self.keys.packs_prefix();
+        let listed = objects::entries(&*self.store, &prefix);
+        let listed: HashSet<_> = listed
+            .map_ok(|entry| (entry.key, entry.bytes))
+            .try_collect()
+            .await?;
+        let absent = named.into_iter().filter(|(pack, _)| !listed.contains(pack));
+        Ok(absent.map(|(_, row)| row).collect())
+    }
+
+    fn sizes_of_packs(&self, record: &Record) -> Vec<(String, u64)> {
+        let packs = record.packs(&self.keys);
+        packs.map(|(key, pack)| (key, pack.bytes)).collect()
+    }
 }
 
 /// Sequence and bytes of each frame that has an object of its own.
 fn sizes(record: &Result<Record, Miss>) -> Vec<(u64, u64)> {
     let frames = record.as_ref().map(Record::frames).unwrap_or_default();
-    let stored = frames.iter().filter(|frame| is_stored(frame));
+    let loose = record.as_ref().is_ok_and(|record| record.packs.is_none());
+    let stored = frames.iter().filter(|frame| loose && is_stored(frame));
     stored
         .filter_map(|frame| Some((frame.seq, frame.bytes?)))
         .collect()

@@ -5,7 +5,9 @@
 //! `{"attempt":"...","seal":"<64 hex>",...}`: what the seal covers is `{` and
 //! the rest after it. `attempt` (records only) stands before it: two runs'
 //! records are equal but for their attempt. The envelope stays the same in
-//! all schemas, so that an older reader can tell "newer" from "damaged".
+//! all schemas, so that an older reader can tell "newer" from "damaged"; each
+//! kind of object has schemas of its own, and `reader` names the oldest release
+//! that knows the one it is of (absent: any).
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,8 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
-use crate::timeline::plan::SCHEMA;
+use crate::error::{Error, Reason, Result};
 
 /// An envelope that was opened: whose attempt wrote it, and what it holds.
 #[derive(Debug)]
@@ -29,7 +30,37 @@ pub enum Unreadable {
     /// Not what was written: the seal or the form is broken.
     Damaged,
     /// Whole, but of a schema this release does not know.
-    Newer { schema: u64 },
+    Newer(Newer),
+}
+
+/// What a later release wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    pub schema: u64,
+    pub known: u32,
+    /// The oldest release that reads it, where that is said.
+    pub reader: Option<String>,
+}
+
+impl Newer {
+    /// Why `what` is not read.
+    pub fn refusal(&self, what: &str) -> Error {
+        let (schema, known) = (self.schema, self.known);
+        let by = "was written by a newer release";
+        let message = format!("{what} {by}: schema={schema} known={known}");
+        let hint = match &self.reader {
+            Some(reader) => format!("use framecache {reader} or newer"),
+            None => "use that release".to_owned(),
+        };
+        Error::new(Reason::PlanDiffers, message)
+            .hint(format!("{hint}, or clear the profile with its plan"))
+    }
+}
+
+/// What is kept under a seal.
+pub trait Versioned: DeserializeOwned {
+    /// The newest schema of its kind that this release reads.
+    const KNOWN: u32;
 }
 
 /// Lower-case hex of the sha256 of `parts`, one after the other.
@@ -59,13 +90,15 @@ pub fn seal<T: Serialize>(value: &T, attempt: Option<&str>) -> Result<Bytes> {
 }
 
 /// Reads what `seal` wrote.
-pub fn open<T: DeserializeOwned>(data: &[u8]) -> Result<Opened<T>, Unreadable> {
+pub fn open<T: Versioned>(data: &[u8]) -> Result<Opened<T>, Unreadable> {
     let (attempt, body) = unwrap(data).ok_or(Unreadable::Damaged)?;
     let head: Head = serde_json::from_slice(&body).map_err(|_| Unreadable::Damaged)?;
-    if head.schema > u64::from(SCHEMA) {
-        return Err(Unreadable::Newer {
+    if head.schema > u64::from(T::KNOWN) {
+        return Err(Unreadable::Newer(Newer {
             schema: head.schema,
-        });
+            known: T::KNOWN,
+            reader: head.reader.filter(|reader| is_release(reader)),
+        }));
     }
     let value = serde_json::from_slice(&body).map_err(|_| Unreadable::Damaged)?;
     Ok(Opened { attempt, value })
@@ -74,6 +107,14 @@ pub fn open<T: DeserializeOwned>(data: &[u8]) -> Result<Opened<T>, Unreadable> {
 #[derive(Deserialize)]
 struct Head {
     schema: u64,
+    #[serde(default)]
+    reader: Option<String>,
+}
+
+/// It is printed.
+fn is_release(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-+".contains(&b);
+    (1..=40).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Attempt, and the body as it was sealed; none where the seal does not fit.
@@ -103,12 +144,19 @@ mod tests {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Note {
         schema: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reader: Option<String>,
         text: String,
+    }
+
+    impl Versioned for Note {
+        const KNOWN: u32 = 1;
     }
 
     fn note(schema: u32) -> Note {
         Note {
             schema,
+            reader: None,
             text: "t\u{e9}xt \"quoted\"".to_owned(),
         }
     }
@@ -161,10 +209,20 @@ mod tests {
     #[test]
     fn a_newer_schema_is_told_apart_from_damage() {
         let data = seal(&note(2), None).unwrap();
-        assert_eq!(
-            open::<Note>(&data).err(),
-            Some(Unreadable::Newer { schema: 2 })
-        );
+        let newer = |data: &[u8]| match open::<Note>(data) {
+            Err(Unreadable::Newer(newer)) => newer,
+            other => panic!("{other:?}"),
+        };
+        let refusal = newer(&data).refusal("it");
+        assert!(refusal.message().ends_with("schema=2 known=1"), "{refusal}");
+        let named = |reader: &str| {
+            let reader = Some(reader.to_owned());
+            let data = seal(&Note { reader, ..note(2) }, None).unwrap();
+            let refusal = newer(&data).refusal("it");
+            refusal.hint_text().unwrap().to_owned()
+        };
+        assert!(named("0.7.1").starts_with("use framecache 0.7.1 or newer"));
+        assert!(named("\u{1b}[31m").starts_with("use that release"));
         let mut bad = data.to_vec();
         let last = bad.len() - 3;
         bad[last] ^= 1;

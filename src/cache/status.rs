@@ -40,12 +40,12 @@ pub enum State {
 pub struct FrameCounts {
     /// With facts: stored, repeats and missing ones.
     pub frames: u64,
-    /// With an object of their own.
+    /// With bytes of their own in the store.
     pub stored: u64,
     pub repeats: u64,
     pub missing: u64,
     pub damaged: u64,
-    /// Of the stored objects.
+    /// Of the stored ones.
     pub bytes: u64,
 }
 
@@ -157,6 +157,7 @@ impl Profile {
         for prefix in [
             keys.plan(),
             keys.frames_prefix(),
+            keys.packs_prefix(),
             keys.records_prefix(),
             keys.overlays_prefix(),
         ] {

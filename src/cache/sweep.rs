@@ -1,25 +1,40 @@
-//! The stale tail of a replaced profile: records and frames that the plan, as
+//! The stale tail of a replaced or repacked profile: records, frames and packs that the plan, as
 //! it is now, does not account for.
+
+use std::collections::HashSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::cache::inventory::{ListedFrame, ListedFrames, ListedRecords};
+use crate::cache::inventory::{ListedFrame, ListedFrames, ListedPacks, ListedRecords};
 use crate::cache::objects::Tally;
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
-use crate::cache::record::is_stored;
 use crate::cache::{CONCURRENCY, Profile};
 use crate::error::Result;
+use crate::store::Entry;
 
 /// What was swept away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     pub records: Tally,
     pub frames: Tally,
+    pub packs: Tally,
+}
+
+/// Keys and bytes of what is to be deleted.
+#[derive(Default)]
+struct Stale {
+    frames: Vec<(String, u64)>,
+    packs: Vec<(String, u64)>,
+}
+
+fn keyed(entry: &Entry) -> (String, u64) {
+    (entry.key.clone(), entry.bytes)
 }
 
 impl Profile {
-    /// Deletes the records that no row of the plan has, then the frames that
-    /// no row has or whose record says that they have no object of their own.
+    /// Deletes the records that no row of the plan has, then the frames and packs that no row has
+    /// or that its record does not name.
     /// To be called when a replaced profile's spans are committed; once more does no harm.
     ///
     /// # Errors
@@ -29,6 +44,7 @@ impl Profile {
         // this plan or an older one, so rows appended meanwhile lose nothing.
         let records = ListedRecords::read(&*self.store, &self.keys).await?;
         let frames = ListedFrames::read(&*self.store, &self.keys).await?;
+        let packs = ListedPacks::read(&*self.store, &self.keys).await?;
         let Some(plan) = self.load_plan().await?.filter(|p| !p.is_put()) else {
             return Ok(Swept::default());
         };
@@ -40,49 +56,70 @@ impl Profile {
             .chain(records.others)
             .map(|entry| (entry.key, entry.bytes))
             .collect();
-        let stale_frames = self.stale_frames(&plan, &frames).await?;
-        Ok(Swept {
+        let stale = self.stale(&plan, (&frames, &packs)).await?;
+        let swept = Swept {
             records: self.delete_counted(stale_records).await?,
-            frames: self.delete_counted(stale_frames).await?,
-        })
+            frames: self.delete_counted(stale.frames).await?,
+            packs: self.delete_counted(stale.packs).await?,
+        };
+        if swept.packs.objects > 0 {
+            // One may have been of a span that is under way.
+            self.renew().await?;
+        }
+        Ok(swept)
     }
 
-    /// Keys and bytes of listed frames that the plan has no use for.
-    async fn stale_frames(
+    /// What is listed and the plan has no use for.
+    async fn stale(
         &self,
         plan: &Planned,
-        listed: &ListedFrames,
-    ) -> Result<Vec<(String, u64)>> {
-        let unplanned = listed
-            .frames
-            .iter()
-            .filter(|f| plan.row_of(f.seq).is_none());
-        let others = listed.others.iter().map(|e| (e.key.clone(), e.bytes));
-        let mut stale: Vec<_> = unplanned.map(|f| self.keyed(f)).chain(others).collect();
-        let checks = plan.in_sequence().map(|row| self.unstored(row, listed));
-        let mut unstored = stream::iter(checks.collect::<Vec<_>>()).buffered(CONCURRENCY);
-        while let Some(frames) = unstored.try_next().await? {
-            stale.extend(frames.iter().map(|f| self.keyed(f)));
+        (frames, packs): (&ListedFrames, &ListedPacks),
+    ) -> Result<Stale> {
+        let mut stale = Stale::default();
+        let unplanned = frames.frames.iter();
+        let unplanned = unplanned.filter(|f| plan.row_of(f.seq).is_none());
+        stale.frames.extend(unplanned.map(|f| self.keyed(f)));
+        stale.frames.extend(frames.others.iter().map(keyed));
+        let unplanned = packs.packs.iter();
+        let unplanned = unplanned.filter(|(id, _)| plan.row_named(id).is_none());
+        stale.packs.extend(unplanned.map(|(_, entry)| keyed(entry)));
+        stale.packs.extend(packs.others.iter().map(keyed));
+        let checks = plan.in_sequence();
+        let checks = checks.map(|row| self.unnamed(row, (frames, packs)));
+        let mut unnamed = stream::iter(checks.collect::<Vec<_>>()).buffered(CONCURRENCY);
+        while let Some(of_row) = unnamed.try_next().await? {
+            stale.frames.extend(of_row.frames);
+            stale.packs.extend(of_row.packs);
         }
         Ok(stale)
     }
 
-    /// Listed frames of a committed row whose facts say that they have no
-    /// object of their own: repeats, missing ones, all of a failed span.
-    async fn unstored(&self, row: Row<'_>, listed: &ListedFrames) -> Result<Vec<ListedFrame>> {
-        let listed = listed.within(row.sequences());
-        if listed.is_empty() {
-            return Ok(Vec::new());
+    /// What is listed of a committed row, and its record does not name: frames that are repeats,
+    /// missing or packed, all of a failed span, packs of others.
+    async fn unnamed(
+        &self,
+        row: Row<'_>,
+        (frames, packs): (&ListedFrames, &ListedPacks),
+    ) -> Result<Stale> {
+        let (frames, packs) = (frames.within(row.sequences()), packs.of(&row.id()));
+        if frames.is_empty() && packs.is_empty() {
+            return Ok(Stale::default());
         }
         let Ok(record) = self.record(row).await? else {
-            return Ok(Vec::new());
+            return Ok(Stale::default());
         };
-        let stored = |f: &ListedFrame| record.frame(f.seq).is_some_and(is_stored);
-        Ok(listed.iter().filter(|f| !stored(f)).copied().collect())
+        let named: HashSet<_> = record.packs(&self.keys).map(|(key, _)| key).collect();
+        let loose = frames.iter().filter(|f| !record.is_loose(f.seq));
+        let packs = packs.iter().map(|(_, entry)| entry);
+        let others = packs.filter(|entry| !named.contains(&entry.key));
+        Ok(Stale {
+            frames: loose.map(|f| self.keyed(f)).collect(),
+            packs: others.map(keyed).collect(),
+        })
     }
 
     fn keyed(&self, frame: &ListedFrame) -> (String, u64) {
-        (self.keys.frame(frame.seq), frame.bytes)
+        (Place::Loose(frame.seq).key(&self.keys), frame.bytes)
     }
 
     async fn delete_counted(&self, doomed: Vec<(String, u64)>) -> Result<Tally> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 
 use crate::cache::commit::Committed;
 use crate::cache::keys::{Layout, SpanId};
 use crate::cache::memory::Memory;
+use crate::cache::places::{Placing, Puts};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::read::Reader;
 use crate::cache::record::Outcome;
@@ -21,7 +23,8 @@ use crate::store::memory::MemoryStore;
 use crate::store::{ListRequest, Store};
 use crate::timeline::index::{ClockFacts, Identity, Unshown};
 use crate::timeline::plan::{
-    ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling, SpanRow,
+    ChunkSpec, FrameLayout, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling,
+    SpanRow,
 };
 
 fn seconds(n: u64) -> Exact {
@@ -69,8 +72,9 @@ pub fn plan_of(spans: Vec<SpanRow>) -> Plan {
     }
     Plan {
         schema: SCHEMA,
+        reader: None,
         kind: Kind::Extract,
-        layout: "frames".to_owned(),
+        layout: FrameLayout::Frames,
         nonce: None,
         reading: READING,
         parameters: Some(Parameters::new(Sampling::All)),
@@ -187,12 +191,21 @@ pub fn outcome(row: Row<'_>) -> Outcome {
     Outcome::Frames(facts.collect())
 }
 
-/// Extracts one row as a worker does.
+/// Extracts one row as a worker does, as the plan that was read last has frames lie.
 pub async fn extract_row(profile: &Profile, row: Row<'_>) -> Result<Committed> {
+    let layout = profile.plan_read_last().map(|plan| plan.plan().layout);
+    let mut placing = Placing::new(profile, row, layout.unwrap_or_default());
+    let mut puts = Puts::new();
     for seq in row.sequences() {
-        profile.put_frame(seq, frame_bytes(row, seq)).await?;
+        let jpeg = frame_bytes(row, seq);
+        placing.take(frame_facts(seq, &jpeg), Some(jpeg), &mut puts)?;
+        while puts.try_next().await?.is_some() {}
     }
-    profile.commit_span(row, outcome(row)).await
+    placing.end(&mut puts)?;
+    while puts.try_next().await?.is_some() {}
+    let placed = placing.placed();
+    let outcome = Outcome::Frames(placed.facts);
+    profile.commit_span(row, outcome, placed.packs).await
 }
 
 pub fn cache_over(store: Arc<dyn Store>) -> Cache {

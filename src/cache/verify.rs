@@ -4,7 +4,7 @@
 //! writing them now, and the next one writes them again.
 
 use crate::cache::Profile;
-use crate::cache::inventory::{ListedFrames, ListedRecords};
+use crate::cache::inventory::{ListedFrames, ListedPacks, ListedRecords};
 use crate::cache::read::View;
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ const MAX_FINDINGS: usize = 10_000;
 /// What is wrong with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// A record names the frame; its object is not there.
+    /// A record names the frame, or the pack that it lies in; its object is not there.
     MissingFrame,
     WrongSize,
     WrongSha256,
@@ -23,7 +23,7 @@ pub enum Fault {
     DamagedRecord,
     /// A record of another plan.
     StaleRecord,
-    /// An object in `frames/` that nothing accounts for.
+    /// An object in `frames/` or `packs/` that nothing accounts for.
     StrayFrame,
     /// An object in `chunks/` that no row of the plan has.
     StrayRecord,
@@ -73,6 +73,13 @@ impl Report {
         let room = MAX_FINDINGS.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.into_iter().take(room));
     }
+}
+
+/// What is there.
+pub(super) struct Listed {
+    pub records: ListedRecords,
+    pub frames: ListedFrames,
+    pub packs: ListedPacks,
 }
 
 /// What a part of the profile's check found.
@@ -162,18 +169,24 @@ impl Profile {
         // that is read then, or to none.
         let records = ListedRecords::read(&*self.store, &self.keys).await?;
         let frames = ListedFrames::read(&*self.store, &self.keys).await?;
+        let packs = ListedPacks::read(&*self.store, &self.keys).await?;
+        let listed = Listed {
+            records,
+            frames,
+            packs,
+        };
         let mut verification = Verification {
             profile: self,
             repair,
             report: Report::default(),
         };
         let checked = match self.view().await? {
-            View::Absent => self.strays(None, &records, &frames),
-            View::Legacy => self.check_legacy(&frames).await?,
-            View::Put(index) => self.check_put_profile(&index, &records, &frames).await?,
+            View::Absent => self.strays(None, &listed),
+            View::Legacy => self.check_legacy(&listed).await?,
+            View::Put(index) => self.check_put_profile(&index, &listed).await?,
             View::Extracted(plan) => {
-                self.check_spans(&plan, &frames, &mut verification).await?;
-                self.strays(Some(&plan), &records, &frames)
+                self.check_spans(&plan, &listed, &mut verification).await?;
+                self.strays(Some(&plan), &listed)
             }
         };
         verification.settle(checked).await?;

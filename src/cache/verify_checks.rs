@@ -1,16 +1,19 @@
 //! The parts of a verification: strays, spans, put and legacy profiles.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::cache::inventory::{ListedFrames, ListedRecords};
+use crate::cache::inventory::ListedFrames;
 use crate::cache::keys::PUT_CHUNK;
+use crate::cache::places::{Pack, Place};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::put::jpeg_size;
 use crate::cache::put_index::PutIndex;
 use crate::cache::read::Miss;
 use crate::cache::record::{Outcome, Record, is_stored};
 use crate::cache::sealed::sha256_hex;
-use crate::cache::verify::{Checked, Fault, Verification};
+use crate::cache::verify::{Checked, Fault, Listed, Verification};
 use crate::cache::{CONCURRENCY, Profile};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
@@ -20,31 +23,28 @@ const SPANS_AT_ONCE: usize = 2;
 
 impl Profile {
     /// Listed objects that no row of the plan accounts for.
-    pub(super) fn strays(
-        &self,
-        plan: Option<&Planned>,
-        records: &ListedRecords,
-        frames: &ListedFrames,
-    ) -> Checked {
+    pub(super) fn strays(&self, plan: Option<&Planned>, listed: &Listed) -> Checked {
         let mut checked = Checked::default();
-        for (id, entry) in &records.records {
-            if plan.and_then(|p| p.row_named(id)).is_none() {
-                checked.find(entry.key.clone(), Fault::StrayRecord);
-            }
+        let stray = |id| plan.and_then(|p| p.row_named(id)).is_none();
+        for (_, entry) in listed.records.records.iter().filter(|(id, _)| stray(id)) {
+            checked.find(entry.key.clone(), Fault::StrayRecord);
         }
-        for frame in &frames.frames {
+        for (_, entry) in listed.packs.packs.iter().filter(|(id, _)| stray(id)) {
+            checked.find(entry.key.clone(), Fault::StrayFrame);
+        }
+        for frame in &listed.frames.frames {
             if plan.and_then(|p| p.row_of(frame.seq)).is_none() {
-                checked.find(self.keys.frame(frame.seq), Fault::StrayFrame);
+                checked.find(Place::Loose(frame.seq).key(&self.keys), Fault::StrayFrame);
             }
         }
-        find_others(records, frames, &mut checked);
+        find_others(listed, &mut checked);
         checked
     }
 
     pub(super) async fn check_spans(
         &self,
         plan: &Planned,
-        listed: &ListedFrames,
+        listed: &Listed,
         verification: &mut Verification<'_>,
     ) -> Result<()> {
         let checks = plan.in_sequence().map(|row| self.check_span(row, listed));
@@ -55,8 +55,9 @@ impl Profile {
         Ok(())
     }
 
-    async fn check_span(&self, row: Row<'_>, listed: &ListedFrames) -> Result<Checked> {
-        let listed = listed.within(row.sequences());
+    async fn check_span(&self, row: Row<'_>, listed: &Listed) -> Result<Checked> {
+        let packs = listed.packs.of(&row.id());
+        let listed = listed.frames.within(row.sequences());
         let mut checked = Checked::default();
         match self.record(row).await? {
             Err(miss) => {
@@ -70,9 +71,12 @@ impl Profile {
             }
             Ok(record) => {
                 self.check_record(&record, &mut checked).await?;
-                let stored = |seq| record.frame(seq).is_some_and(is_stored);
-                for frame in listed.iter().filter(|f| !stored(f.seq)) {
-                    checked.find(self.keys.frame(frame.seq), Fault::StrayFrame);
+                let named: HashSet<_> = record.packs(&self.keys).map(|(key, _)| key).collect();
+                for (_, entry) in packs.iter().filter(|(_, e)| !named.contains(&e.key)) {
+                    checked.find(entry.key.clone(), Fault::StrayFrame);
+                }
+                for frame in listed.iter().filter(|f| !record.is_loose(f.seq)) {
+                    checked.find(Place::Loose(frame.seq).key(&self.keys), Fault::StrayFrame);
                 }
             }
         }
@@ -82,10 +86,49 @@ impl Profile {
     async fn check_record(&self, record: &Record, checked: &mut Checked) -> Result<()> {
         checked.report.records_checked = 1;
         checked.report.failed_spans = u64::from(matches!(record.outcome, Outcome::Failed(_)));
-        let stored = record.frames().iter().filter(|f| is_stored(f));
-        let checks = stored.map(|f| self.check_frame(f.seq, vec![f]));
         let key = self.keys.record(&record.id);
+        let stored = record.frames().iter().filter(|f| is_stored(f));
+        if record.packs.is_some() {
+            checked.report.frames_checked = stored.count() as u64;
+            return self.check_packs(record, checked, key).await;
+        }
+        let checks = stored.map(|f| self.check_frame(Place::Loose(f.seq), vec![f]));
         self.check_frames(checks, checked, Some(key)).await
+    }
+
+    /// Each pack as a whole, one at a time: its digest covers every frame, and all between them.
+    async fn check_packs(
+        &self,
+        record: &Record,
+        checked: &mut Checked,
+        record_key: String,
+    ) -> Result<()> {
+        for (key, pack) in record.packs(&self.keys) {
+            let fault = match self.store.get(&key).await? {
+                None => Fault::MissingFrame,
+                Some(object) if object.data.len() as u64 != pack.bytes => Fault::WrongSize,
+                Some(object) if !self.is_pack(record, (&key, pack), &object.data) => {
+                    Fault::WrongSha256
+                }
+                Some(_) => continue,
+            };
+            if checked.doomed.is_empty() {
+                checked.doomed.push(record_key.clone());
+            }
+            checked.find(key, fault);
+        }
+        Ok(())
+    }
+
+    /// Whether these are the pack's bytes, and its frames lie where the record tells.
+    fn is_pack(&self, record: &Record, (key, pack): (&str, &Pack), data: &[u8]) -> bool {
+        let lies = |frame: &FrameFacts| match record.place(frame) {
+            Some(Place::Packed(slice)) if self.keys.pack(&slice.pack) == key => {
+                slice.of(data, 0).is_some()
+            }
+            _ => true,
+        };
+        pack.is(&record.digest, data) && record.frames().iter().all(lies)
     }
 
     /// Runs the checks; where any fails, the record goes first when repairing.
@@ -96,14 +139,14 @@ impl Profile {
         mut record: Option<String>,
     ) -> Result<()>
     where
-        F: Future<Output = Result<(u64, Option<Fault>)>>,
+        F: Future<Output = Result<(Place, Option<Fault>)>>,
     {
         let mut checks = stream::iter(checks).buffered(CONCURRENCY);
-        while let Some((seq, fault)) = checks.try_next().await? {
+        while let Some((place, fault)) = checks.try_next().await? {
             checked.report.frames_checked += 1;
             if let Some(fault) = fault {
                 checked.doomed.extend(record.take());
-                checked.find(self.keys.frame(seq), fault);
+                checked.find(place.key(&self.keys), fault);
             }
         }
         Ok(())
@@ -112,14 +155,14 @@ impl Profile {
     /// Reads one frame and compares it with the facts that may be its own.
     async fn check_frame(
         &self,
-        seq: u64,
+        place: Place,
         candidates: Vec<&FrameFacts>,
-    ) -> Result<(u64, Option<Fault>)> {
-        let Some(object) = self.store.get(&self.keys.frame(seq)).await? else {
-            return Ok((seq, Some(Fault::MissingFrame)));
+    ) -> Result<(Place, Option<Fault>)> {
+        let Ok(data) = self.read_place(&place).await? else {
+            return Ok((place, Some(Fault::MissingFrame)));
         };
-        let sha256 = sha256_hex(&[&object.data]);
-        let bytes = Some(object.data.len() as u64);
+        let sha256 = sha256_hex(&[&data]);
+        let bytes = Some(data.len() as u64);
         let fault = if candidates
             .iter()
             .any(|f| f.sha256.as_ref() == Some(&sha256))
@@ -130,58 +173,68 @@ impl Profile {
         } else {
             Some(Fault::WrongSize)
         };
-        Ok((seq, fault))
+        Ok((place, fault))
     }
 
-    pub(super) async fn check_legacy(&self, listed: &ListedFrames) -> Result<Checked> {
+    pub(super) async fn check_legacy(&self, listed: &Listed) -> Result<Checked> {
         let mut checked = Checked::default();
-        find_others(&ListedRecords::default(), listed, &mut checked);
-        let checks = listed.frames.iter().map(|f| self.check_jpeg(f.seq));
+        find_other_frames(&listed.frames, &mut checked);
+        let places = listed.frames.frames.iter().map(|f| Place::Loose(f.seq));
+        let checks = places.map(|place| self.check_jpeg(place));
         self.check_frames(checks, &mut checked, None).await?;
         // Nothing says how to make these again: they are reported, and left.
         checked.doomed.clear();
         Ok(checked)
     }
 
-    async fn check_jpeg(&self, seq: u64) -> Result<(u64, Option<Fault>)> {
-        let object = self.store.get(&self.keys.frame(seq)).await?;
-        let bad = object.is_some_and(|o| jpeg_size(&o.data).is_none());
-        Ok((seq, bad.then_some(Fault::NotJpeg)))
+    async fn check_jpeg(&self, place: Place) -> Result<(Place, Option<Fault>)> {
+        let data = self.read_place(&place).await?;
+        let bad = data.is_ok_and(|data| jpeg_size(&data).is_none());
+        Ok((place, bad.then_some(Fault::NotJpeg)))
     }
 
     pub(super) async fn check_put_profile(
         &self,
         index: &PutIndex,
-        records: &ListedRecords,
-        frames: &ListedFrames,
+        listed: &Listed,
     ) -> Result<Checked> {
         let mut checked = Checked::default();
         let named = index.latest();
-        let checks = named.map(|f| self.check_frame(f.seq, index.candidates(f.seq)));
+        let checks = named.map(|f| self.check_frame(Place::Loose(f.seq), index.candidates(f.seq)));
         self.check_frames(checks, &mut checked, None).await?;
         checked.report.lost = checked.report.faults;
         checked.report.records_checked = index.records() as u64;
-        for (id, entry) in &records.records {
+        for (id, entry) in &listed.records.records {
             if id.chunk_id != PUT_CHUNK {
                 checked.find(entry.key.clone(), Fault::StrayRecord);
             } else if index.damaged().contains(&id.span) {
                 checked.find(entry.key.clone(), Fault::DamagedRecord);
             }
         }
-        find_others(records, frames, &mut checked);
+        for (_, entry) in &listed.packs.packs {
+            checked.find(entry.key.clone(), Fault::StrayFrame);
+        }
+        find_others(listed, &mut checked);
         // Frames that no record names: a put may be writing them now.
         let unnamed = |seq| !index.names(seq);
-        let uncommitted = frames.frames.iter().filter(|f| unnamed(f.seq));
+        let uncommitted = listed.frames.frames.iter().filter(|f| unnamed(f.seq));
         checked.report.uncommitted_frames = uncommitted.count() as u64;
         Ok(checked)
     }
 }
 
-/// Objects that are neither a frame nor a record.
-fn find_others(records: &ListedRecords, frames: &ListedFrames, checked: &mut Checked) {
-    for entry in &records.others {
+/// Objects that are neither a frame nor a pack nor a record.
+fn find_others(listed: &Listed, checked: &mut Checked) {
+    for entry in &listed.records.others {
         checked.find(entry.key.clone(), Fault::StrayRecord);
     }
+    for entry in &listed.packs.others {
+        checked.find(entry.key.clone(), Fault::StrayFrame);
+    }
+    find_other_frames(&listed.frames, checked);
+}
+
+fn find_other_frames(frames: &ListedFrames, checked: &mut Checked) {
     for entry in &frames.others {
         checked.find(entry.key.clone(), Fault::StrayFrame);
     }

@@ -74,6 +74,7 @@ fn row(name: &str, counts: &Cleared) -> Value {
         "kept_as_newer": counts.kept_as_newer,
         "records": tally_json(counts.records),
         "frames": tally_json(counts.frames),
+        "packs": tally_json(counts.packs),
         "overlays": tally_json(counts.overlays),
         "plans": tally_json(counts.plans),
     })
@@ -90,13 +91,14 @@ fn line(args: &Args, name: &str, counts: &Cleared) -> String {
     }
     let parts = [
         ("frame", counts.frames),
+        ("pack", counts.packs),
         ("record", counts.records),
         ("overlay", counts.overlays),
         ("plan", counts.plans),
     ];
     let gone = parts
         .iter()
-        .filter(|(what, tally)| tally.objects > 0 || *what == "frame");
+        .filter(|(what, tally)| tally.objects > 0 || *what == "frame" && counts.packs.objects == 0);
     let gone: Vec<String> = gone.map(|(what, tally)| counted(what, *tally)).collect();
     let did = if args.dry_run {
         "would clear"

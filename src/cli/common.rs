@@ -19,6 +19,7 @@ use crate::frames::Frames;
 use crate::printable::printable;
 use crate::signals::{Ending, Signals};
 use crate::stderr;
+use crate::timeline::plan::FrameLayout;
 use crate::timeline::request::check_id;
 
 /// Flags of every command.
@@ -139,6 +140,24 @@ impl From<Exit> for ExitCode {
             Exit::Interrupted => 130,
             Exit::Terminated => 143,
         })
+    }
+}
+
+/// How frames lie in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// An object a frame
+    Frames,
+    /// Tar archives of at most 32 MiB
+    Packed,
+}
+
+impl From<Layout> for FrameLayout {
+    fn from(layout: Layout) -> FrameLayout {
+        match layout {
+            Layout::Frames => FrameLayout::Frames,
+            Layout::Packed => FrameLayout::Packed,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::cache::plans::{OverlayPolicy, Replace};
-use crate::cli::common::{Context, Exit, complain, note, print_json, print_line};
+use crate::cli::common::{Context, Exit, Layout, complain, note, print_json, print_line};
 use crate::cli::progress::Bar;
 use crate::decode;
 use crate::error::{Error, Reason, Result};
@@ -107,6 +107,10 @@ pub struct Args {
     /// Store no frame whose phash is within so many bits of the last one kept
     #[arg(long, value_name = "D", help_heading = "Frames")]
     dedup: Option<u8>,
+    /// How new frames lie: an object each, or packed in a few tar archives a minute of video, which
+    /// takes far fewer requests; they are read alike [default: as the profile has it, else frames]
+    #[arg(long, value_name = "LAYOUT", value_enum, help_heading = "Frames")]
+    layout: Option<Layout>,
 
     /// Timeline second at which each source starts [default: the end of the one before]
     #[arg(
@@ -321,6 +325,7 @@ impl Args {
             retry_failed: self.retry_failed,
             skip_bad: self.skip_bad,
             backend: self.backend.into(),
+            layout: self.layout.map(Into::into),
         })
     }
 

@@ -15,13 +15,14 @@ type Idle = (
     &'static [&'static str],
 );
 
-const COMMANDS: [Idle; 12] = [
+const COMMANDS: [Idle; 13] = [
     ("frames", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
     ("timelines", &[&MEDIA, &["workers"]], &[]),
     ("clear", &[&MEDIA, &["workers"]], &[]),
     ("verify", &[&SERVER, &MEDIA], &[]),
+    ("repack", &[&SERVER, &MEDIA, &["workers"]], &[]),
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",

@@ -19,6 +19,7 @@ mod overlays;
 mod probe;
 mod progress;
 mod put;
+mod repack;
 mod select;
 mod serve;
 mod sheet;
@@ -77,6 +78,7 @@ enum Command {
     Framemd5(framemd5::Args),
     Doctor(doctor::Args),
     Verify(verify::Args),
+    Repack(repack::Args),
     Serve(Box<serve::Args>),
     Completions(completions::Args),
     Man(man::Args),
@@ -204,6 +206,10 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Verify(args) => {
             context.refuse_server("verify")?;
             verify::run(context, args).await
+        }
+        Command::Repack(args) => {
+            context.refuse_server("repack")?;
+            repack::run(context, args).await
         }
         Command::Framemd5(args) => {
             context.refuse_server("framemd5")?;

@@ -45,15 +45,27 @@ impl Bar {
         self.bar.set_position(progress.done);
     }
 
+    /// Spans done, of so many.
+    pub fn count(&self, done: u64, total: u64) {
+        self.bar.set_style(styled(SPANS));
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
+const SPANS: &str = "{wide_bar} {pos}/{len} spans, {eta} left";
+
 fn style(stage: Stage) -> ProgressStyle {
-    let template = match stage {
+    styled(match stage {
         Stage::Index => "indexing {pos}/{len} chunks {elapsed}",
         Stage::Extract => "{wide_bar} {pos}/{len} frames, {per_sec}, {eta} left",
-    };
+    })
+}
+
+fn styled(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

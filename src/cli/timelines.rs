@@ -9,7 +9,7 @@ use crate::cli::format::{bytes, clock};
 use crate::client::{ChunkReport, Client, Of, PlanReport, ProfileKind, Report};
 use crate::error::{Error, Reason, Result};
 use crate::frames::SourceFinding;
-use crate::timeline::plan::{Kind, Parameters, Sampling};
+use crate::timeline::plan::{FrameLayout, Kind, Parameters, Sampling};
 
 /// Timelines looked at ahead.
 const READ_AHEAD: usize = 16;
@@ -217,7 +217,14 @@ fn print_plan(plan: &PlanReport) -> Result<()> {
     match &plan.parameters {
         None if plan.kind == Kind::Extract => print_line("  plan         very many timestamps")?,
         None => print_line("  plan         frames that were put")?,
-        Some(parameters) => print_line(&format!("  plan         {}", parameters_text(parameters)))?,
+        Some(parameters) => {
+            let packed = match plan.layout {
+                FrameLayout::Frames => "",
+                FrameLayout::Packed => ", packed",
+            };
+            let text = parameters_text(parameters);
+            print_line(&format!("  plan         {text}{packed}"))?;
+        }
     }
     plan.chunks
         .iter()

@@ -105,7 +105,10 @@ fn damaged_rows(profile: &Profile, plan: &Planned, report: &Report) -> Vec<usize
     let keys = profile.keys();
     let place = |finding: &Finding| match finding.fault {
         Fault::MissingFrame | Fault::WrongSize | Fault::WrongSha256 => {
-            place_of(plan, keys.frame_of(&finding.key)?)
+            match keys.pack_of(&finding.key) {
+                Some(pack) => plan.digested().position(|row| row.id() == pack.span),
+                None => place_of(plan, keys.frame_of(&finding.key)?),
+            }
         }
         Fault::DamagedRecord | Fault::StaleRecord => {
             let id = keys.record_of(&finding.key)?;

@@ -11,7 +11,7 @@ use crate::cache::clear::{ClearRequest, Cleared, seconds_ago};
 use crate::cache::facts::FactsBatch;
 use crate::cache::overlays::{OverlayFrames, OverlayItem, OverlayScope, PutOverlay};
 use crate::cache::put::{PutDone, ReadyFrame};
-use crate::cache::read::View;
+use crate::cache::read::{Frame, View};
 use crate::cache::status::Ids;
 use crate::cache::{Profile, Tally};
 use crate::client::{
@@ -22,13 +22,13 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Frames, Selection, Serving, Summary, Take, Which, absent,
+    Asked, Event, Extraction, Frames, Selected, Selection, Serving, Summary, Take, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::timeline::plan::{ChunkSpec, Window};
 
-/// Frames and overlays read ahead.
+/// Overlays read ahead.
 const READ_AHEAD: usize = 16;
 
 pub struct Local {
@@ -145,21 +145,17 @@ impl Client for Local {
         of: Of<'_>,
         seqs: &[u64],
     ) -> Result<BoxStream<'static, Result<Picture>>> {
-        let (serving, on_miss) = (self.serving(of)?, of.on_miss);
-        let read = move |seq| {
-            let serving = serving.clone();
-            async move {
-                let frame = serving.find_frame(seq, on_miss).await?;
-                Ok(frame.map(|frame| Picture {
-                    facts: frame.facts,
-                    jpeg: frame.jpeg,
-                }))
-            }
+        let selected = Selected::of(seqs.to_vec(), 1, None);
+        let answers = self.serving(of)?.frames_of(selected, of.on_miss);
+        let picture = |frame: Frame| Picture {
+            facts: frame.facts,
+            jpeg: frame.jpeg,
         };
-        let reads = stream::iter(seqs.to_vec()).map(read).buffered(READ_AHEAD);
-        Ok(reads
-            .try_filter_map(|frame| async move { Ok(frame) })
-            .boxed())
+        let pictures = answers.await?.filter_map(move |answer| async move {
+            let frame = answer.result.transpose()?;
+            Some(frame.map(picture))
+        });
+        Ok(pictures.boxed())
     }
 
     async fn decode(&self, of: Of<'_>, seqs: &[u64], take: Take<'_>) -> Result<()> {
@@ -259,6 +255,7 @@ impl Client for Local {
             let plan = planned.plan();
             PlanReport {
                 kind: plan.kind,
+                layout: plan.layout,
                 parameters: plan.parameters.clone(),
                 chunks: plan.chunks.iter().map(Into::into).collect(),
                 spans: plan.spans.len() as u64,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cache::status::{FailedSpan, FrameCounts, State};
 use crate::frames::SourceFinding;
 use crate::timeline::index::{ClockFacts, Unshown};
-use crate::timeline::plan::{ChunkError, ChunkSpec, Kind, Parameters, PlannedChunk};
+use crate::timeline::plan::{ChunkError, ChunkSpec, FrameLayout, Kind, Parameters, PlannedChunk};
 
 /// A profile, its plan, and what of it is there.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlanReport {
     pub kind: Kind,
+    pub layout: FrameLayout,
     /// Absent for `put`.
     pub parameters: Option<Parameters>,
     pub chunks: Vec<ChunkReport>,

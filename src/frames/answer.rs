@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{FutureExt, Stream, StreamExt, stream};
 
 use crate::cache::planned::Planned;
-use crate::cache::read::{Frame, View};
+use crate::cache::read::{Ahead, Frame, View, With};
 use crate::error::Result;
 use crate::frames::select::{Asked, Selected};
 use crate::frames::serve::{OnMiss, Serving, place_of};
@@ -56,11 +56,12 @@ impl Serving {
         selected: Selected,
         on_miss: OnMiss,
     ) -> Result<impl Stream<Item = Answer<Frame>> + Send + 'static> {
-        let asked = self.clone().asked(selected, on_miss).await?;
-        let read = move |(index, asked)| {
+        let asked = self.clone().asked(selected, (on_miss, true)).await?;
+        let read = move |((index, asked), ahead): (Indexed, Option<Arc<Ahead>>)| {
             let serving = self.clone();
             async move {
-                let find = |seq| serving.find_frame(seq, on_miss);
+                let with = ahead.as_deref().map(|ahead| With { ahead, index });
+                let find = |seq| serving.find_frame(seq, on_miss, with);
                 serving.answer((index, asked), on_miss, find).await
             }
         };
@@ -76,8 +77,8 @@ impl Serving {
         selected: Selected,
         on_miss: OnMiss,
     ) -> Result<impl Stream<Item = Answer<FrameFacts>> + Send + 'static> {
-        let asked = self.clone().asked(selected, on_miss).await?;
-        let read = move |(index, asked)| {
+        let asked = self.clone().asked(selected, (on_miss, false)).await?;
+        let read = move |((index, asked), _): (Indexed, Option<Arc<Ahead>>)| {
             let serving = self.clone();
             async move {
                 let find = |seq| serving.find_facts(seq, on_miss);
@@ -120,14 +121,15 @@ impl Serving {
         known.now_or_never().flatten().is_some()
     }
 
-    /// What is asked for, each when its span is there or cannot be.
+    /// What is asked for, each when its span is there or cannot be; where `bytes` are wanted, with
+    /// those that it may be read together with.
     async fn asked(
         self: Arc<Self>,
         selected: Selected,
-        on_miss: OnMiss,
-    ) -> Result<impl Stream<Item = Indexed> + Send + 'static> {
+        (on_miss, bytes): (OnMiss, bool),
+    ) -> Result<impl Stream<Item = (Indexed, Option<Arc<Ahead>>)> + Send + 'static> {
         let plan = match self.view().await? {
-            View::Extracted(plan) if on_miss == OnMiss::Extract => Some(plan),
+            View::Extracted(plan) => Some(plan),
             _ => None,
         };
         let groups = Groups {
@@ -135,28 +137,47 @@ impl Serving {
             plan: plan.clone(),
         };
         let ensured = move |(place, group): (Option<usize>, Vec<Indexed>)| {
-            let unknown = |plan: &Arc<Planned>, place| !self.knows(plan, place);
+            let serving = self.clone();
             let wanted = plan.clone().zip(place);
+            let unknown = |(plan, place): &(Arc<Planned>, usize)| {
+                on_miss == OnMiss::Extract && !serving.knows(plan, *place)
+            };
             // A task: it goes on while the group before it is read.
-            let ensuring =
-                wanted
-                    .filter(|(plan, place)| unknown(plan, *place))
-                    .map(|(plan, place)| {
-                        let serving = self.clone();
-                        Task::spawn(async move { serving.ensure(&plan, place).await })
-                    });
+            let ensuring = wanted.clone().filter(unknown).map(|(plan, place)| {
+                let serving = serving.clone();
+                Task::spawn(async move { serving.ensure(&plan, place).await })
+            });
             async move {
                 if let Some(ensuring) = ensuring {
                     // Its frames are answered with why it failed.
                     let _ = ensuring.ended().await;
                 }
-                stream::iter(group)
+                let wanted = wanted.filter(|_| bytes);
+                let ahead = serving.ahead(wanted, &group).await.map(Arc::new);
+                stream::iter(group.into_iter().map(move |asked| (asked, ahead.clone())))
             }
         };
         Ok(stream::iter(groups)
             .map(ensured)
             .buffered(SPANS_AHEAD)
             .flatten())
+    }
+}
+
+impl Serving {
+    /// Which of a group of one row are read together. Why its record cannot be read its frames tell.
+    async fn ahead(
+        &self,
+        wanted: Option<(Arc<Planned>, usize)>,
+        group: &[Indexed],
+    ) -> Option<Ahead> {
+        let (plan, place) = wanted?;
+        let wanted = group.iter().map(|(index, asked)| match asked {
+            Asked::Sequence(seq) => (*index, Some(*seq)),
+            Asked::Time(_) => (*index, None),
+        });
+        let ahead = self.reader().ahead(plan.row(place)?, wanted).await;
+        ahead.ok().flatten()
     }
 }
 

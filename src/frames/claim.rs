@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::plans::{Claim, Claimed};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Code, Error, Reason, Result};
 use crate::extract::{Caller, Turn};
 use crate::frames::Frames;
 use crate::frames::extract::chunk_error;
 use crate::frames::library::blocking;
 use crate::frames::request::{Event, Extraction, Progress, Sink, Stage};
 use crate::source::strip_credentials;
-use crate::timeline::plan::{ChunkSpec, Parameters, Plan, READING};
+use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters, Plan, READING};
 use crate::timeline::planner::Planner;
 
 impl Frames {
@@ -23,10 +23,7 @@ impl Frames {
         (extraction, caller): (&Extraction, Caller),
         sink: Sink<'_>,
     ) -> Result<Claim> {
-        let stored = match extraction.replace {
-            Some(_) => None,
-            None => profile.load_plan().await?,
-        };
+        let (stored, layout) = self.stored(profile, extraction).await?;
         let Some((chunks, parameters)) = &extraction.asked else {
             return match stored {
                 Some(plan) => Ok(Claim {
@@ -51,8 +48,34 @@ impl Frames {
         }
         let plan = self
             .plan(chunks, parameters, (extraction.skip_bad, caller), sink)
-            .await?;
+            .await?
+            .laid_out(layout);
         profile.claim_plan(&plan, extraction.replace).await
+    }
+
+    /// The plan to go on by, if there is one, and how frames are to lie.
+    async fn stored(
+        &self,
+        profile: &Profile,
+        extraction: &Extraction,
+    ) -> Result<(Option<Arc<Planned>>, FrameLayout)> {
+        let stored = match profile.load_plan().await {
+            // What cannot be read is what a replacement is for.
+            Err(error)
+                if extraction.replace.is_some() && error.reason().code() == Code::DataLoss =>
+            {
+                None
+            }
+            stored => stored?,
+        };
+        let extracted = stored.as_ref().filter(|plan| !plan.is_put());
+        let there = extracted.map(|plan| plan.plan().layout);
+        let layout = extraction.layout.or(there).unwrap_or_default();
+        match (there, extraction.replace) {
+            (_, Some(_)) => Ok((None, layout)),
+            (Some(there), None) if there != layout => Err(laid_out_otherwise(profile, there)),
+            (_, None) => Ok((stored, layout)),
+        }
     }
 
     /// Whether the stored plan is of these very chunks: then nothing needs to be indexed to know it.
@@ -180,6 +203,21 @@ fn in_chunk(error: Error, spec: &ChunkSpec, (place, several): (usize, bool)) -> 
         true => error.about("chunk_id", &spec.chunk_id),
         false => error,
     }
+}
+
+fn laid_out_otherwise(profile: &Profile, there: FrameLayout) -> Error {
+    let message = format!(
+        "the profile's frames lie otherwise: {} layout={}",
+        profile.keys().facts(),
+        there.name()
+    );
+    let hint = format!(
+        "leave out the layout, or change it first: `framecache repack {}`",
+        profile.keys().timeline()
+    );
+    Error::new(Reason::PlanDiffers, message)
+        .hint(hint)
+        .in_field("frame_layout")
 }
 
 fn unknown(timeline: &str) -> Error {

@@ -2,23 +2,18 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc::Receiver;
 
-use crate::cache::Profile;
+use crate::cache::places::{Placed, Placing, Puts};
 use crate::error::{Error, Result};
 use crate::extract::{Made, SpanEnd, SpanEvent};
 use crate::hash::hamming;
 use crate::media::facts::FrameFacts;
 
-/// Frames of one span on their way to the store at once.
-const PUTS_AT_ONCE: usize = 16;
-
 /// Takes a span's frames.
 pub struct Collector<'a> {
-    profile: &'a Profile,
+    placing: Placing<'a>,
     dedup: Option<Dedup>,
-    facts: Vec<FrameFacts>,
     /// Called with the number of frames that came.
     progress: &'a (dyn Fn(u64) + Send + Sync),
 }
@@ -34,11 +29,9 @@ struct Dedup {
     kept: Option<FrameFacts>,
 }
 
-type Puts<'a> = FuturesUnordered<futures::future::BoxFuture<'a, Result<()>>>;
-
 impl<'a> Collector<'a> {
     pub fn new(
-        profile: &'a Profile,
+        placing: Placing<'a>,
         dedup: Option<u8>,
         progress: &'a (dyn Fn(u64) + Send + Sync),
     ) -> Self {
@@ -48,25 +41,21 @@ impl<'a> Collector<'a> {
             kept: None,
         });
         Collector {
-            profile,
+            placing,
             dedup,
-            facts: Vec::new(),
             progress,
         }
     }
 
-    /// Stores the span's frames until it ends; their facts in sequence order, all frames put.
+    /// Stores the span's frames until it ends; all of them put.
     ///
     /// # Errors
     /// The span's own failure, or the store's.
-    pub async fn collect(
-        mut self,
-        mut events: Receiver<SpanEvent>,
-    ) -> Result<(SpanEnd, Vec<FrameFacts>)> {
+    pub async fn collect(mut self, mut events: Receiver<SpanEvent>) -> Result<(SpanEnd, Placed)> {
         let mut puts = Puts::new();
         let mut frames = 0u64;
         loop {
-            while puts.len() >= PUTS_AT_ONCE {
+            while puts.len() >= self.placing.at_once() {
                 finished(puts.next().await)?;
             }
             let event = tokio::select! {
@@ -80,7 +69,7 @@ impl<'a> Collector<'a> {
                 Some(SpanEvent::Made(made)) => {
                     frames += made.facts.len() as u64;
                     (self.progress)(frames);
-                    self.take(made, &mut puts);
+                    self.take(made, &mut puts)?;
                 }
                 Some(SpanEvent::Restarted) => {
                     drain(&mut puts).await?;
@@ -88,7 +77,7 @@ impl<'a> Collector<'a> {
                     frames = 0;
                 }
                 Some(SpanEvent::Ended(end)) => {
-                    self.settle(&mut puts);
+                    self.settle(&mut puts)?;
                     drain(&mut puts).await?;
                     return self.ended(end?);
                 }
@@ -98,22 +87,22 @@ impl<'a> Collector<'a> {
     }
 
     fn restart(&mut self) {
-        self.facts.clear();
+        self.placing.restart();
         if let Some(dedup) = &mut self.dedup {
             dedup.waiting.clear();
             dedup.kept = None;
         }
     }
 
-    fn ended(mut self, end: SpanEnd) -> Result<(SpanEnd, Vec<FrameFacts>)> {
-        self.facts.sort_by_key(|frame| frame.seq);
-        for frame in &mut self.facts {
+    fn ended(self, end: SpanEnd) -> Result<(SpanEnd, Placed)> {
+        let mut placed = self.placing.placed();
+        for frame in &mut placed.facts {
             frame.fallback_reason.clone_from(&end.fallback_reason);
         }
-        Ok((end, self.facts))
+        Ok((end, placed))
     }
 
-    fn take(&mut self, made: Made, puts: &mut Puts<'a>) {
+    fn take(&mut self, made: Made, puts: &mut Puts<'a>) -> Result<()> {
         let Some(dedup) = &mut self.dedup else {
             return self.put(made, puts);
         };
@@ -121,14 +110,16 @@ impl<'a> Collector<'a> {
             dedup.waiting.insert(first.seq, made);
         }
         while let Some(next) = self.next_in_order(false) {
-            self.put_or_repeat(next, puts);
+            self.put_or_repeat(next, puts)?;
         }
+        Ok(())
     }
 
-    fn settle(&mut self, puts: &mut Puts<'a>) {
+    fn settle(&mut self, puts: &mut Puts<'a>) -> Result<()> {
         while let Some(next) = self.next_in_order(true) {
-            self.put_or_repeat(next, puts);
+            self.put_or_repeat(next, puts)?;
         }
+        self.placing.end(puts)
     }
 
     fn next_in_order(&mut self, all: bool) -> Option<Made> {
@@ -140,34 +131,33 @@ impl<'a> Collector<'a> {
     }
 
     /// Each number is compared by itself: a picture's second number repeats its first.
-    fn put_or_repeat(&mut self, made: Made, puts: &mut Puts<'a>) {
+    fn put_or_repeat(&mut self, made: Made, puts: &mut Puts<'a>) -> Result<()> {
         let jpeg = Bytes::from(made.data);
         for facts in made.facts {
             match self.dedup.as_mut().and_then(|dedup| dedup.repeat(&facts)) {
-                Some(repeat) => self.facts.push(repeat),
+                Some(repeat) => self.placing.take(repeat, None, puts)?,
                 None => {
                     if let Some(dedup) = &mut self.dedup {
                         dedup.keep(&facts);
                     }
-                    self.put_one(facts, jpeg.clone(), puts);
+                    self.put_one(facts, jpeg.clone(), puts)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn put(&mut self, made: Made, puts: &mut Puts<'a>) {
+    fn put(&mut self, made: Made, puts: &mut Puts<'a>) -> Result<()> {
         let jpeg = Bytes::from(made.data);
         for facts in made.facts {
-            self.put_one(facts, jpeg.clone(), puts);
+            self.put_one(facts, jpeg.clone(), puts)?;
         }
+        Ok(())
     }
 
-    fn put_one(&mut self, facts: FrameFacts, jpeg: Bytes, puts: &mut Puts<'a>) {
-        if !facts.missing {
-            let (profile, seq) = (self.profile, facts.seq);
-            puts.push(Box::pin(async move { profile.put_frame(seq, jpeg).await }));
-        }
-        self.facts.push(facts);
+    fn put_one(&mut self, facts: FrameFacts, jpeg: Bytes, puts: &mut Puts<'a>) -> Result<()> {
+        let jpeg = (!facts.missing).then_some(jpeg);
+        self.placing.take(facts, jpeg, puts)
     }
 }
 
@@ -221,8 +211,11 @@ mod tests {
     use crate::cache::Cache;
     use crate::cache::keys::Layout;
     use crate::cache::memory::Memory;
+    use crate::cache::places::Placing;
+    use crate::cache::testing::{plan_of, planned, row};
     use crate::store::Store;
     use crate::store::memory::MemoryStore;
+    use crate::timeline::plan::FrameLayout;
 
     fn made(seq: u64, phash: &str) -> SpanEvent {
         let facts = FrameFacts {
@@ -257,9 +250,12 @@ mod tests {
         for event in events {
             sender.send(event).await.ok().unwrap();
         }
-        let collector = Collector::new(&profile, Some(0), &|_| ());
-        let (_, facts) = collector.collect(receiver).await.unwrap();
-        facts.into_iter().map(|f| (f.seq, f.repeats)).collect()
+        let plan = planned(plan_of(vec![row("0", 0, 0, 100)]));
+        let placing = Placing::new(&profile, plan.row(0).unwrap(), FrameLayout::Frames);
+        let collector = Collector::new(placing, Some(0), &|_| ());
+        let (_, placed) = collector.collect(receiver).await.unwrap();
+        let facts = placed.facts.into_iter();
+        facts.map(|f| (f.seq, f.repeats)).collect()
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cache::plans::{Claimed, Replace};
 use crate::decode::Backend;
 use crate::media::facts::FrameFacts;
-use crate::timeline::plan::{ChunkSpec, Parameters, Plan};
+use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters, Plan};
 use crate::timeline::shard::Shard;
 
 /// Which of the plan's spans to extract.
@@ -39,6 +39,8 @@ pub struct Extraction {
     pub skip_bad: bool,
     /// What decodes.
     pub backend: Backend,
+    /// How frames are to lie; none: as the profile's plan has it, or loose where there is none.
+    pub layout: Option<FrameLayout>,
 }
 
 /// What is being done.

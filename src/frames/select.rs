@@ -76,7 +76,7 @@ impl Selected {
     }
 
     /// These sequences.
-    pub(super) fn of(seqs: Vec<u64>, step: u64, limit: Option<u64>) -> Selected {
+    pub fn of(seqs: Vec<u64>, step: u64, limit: Option<u64>) -> Selected {
         Selected {
             pieces: Pieces::Runs(merged(seqs.into_iter())),
             step: step.max(1),

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::Profile;
 use crate::cache::planned::Planned;
-use crate::cache::read::{Frame, Miss, Reader, View};
+use crate::cache::read::{Frame, Miss, Reader, View, With};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
@@ -152,10 +152,10 @@ impl Serving {
     /// MEDIA_CORRUPT for a frame that the decoder did not deliver or a span that cannot be decoded;
     /// FRAME_NOT_CACHED, TIMELINE_NOT_FOUND; OBJECT_CORRUPT for a damaged object that cannot be
     /// made again; the store's and the source's own.
-    pub async fn frame(&self, seq: u64) -> Result<Frame> {
+    async fn frame(&self, seq: u64, with: Option<With<'_>>) -> Result<Frame> {
         for _ in 0..MAX_LOOKS {
             let since = self.tries.now();
-            let miss = match self.reader.read_frame(seq).await? {
+            let miss = match self.reader.read_with(seq, with).await? {
                 Ok(frame) => return Ok(frame),
                 Err(miss) => miss,
             };
@@ -166,15 +166,20 @@ impl Serving {
         Err(self.lost_each_time(seq))
     }
 
-    /// One frame as `on_miss` has it; none where it is left out.
+    /// One frame as `on_miss` has it, read together with others where it can be; none where it is left out.
     ///
     /// # Errors
     /// As [`Serving::frame`].
-    pub async fn find_frame(&self, seq: u64, on_miss: OnMiss) -> Result<Option<Frame>> {
+    pub(super) async fn find_frame(
+        &self,
+        seq: u64,
+        on_miss: OnMiss,
+        with: Option<With<'_>>,
+    ) -> Result<Option<Frame>> {
         if on_miss == OnMiss::Extract {
-            return self.frame(seq).await.map(Some);
+            return self.frame(seq, with).await.map(Some);
         }
-        match self.reader.read_frame(seq).await? {
+        match self.reader.read_with(seq, with).await? {
             Ok(frame) => Ok(Some(frame)),
             Err(miss) if on_miss == OnMiss::Skip && is_absent(&miss) => Ok(None),
             Err(miss) => Err(self.refusal(seq, &miss).await),
@@ -184,7 +189,7 @@ impl Serving {
     /// The facts of one frame as `on_miss` has it, missing ones too; none where it is left out.
     ///
     /// # Errors
-    /// As [`Serving::frame`], but for frames that the decoder did not deliver.
+    /// As of a frame with its bytes, but for one that the decoder did not deliver.
     pub async fn find_facts(&self, seq: u64, on_miss: OnMiss) -> Result<Option<FrameFacts>> {
         for _ in 0..MAX_LOOKS {
             let since = self.tries.now();
@@ -335,6 +340,7 @@ pub fn again(profile: &Profile, only: Only) -> Extraction {
         replace: None,
         retry_failed: false,
         skip_bad: false,
+        layout: None,
         backend: Backend::Auto,
     }
 }

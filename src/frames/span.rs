@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cache::Profile;
 use crate::cache::commit::Committed;
+use crate::cache::places::{Placed, Placing};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
@@ -16,9 +17,8 @@ use crate::frames::collect::Collector;
 use crate::frames::extract::chunk_error;
 use crate::frames::flights::{Asked, Flight, Key};
 use crate::frames::library::blocking;
-use crate::media::facts::FrameFacts;
 use crate::metrics::{Metrics, SpanOutcome};
-use crate::timeline::plan::PlannedChunk;
+use crate::timeline::plan::{ChunkError, PlannedChunk};
 
 /// Frames that wait between the workers and the store, a span.
 const QUEUED_FRAMES: usize = 16;
@@ -115,18 +115,16 @@ impl Span {
             }));
         }
         let counted = Counted::new(&frames.metrics);
-        let (outcome, end) = match self.extract(row, frames, made).await {
-            Ok((end, facts)) => (Outcome::Frames(facts), Some(end)),
-            Err(error) if error.reason().is_recorded() => {
-                (Outcome::Failed(chunk_error(&error)), None)
-            }
+        let (placed, end) = match self.extract(row, frames, made).await {
+            Ok((end, placed)) => (Ok(placed), Some(end)),
+            Err(error) if error.reason().is_recorded() => (Err(chunk_error(&error)), None),
             Err(error) => {
                 counted.ended(None);
                 return Err(error);
             }
         };
         counted.ended(end.as_ref());
-        self.commit(row, outcome, end).await
+        self.commit(row, placed, end).await
     }
 
     /// What others committed while this one waited for its turn.
@@ -146,15 +144,26 @@ impl Span {
     async fn commit(
         &self,
         row: Row<'_>,
-        outcome: Outcome,
+        placed: Result<Placed, ChunkError>,
         end: Option<SpanEnd>,
     ) -> Result<Option<Landed>> {
-        match self.profile.commit_span(row, outcome.clone()).await? {
-            Committed::Yes => Ok(Some(Landed {
-                outcome,
-                end,
-                made: true,
-            })),
+        let (outcome, packs, abandoned) = match placed {
+            Ok(placed) => {
+                let outcome = Outcome::Frames(placed.facts);
+                (outcome, placed.packs, placed.abandoned)
+            }
+            Err(error) => (Outcome::Failed(error), None, Vec::new()),
+        };
+        let committed = self.profile.commit_span(row, outcome.clone(), packs);
+        match committed.await? {
+            Committed::Yes => {
+                self.profile.forget_packs(&abandoned).await;
+                Ok(Some(Landed {
+                    outcome,
+                    end,
+                    made: true,
+                }))
+            }
             // It failed here, and another run's frames are there.
             Committed::Kept => match self.profile.record(row).await? {
                 Ok(record) => Ok(Some(Landed {
@@ -174,7 +183,7 @@ impl Span {
         row: Row<'_>,
         frames: &Frames,
         made: &watch::Sender<u64>,
-    ) -> Result<(SpanEnd, Vec<FrameFacts>)> {
+    ) -> Result<(SpanEnd, Placed)> {
         let chunk = chunk_of(&self.plan, row)?;
         let parameters = self.plan.plan().parameters.clone();
         let parameters =
@@ -202,7 +211,8 @@ impl Span {
         let progress = |frames: u64| {
             made.send_replace(frames);
         };
-        Collector::new(&self.profile, dedup, &progress)
+        let placing = Placing::new(&self.profile, row, self.plan.plan().layout);
+        Collector::new(placing, dedup, &progress)
             .collect(receiver)
             .await
     }

@@ -35,6 +35,7 @@ fn message(profile: String, counts: Cleared) -> v1::ClearedProfile {
     v1::ClearedProfile {
         profile,
         frames: tally(counts.frames),
+        packs: tally(counts.packs),
         records: tally(counts.records),
         overlays: tally(counts.overlays),
         plans: tally(counts.plans),

@@ -123,7 +123,7 @@ fn plan_message(planned: &Planned) -> v1::PlanInfo {
             Kind::Put => v1::plan_info::Kind::Put.into(),
         },
         schema: plan.schema,
-        layout: plan.layout.clone(),
+        layout: plan.layout.name().to_owned(),
         chunks: plan.chunks.len() as u64,
         spans: plan.spans.len() as u64,
         frames: planned.frames(),

@@ -12,6 +12,7 @@ use crate::store::{Condition, ETag, ListRequest, PutOptions, Store, Written};
 /// Panics where one does not hold.
 pub(crate) async fn prove(store: Arc<dyn Store>) {
     what_was_put_is_read_back(&*store).await;
+    a_range_is_read_as_far_as_the_object_reaches(&*store).await;
     absence_is_none_and_deleting_it_succeeds(&*store).await;
     bad_keys_are_refused(&*store).await;
     a_listing_gives_the_version_that_is_read(&*store).await;
@@ -97,6 +98,33 @@ async fn what_was_put_is_read_back(store: &dyn Store) {
     delete(store, &["a/0.jpg", "a/1.jpg", odd]).await;
 }
 
+async fn a_range_is_read_as_far_as_the_object_reaches(store: &dyn Store) {
+    // Begins like a page: what lies in the middle of an object may.
+    let data: Vec<u8> = (0..200_000_u32).map(|i| b'<' + (i % 97) as u8).collect();
+    put(store, "p/0.tar", &data, Condition::Always).await;
+    put(store, "p/1.tar", b"", Condition::Always).await;
+    for (range, wanted) in [
+        (0..1, &data[..1]),
+        (97..131_072, &data[97..131_072]),
+        (199_999..200_000, &data[199_999..]),
+        (199_000..300_000, &data[199_000..]),
+        (0..200_000, &data[..]),
+        (200_000..200_001, &[][..]),
+        (1 << 40..(1 << 40) + 9, &[]),
+    ] {
+        let read = store.get_range("p/0.tar", range.clone()).await.unwrap();
+        assert_eq!(read.as_deref(), Some(wanted), "{range:?}");
+    }
+    let read = store.get_range("p/1.tar", 0..5).await.unwrap();
+    assert_eq!(read.as_deref(), Some(&[][..]));
+    assert!(store.get_range("p/2.tar", 0..5).await.unwrap().is_none());
+    for refused in [5..5, 0..u64::MAX] {
+        let error = store.get_range("p/0.tar", refused).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::Internal);
+    }
+    delete(store, &["p/0.tar", "p/1.tar"]).await;
+}
+
 async fn absence_is_none_and_deleting_it_succeeds(store: &dyn Store) {
     assert!(read(store, "none/at/all").await.is_none());
     delete(store, &["none/at/all", "none"]).await;
@@ -150,8 +178,9 @@ async fn bad_keys_are_refused(store: &dyn Store) {
         let options = PutOptions::unsynced("text/plain");
         let put = store.put(key, Bytes::new(), options).await.unwrap_err();
         let get = store.get(key).await.unwrap_err();
+        let get_range = store.get_range(key, 0..1).await.unwrap_err();
         let delete = store.delete(&[key.to_owned()]).await.unwrap_err();
-        for error in [put, get, delete] {
+        for error in [put, get, get_range, delete] {
             assert_eq!(error.reason(), Reason::FieldInvalid, "{key:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! A store that does what disks and services do, by dice with a seed: for tests.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -145,6 +146,15 @@ impl Store for Faulty {
                 true => object,
                 false => Object::new(data.into()),
             }
+        }))
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let found = self.call(self.inner.get_range(key, range)).await?;
+        Ok(found.map(|data| {
+            let mut data = data.to_vec();
+            self.state().spoil(&mut data);
+            data.into()
         }))
     }
 

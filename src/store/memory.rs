@@ -2,6 +2,7 @@
 //! be ordered.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,13 +11,14 @@ use bytes::Bytes;
 use crate::error::{Error, Reason, Result};
 use crate::store::{
     Condition, ETag, Entry, ListRequest, Object, Page, PutOptions, Store, Written, check_key,
-    check_prefix,
+    check_prefix, check_range, slice_of,
 };
 
 /// What a call is, for faults and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     Get,
+    GetRange,
     Put,
     Sync,
     List,
@@ -134,6 +136,14 @@ impl Store for MemoryStore {
             let data = objects.get(key).cloned()?;
             let etag = ETag::of(&data);
             Some(Object::versioned(data, etag))
+        })
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        check_key(key)?;
+        check_range(&range)?;
+        self.call(Operation::GetRange, key, |objects| {
+            objects.get(key).map(|data| slice_of(data, &range))
         })
     }
 

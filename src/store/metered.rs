@@ -1,5 +1,6 @@
 //! Counts and times what is asked of a store.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,8 +27,9 @@ pub fn metered(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Arc<dyn Store> {
 }
 
 /// What is counted, and how it may go well.
-const OPERATIONS: [(&str, &[&str]); 6] = [
+const OPERATIONS: [(&str, &[&str]); 7] = [
     ("get", &["ok", "absent"]),
+    ("get_range", &["ok", "absent"]),
     ("put", &["ok", "condition_failed"]),
     ("sync", &["ok"]),
     ("list", &["ok"]),
@@ -84,6 +86,12 @@ impl Store for Metered {
     async fn get(&self, key: &str) -> Result<Option<Object>> {
         let found = |object: &Option<Object>| object.as_ref().map_or("absent", |_| "ok");
         self.count("get", self.store.get(key), found).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let found = |data: &Option<Bytes>| data.as_ref().map_or("absent", |_| "ok");
+        let get = self.store.get_range(key, range);
+        self.count("get_range", get, found).await
     }
 
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {

@@ -1,12 +1,13 @@
 //! Where bytes are kept: an S3 bucket or a directory, behind one trait.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hex::hex;
 
 pub mod dir;
@@ -206,6 +207,8 @@ pub struct ListRequest<'a> {
 /// - After a put answered, every later get and list in this process sees it.
 /// - `get` of an absent key is `None`; anything else that went wrong is an
 ///   error (`STORE_*`, `DISK_FULL`), never `None`: "could not" is not "not found".
+/// - `get_range` gives the bytes of one version of the object, as far as it reaches: fewer where it
+///   ends within the range, none where it ends before. A range without bytes is refused.
 /// - Deleting what is not there succeeds.
 /// - Keys are as `check_key` wants them; others are refused with FIELD_INVALID
 ///   before anything is touched.
@@ -217,6 +220,7 @@ pub trait Store: Send + Sync {
     /// For messages to the person who configured it: `s3://bucket/prefix` or the folder.
     fn describe(&self) -> String;
     async fn get(&self, key: &str) -> Result<Option<Object>>;
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>>;
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written>;
     /// Returns when everything put before is durable. A directory syncs its file system once; S3 is durable already.
     async fn sync(&self) -> Result<()>;
@@ -226,6 +230,27 @@ pub trait Store: Send + Sync {
     /// Removes what writers that died left behind outside the keys (temporary
     /// files), and says how many there were.
     async fn sweep(&self) -> Result<u64>;
+}
+
+/// Refuses a range that no store is to be asked for.
+///
+/// # Errors
+/// INTERNAL for one without bytes, or with more than an object may have.
+fn check_range(range: &Range<u64>) -> Result<()> {
+    if (1..=MAX_OBJECT_BYTES).contains(&range.end.saturating_sub(range.start)) {
+        return Ok(());
+    }
+    let message = format!(
+        "a range that cannot be read was asked for: {}..{}",
+        range.start, range.end
+    );
+    Err(Error::internal(message))
+}
+
+/// What of the range lies within these bytes.
+fn slice_of(data: &Bytes, range: &Range<u64>) -> Bytes {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(data.len());
+    data.slice(place(range.start)..place(range.end))
 }
 
 /// Opens a store. Touches nothing but a folder's own metadata; a bucket's client

@@ -8,9 +8,12 @@ use crate::timeline::plan::{Parameters, Plan, PlannedChunk, Sampling, Window};
 
 pub(crate) fn asked_differences(new: &Plan, existing: &Plan) -> Vec<String> {
     let mut found = Vec::new();
-    found.extend(differs("schema", &new.schema, &existing.schema));
     found.extend(differs("kind", &Named(&new.kind), &Named(&existing.kind)));
-    found.extend(differs("layout", &new.layout, &existing.layout));
+    found.extend(differs(
+        "layout",
+        &Named(&new.layout),
+        &Named(&existing.layout),
+    ));
     match (&new.parameters, &existing.parameters) {
         (Some(new), Some(existing)) => found.extend(parameter_differences(new, existing)),
         (None, None) => {}

@@ -1,5 +1,5 @@
 //! A plan: a profile's parameters, its chunks, and a row for each span. This
-//! is `plan.json`, schema 1.
+//! is `plan.json`, schema 1; schema 2 where frames are to lie packed.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +7,12 @@ use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
 use crate::timeline::index::{ClockFacts, Identity, Unshown};
 
-/// Version of `plan.json` and of commit records.
+/// Version of `plan.json`.
 pub const SCHEMA: u32 = 1;
+/// That of plans whose frames are to lie packed, which older releases would have lie loose.
+pub const PACKED_SCHEMA: u32 = 2;
+/// The oldest release that knows packs.
+pub const PACKED_READER: &str = "0.2.0";
 /// Raised when sources are indexed to other frames or times than before: a plan of less is made anew
 /// before it is extracted by, and its rows' revisions tell which frames that changed.
 pub const READING: u32 = 1;
@@ -197,13 +201,37 @@ pub enum Kind {
     Put,
 }
 
+/// How the frames of a profile are to lie from now on. Where one lies is its record's word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FrameLayout {
+    /// One object a frame.
+    #[default]
+    Frames,
+    /// A few objects a span, with all its frames.
+    Packed,
+}
+
+impl FrameLayout {
+    /// As plans and messages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FrameLayout::Frames => "frames",
+            FrameLayout::Packed => "packed",
+        }
+    }
+}
+
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub schema: u32,
+    /// The oldest release that reads it; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
     pub kind: Kind,
-    /// `frames`: one object a frame. (`packed` is a later release's.)
-    pub layout: String,
+    /// Outside all digests.
+    pub layout: FrameLayout,
     /// Another one whenever frames are cleared, replaced or repaired, so that a span that began before
     /// is not committed after. Outside all digests; absent in plans of older releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,4 +246,17 @@ pub struct Plan {
     pub chunks: Vec<PlannedChunk>,
     #[serde(default)]
     pub spans: Vec<SpanRow>,
+}
+
+impl Plan {
+    /// The same, its frames to lie so.
+    pub fn laid_out(self, layout: FrameLayout) -> Plan {
+        let packed = layout == FrameLayout::Packed;
+        Plan {
+            schema: if packed { PACKED_SCHEMA } else { SCHEMA },
+            reader: packed.then(|| PACKED_READER.to_owned()),
+            layout,
+            ..self
+        }
+    }
 }

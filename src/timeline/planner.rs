@@ -12,8 +12,8 @@ use crate::timeline::limits::{Limits, PICTURE_NUMBERS};
 use crate::timeline::numbers::{Draft, number};
 use crate::timeline::opened::{Open, Source, open, open_bad};
 use crate::timeline::plan::{
-    ChunkError, ChunkSpec, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA, Sampling,
-    SpanRow, Window,
+    ChunkError, ChunkSpec, FrameLayout, Kind, Parameters, Plan, PlannedChunk, READING, SCHEMA,
+    Sampling, SpanRow, Window,
 };
 use crate::timeline::sampling::picked;
 use crate::timeline::spans::{Extent, span_starts};
@@ -100,8 +100,9 @@ impl Planner {
         check_window_holds_frames(&self.parameters, &self.chunks, &spans)?;
         Ok(Plan {
             schema: SCHEMA,
+            reader: None,
             kind: Kind::Extract,
-            layout: "frames".to_owned(),
+            layout: FrameLayout::Frames,
             nonce: None,
             reading: READING,
             parameters: Some(self.parameters),

@@ -51,14 +51,14 @@ def extract(**options):
 def test_every_option_of_an_extraction_arrives():
     request = extract(
         fps=Fraction(1, 3), window=(1, None), profile="small", quality=70, hashes=["dhash", "average_hash"],
-        colour="bt709", max_side=640, dedup=4, backend="cpu", replace=True, overlays="delete", only=[0, "x"],
+        colour="bt709", max_side=640, dedup=4, layout="packed", backend="cpu", replace=True, overlays="delete", only=[0, "x"],
         shard=(0, 4), skip_bad=True, retry_failed=True, plan_only=True,
     )
     assert request.sampling.fps == "1/3"
     assert getattr(request.window, "from") == "1" and not request.window.HasField("to")
     assert (request.profile, request.jpeg.quality, request.colour) == ("small", 70, "bt709")
     assert list(request.hashes) == [2, 3] and not request.no_hashes
-    assert (request.max_side, request.dedup, request.backend) == (640, 4, 2)
+    assert (request.max_side, request.dedup, request.frame_layout, request.backend) == (640, 4, 2, 2)
     assert request.replace.overlays == v1.Replace.OVERLAYS_DELETE
     assert list(request.only_chunk_ids) == ["0", "x"]
     assert (request.shard.index, request.shard.count) == (0, 4)

@@ -126,6 +126,7 @@ impl Extractor {
             replace: None,
             retry_failed: false,
             skip_bad: false,
+            layout: None,
             backend,
         };
         let facts = Mutex::new(Vec::new());

@@ -50,8 +50,7 @@ impl Reader {
     }
 
     async fn stored_legacy(&self, seq: u64) -> Result<Option<(FrameFacts, Bytes)>> {
-        let key = self.profile.keys.frame(seq);
-        let Some(object) = self.profile.store.get(&key).await? else {
+        let Some(object) = self.profile.loose_frame(seq).await? else {
             return Ok(None);
         };
         let facts = FrameFacts {

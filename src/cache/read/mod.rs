@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::account::{Hold, Kind};
 use crate::cache::Profile;
 use crate::cache::memory::{Memory, NotRead};
+use crate::cache::places::Place;
 use crate::cache::planned::{Planned, Row};
 use crate::cache::plans::Stored;
 use crate::cache::put_index::PutIndex;
@@ -20,8 +21,11 @@ use crate::media::facts::FrameFacts;
 use crate::metrics::Tier;
 use crate::timeline::plan::ChunkError;
 
+mod ahead;
 mod legacy;
 
+use ahead::ReadSlice;
+pub use ahead::{Ahead, With};
 pub(super) use legacy::legacy_facts;
 
 /// What a frame is taken to need before it is read where nothing tells: few are larger.
@@ -71,6 +75,13 @@ pub struct Frame {
 /// Reads one profile; to be kept and shared while reading goes on.
 pub struct Reader {
     profile: Profile,
+}
+
+/// A frame that is asked for, and those that it may be read together with.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    seq: u64,
+    with: Option<With<'a>>,
 }
 
 /// What was found, and whether it was remembered rather than read now.
@@ -150,11 +161,20 @@ impl Reader {
     /// MEDIA_CORRUPT for a frame that the decoder did not deliver, PLAN_DIFFERS
     /// for what a newer release wrote, OBJECT_CORRUPT for a damaged plan; the store's own.
     pub async fn read_frame(&self, seq: u64) -> Result<Result<Frame, Miss>> {
+        self.read_with(seq, None).await
+    }
+
+    /// The same, of a frame that may be read together with others.
+    ///
+    /// # Errors
+    /// As [`Reader::read_frame`].
+    pub async fn read_with(&self, seq: u64, with: Option<With<'_>>) -> Result<Result<Frame, Miss>> {
         let Found {
             value: view,
             mut remembered,
         } = self.find_view().await?;
-        let miss = match self.try_read(&view, seq, &mut remembered).await? {
+        let wanted = Wanted { seq, with };
+        let miss = match self.try_read(&view, wanted, &mut remembered).await? {
             Ok(frame) => return Ok(Ok(frame)),
             Err(miss) => miss,
         };
@@ -169,7 +189,7 @@ impl Reader {
             self.forget_record(row).await;
         }
         let view = self.fresh_view().await?;
-        self.try_read(&view, seq, &mut remembered).await
+        self.try_read(&view, wanted, &mut remembered).await
     }
 
     /// One frame's facts, or why there are none; its object is not looked for, but where there is
@@ -198,7 +218,11 @@ impl Reader {
                 [] => Ok(Err(Miss::NotPlanned)),
                 [facts] => Ok(Ok(facts.clone())),
                 // Only the bytes tell under which of them they are served.
-                _ => Ok(self.try_read(view, seq, &mut false).await?.map(|f| f.facts)),
+                _ => {
+                    let wanted = Wanted { seq, with: None };
+                    let read = self.try_read(view, wanted, &mut false).await?;
+                    Ok(read.map(|frame| frame.facts))
+                }
             },
             View::Extracted(plan) => {
                 let Some(row) = plan.row_of(seq) else {
@@ -257,19 +281,20 @@ impl Reader {
     async fn try_read(
         &self,
         view: &View,
-        seq: u64,
+        wanted: Wanted<'_>,
         remembered: &mut bool,
     ) -> Result<Result<Frame, Miss>> {
+        let seq = wanted.seq;
         match view {
             View::Absent => Ok(Err(Miss::Absent)),
             View::Legacy => self.read_legacy(seq).await,
             View::Extracted(plan) => match plan.row_of(seq) {
                 None => Ok(Err(Miss::NotPlanned)),
-                Some(row) => self.read_extracted(row, seq, remembered).await,
+                Some(row) => self.read_extracted(row, wanted, remembered).await,
             },
             View::Put(index) => match &index.candidates(seq)[..] {
                 [] => Ok(Err(Miss::NotPlanned)),
-                candidates => self.read_object(seq, candidates).await,
+                candidates => self.read_at(&Place::Loose(seq), candidates).await,
             },
         }
     }
@@ -277,7 +302,7 @@ impl Reader {
     async fn read_extracted(
         &self,
         row: Row<'_>,
-        seq: u64,
+        Wanted { seq, with }: Wanted<'_>,
         remembered: &mut bool,
     ) -> Result<Result<Frame, Miss>> {
         let record = match self.find_record(row, remembered).await? {
@@ -293,14 +318,37 @@ impl Reader {
         if facts.missing {
             return Err(self.undelivered(seq));
         }
-        let object = facts.repeats.unwrap_or(seq);
-        self.read_object(object, &[facts]).await
+        let Some(place) = record.place(facts) else {
+            return Ok(Err(Miss::DamagedRecord));
+        };
+        match with {
+            Some(with) if let Some(read) = self.read_from_run(with, &place).await? => {
+                self.checked(facts, read).await
+            }
+            _ => self.read_at(&place, &[facts]).await,
+        }
     }
 
-    /// The object of a sequence, under the first of the facts whose sha256 its bytes have.
-    async fn read_object(
+    /// A frame that was read with others.
+    async fn checked(&self, facts: &FrameFacts, read: ReadSlice) -> Result<Result<Frame, Miss>> {
+        let (jpeg, hold) = match read {
+            Ok((jpeg, hold)) if is_theirs(facts, &jpeg) => (jpeg, hold),
+            Ok(_) => return Ok(Err(Miss::WrongSha256)),
+            Err(miss) => return Ok(Err(miss)),
+        };
+        self.memory().keep_frame(facts, &jpeg).await;
+        Ok(Ok(Frame {
+            facts: FrameFacts::clone(facts),
+            jpeg,
+            tier: Tier::Store,
+            hold,
+        }))
+    }
+
+    /// What lies at a place, under the first of the facts whose sha256 its bytes have.
+    async fn read_at(
         &self,
-        seq: u64,
+        place: &Place,
         candidates: &[&FrameFacts],
     ) -> Result<Result<Frame, Miss>> {
         let hold = self.hold(candidates).await?;
@@ -316,13 +364,13 @@ impl Reader {
             }));
         }
         let [facts] = candidates else {
-            return self.read_among(seq, candidates, hold).await;
+            return self.read_among(place, candidates, hold).await;
         };
         let read = async {
-            match self.stored(seq).await? {
-                None => Err(NotRead::Miss(Miss::NoObject)),
-                Some(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
-                Some(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+            match self.profile.read_place(place).await? {
+                Ok(jpeg) if is_theirs(facts, &jpeg) => Ok(jpeg),
+                Ok(_) => Err(NotRead::Miss(Miss::WrongSha256)),
+                Err(miss) => Err(NotRead::Miss(miss)),
             }
         };
         let jpeg = or_miss(self.memory().frame(facts, read).await)?;
@@ -336,12 +384,13 @@ impl Reader {
 
     async fn read_among(
         &self,
-        seq: u64,
+        place: &Place,
         candidates: &[&FrameFacts],
         hold: Arc<Hold>,
     ) -> Result<Result<Frame, Miss>> {
-        let Some(jpeg) = self.stored(seq).await? else {
-            return Ok(Err(Miss::NoObject));
+        let jpeg = match self.profile.read_place(place).await? {
+            Ok(jpeg) => jpeg,
+            Err(miss) => return Ok(Err(miss)),
         };
         let sha256 = sha256_hex(&[&jpeg]);
         let theirs = |f: &&&FrameFacts| f.sha256.as_deref() == Some(sha256.as_str());
@@ -355,15 +404,6 @@ impl Reader {
             tier: Tier::Store,
             hold,
         }))
-    }
-
-    async fn stored(&self, seq: u64) -> Result<Option<Bytes>> {
-        let object = self
-            .profile
-            .store
-            .get(&self.profile.keys.frame(seq))
-            .await?;
-        Ok(object.map(|object| object.data))
     }
 
     async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {

@@ -11,7 +11,7 @@ use crate::cache::testing::*;
 use crate::error::Reason;
 use crate::store::memory::{Fault, Operation};
 use crate::store::{PutOptions, Store};
-use crate::timeline::plan::{ChunkError, Plan};
+use crate::timeline::plan::{ChunkError, PACKED_SCHEMA, Plan};
 
 fn one_chunk() -> Plan {
     plan_of(vec![row("0", 0, 0, 3), row("0", 1, 3, 2)])
@@ -282,10 +282,15 @@ async fn only_the_medias_own_failures_are_recorded() {
         "CHUNK_STALLED",
         "x",
     ] {
-        assert!(profile.commit_span(row, failed(reason)).await.is_err());
+        assert!(
+            profile
+                .commit_span(row, failed(reason), None)
+                .await
+                .is_err()
+        );
     }
     let committed = profile
-        .commit_span(row, failed("MEDIA_CORRUPT"))
+        .commit_span(row, failed("MEDIA_CORRUPT"), None)
         .await
         .unwrap();
     assert_eq!(committed, Committed::Yes);
@@ -296,7 +301,7 @@ async fn only_the_medias_own_failures_are_recorded() {
     // Tried again with success, it counts; a later failure elsewhere does not undo it.
     assert_eq!(extract_row(&profile, row).await.unwrap(), Committed::Yes);
     let committed = profile
-        .commit_span(row, failed("MEDIA_CORRUPT"))
+        .commit_span(row, failed("MEDIA_CORRUPT"), None)
         .await
         .unwrap();
     assert_eq!(committed, Committed::Kept);
@@ -311,7 +316,7 @@ async fn an_outcome_of_another_row_is_never_recorded() {
     let wrong = outcome(plan.row(1).unwrap());
     assert!(
         profile
-            .commit_span(plan.row(0).unwrap(), wrong)
+            .commit_span(plan.row(0).unwrap(), wrong, None)
             .await
             .is_err()
     );
@@ -374,7 +379,7 @@ async fn what_a_newer_release_wrote_is_an_error_and_stays() {
     extract_row(&profile, plan.row(0).unwrap()).await.unwrap();
     let json = PutOptions::durable("application/json");
     let newer =
-        crate::cache::sealed::seal(&serde_json::json!({"schema": 2, "new": 1}), Some("a")).unwrap();
+        crate::cache::sealed::seal(&serde_json::json!({"schema": 3, "new": 1}), Some("a")).unwrap();
     let record = "cache/timelines/t/chunks/0/0.json";
     store
         .put(record, newer.clone(), json.clone())
@@ -386,7 +391,7 @@ async fn what_a_newer_release_wrote_is_an_error_and_stays() {
     );
     let error = profile.reader().read_frame(0).await.unwrap_err();
     assert!(
-        error.message().contains("newer") && error.message().contains("schema=2"),
+        error.message().contains("newer") && error.message().contains("schema=3"),
         "{error}"
     );
 
@@ -401,14 +406,15 @@ async fn what_a_newer_release_wrote_is_an_error_and_stays() {
 }
 
 #[tokio::test]
-async fn a_layout_of_a_later_release_is_an_error_that_names_it() {
+async fn a_plan_of_a_later_release_is_an_error_that_names_it() {
     let (store, cache) = memory_cache();
     let profile = cache.profile("t", "default").unwrap();
-    let packed = Plan {
-        layout: "packed".to_owned(),
+    let later = Plan {
+        schema: PACKED_SCHEMA + 1,
+        reader: Some("9.1.0".to_owned()),
         ..one_chunk()
     };
-    let data = crate::cache::sealed::seal(&packed, None).unwrap();
+    let data = crate::cache::sealed::seal(&later, None).unwrap();
     let json = PutOptions::durable("application/json");
     store
         .put("cache/timelines/t/plan.json", data, json)
@@ -420,7 +426,10 @@ async fn a_layout_of_a_later_release_is_an_error_that_names_it() {
         profile.claim_plan(&one_chunk(), replace).await.unwrap_err(),
     ] {
         assert_eq!(error.reason(), Reason::PlanDiffers);
-        assert!(error.message().contains("packed"), "{error}");
+        assert!(
+            error.hint_text().unwrap().contains("framecache 9.1.0"),
+            "{error}"
+        );
     }
 }
 

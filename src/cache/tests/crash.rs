@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::media::facts::FrameFacts;
 use crate::store::memory::MemoryStore;
 use crate::store::{PutOptions, Store};
-use crate::timeline::plan::Plan;
+use crate::timeline::plan::{FrameLayout, Plan};
 
 fn plan() -> Plan {
     plan_of(vec![
@@ -51,6 +51,8 @@ async fn extract(cache: &Cache, plan: &Plan, replace: Option<Replace>) -> Result
 
 enum Step {
     Extract,
+    ExtractPacked,
+    Repack(FrameLayout),
     Replace,
     Clear(ClearRequest),
     /// Some frames that are new, and some over others.
@@ -61,6 +63,14 @@ enum Step {
 async fn run(cache: &Cache, step: &Step) -> Result<()> {
     match step {
         Step::Extract => extract(cache, &plan(), None).await,
+        Step::ExtractPacked => {
+            let plan = plan().laid_out(FrameLayout::Packed);
+            extract(cache, &plan, None).await
+        }
+        Step::Repack(layout) => {
+            let profile = cache.profile("t", "default")?;
+            profile.repack(*layout, &|_, _| ()).await.map(drop)
+        }
         Step::Replace => {
             let overlays = Some(OverlayPolicy::Delete);
             extract(cache, &smaller_plan(), Some(Replace { overlays })).await
@@ -188,6 +198,34 @@ async fn extraction_that_dies_at_any_write_goes_on_to_the_same_listing() {
     let writes = dies_everywhere(&[], Step::Extract, false).await;
     // The plan, 7 frames, and for each of 3 spans a sync and a record.
     assert_eq!(writes, 1 + 7 + 3 * 2);
+}
+
+#[tokio::test]
+async fn a_packed_extraction_that_dies_at_any_write_goes_on_to_the_same_listing() {
+    let writes = dies_everywhere(&[], Step::ExtractPacked, false).await;
+    // The plan, and for each of 3 spans a pack, a sync and a record.
+    assert_eq!(writes, 1 + 3 * 3);
+}
+
+#[tokio::test]
+async fn a_repacking_that_dies_at_any_write_goes_on_to_the_same_listing() {
+    let packs = Step::Repack(FrameLayout::Packed);
+    let writes = dies_everywhere(&[Step::Extract], packs, false).await;
+    // The plan, for each span a pack, a sync and a record, then the 7 frames that lay loose.
+    assert_eq!(writes, 1 + 3 * 3 + 7);
+    let unpacks = Step::Repack(FrameLayout::Frames);
+    let writes = dies_everywhere(&[Step::ExtractPacked], unpacks, false).await;
+    assert_eq!(writes, 1 + 7 + 3 * 2 + 3);
+}
+
+#[tokio::test]
+async fn packs_that_are_cleared_or_replaced_at_any_write_outlive_no_record() {
+    let frames_only = Step::Clear(ClearRequest::default());
+    let writes = dies_everywhere(&[Step::ExtractPacked], frames_only, false).await;
+    assert_eq!(writes, 3 + 1 + 3 + 1 + 1 + 1);
+    let writes = dies_everywhere(&[Step::ExtractPacked], Step::Replace, false).await;
+    // Plan, 3 frames, 2 syncs, 2 records; then 2 stale records, 3 stale packs and another nonce.
+    assert_eq!(writes, 1 + 3 + 2 * 2 + 2 + 3 + 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod crash;
 mod legacy;
 mod neighbours;
 mod overlays;
+mod packing;
 mod putting;
 mod racing;
 mod reading;

@@ -17,7 +17,7 @@ use crate::error::Reason;
 use crate::media::facts::FrameFacts;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
-use crate::timeline::plan::Plan;
+use crate::timeline::plan::{FrameLayout, Plan};
 
 fn plan() -> Plan {
     plan_of(vec![row("0", 0, 0, 3), row("0", 1, 3, 2)])
@@ -48,9 +48,14 @@ fn through(store: Arc<dyn Store>) -> Profile {
 
 /// A store of which this plan's spans are extracted.
 async fn extracted() -> Arc<MemoryStore> {
+    extracted_as(FrameLayout::Frames).await
+}
+
+async fn extracted_as(layout: FrameLayout) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
     let profile = other(&store);
-    let plan = profile.claim_plan(&plan(), None).await.unwrap().plan;
+    let plan = plan().laid_out(layout);
+    let plan = profile.claim_plan(&plan, None).await.unwrap().plan;
     for row in plan.in_sequence() {
         extract_row(&profile, row).await.unwrap();
     }
@@ -68,8 +73,13 @@ async fn is_whole(store: &Arc<MemoryStore>, spans: &[usize]) -> bool {
 
 #[tokio::test]
 async fn a_span_that_stands_has_its_frames_whenever_the_profile_was_cleared_meanwhile() {
+    stands_though_cleared(FrameLayout::Frames).await;
+    stands_though_cleared(FrameLayout::Packed).await;
+}
+
+async fn stands_though_cleared(layout: FrameLayout) {
     for calls in 0.. {
-        let store = extracted().await;
+        let store = extracted_as(layout).await;
         let cleaner = other(&store);
         let visited = VisitedStore::new(store.clone(), calls, async move {
             cleaner.clear(clear(false)).await.unwrap();
@@ -78,7 +88,7 @@ async fn a_span_that_stands_has_its_frames_whenever_the_profile_was_cleared_mean
         let committed = extract_until_it_stands(&worker, &span(0)).await.unwrap();
         assert_eq!(committed, Committed::Yes);
         if visited.is_waiting() {
-            assert!(calls > 6, "{calls}");
+            assert!(calls > 5, "{calls}");
             return;
         }
         assert!(is_whole(&store, &[0]).await, "cleared before call {calls}");
@@ -87,9 +97,14 @@ async fn a_span_that_stands_has_its_frames_whenever_the_profile_was_cleared_mean
 
 #[tokio::test]
 async fn a_clear_leaves_no_record_whose_frames_it_took_whenever_a_span_was_committed() {
-    for keeps_plan in [true, false] {
+    for (keeps_plan, layout) in [
+        (true, FrameLayout::Frames),
+        (false, FrameLayout::Frames),
+        (true, FrameLayout::Packed),
+        (false, FrameLayout::Packed),
+    ] {
         for calls in 0.. {
-            let store = extracted().await;
+            let store = extracted_as(layout).await;
             let worker = other(&store);
             let visited = VisitedStore::new(store.clone(), calls, async move {
                 extract_until_it_stands(&worker, &span(0)).await.unwrap();
@@ -110,8 +125,13 @@ async fn a_clear_leaves_no_record_whose_frames_it_took_whenever_a_span_was_commi
 #[tokio::test]
 async fn a_worker_whose_plan_is_cleared_or_replaced_at_any_call_leaves_nothing_that_is_taken_for_another()
  {
+    leaves_nothing_behind(FrameLayout::Frames).await;
+    leaves_nothing_behind(FrameLayout::Packed).await;
+}
+
+async fn leaves_nothing_behind(layout: FrameLayout) {
     for calls in 0.. {
-        let store = extracted().await;
+        let store = extracted_as(layout).await;
         let cleaner = other(&store);
         let visited = VisitedStore::new(store.clone(), calls, async move {
             cleaner.clear(clear(true)).await.unwrap();

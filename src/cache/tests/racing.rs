@@ -14,7 +14,7 @@ use crate::media::facts::FrameFacts;
 use crate::store::dir::DirStore;
 use crate::store::memory::MemoryStore;
 use crate::store::{ListRequest, Store};
-use crate::timeline::plan::Plan;
+use crate::timeline::plan::{FrameLayout, Plan};
 
 const SPANS: u32 = 40;
 const FRAMES: u64 = 5;
@@ -80,6 +80,12 @@ async fn all_of(tasks: Vec<tokio::task::JoinHandle<()>>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_cleared_and_replaced_beside_extractions_no_record_outlives_its_frames() {
+    cleared_and_replaced(FrameLayout::Frames).await;
+    cleared_and_replaced(FrameLayout::Packed).await;
+}
+
+async fn cleared_and_replaced(layout: FrameLayout) {
+    let plan = move || plan().laid_out(layout);
     let store = Arc::new(MemoryStore::new());
     handle(&store).claim_plan(&plan(), None).await.unwrap();
     let mut tasks = Vec::new();

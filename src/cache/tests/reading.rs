@@ -134,7 +134,7 @@ async fn a_frame_committed_while_reading_goes_on_is_found() {
         message: "why".to_owned(),
     });
     profile
-        .commit_span(plan.row(0).unwrap(), failed)
+        .commit_span(plan.row(0).unwrap(), failed, None)
         .await
         .unwrap();
     assert!(matches!(miss(&reader, 0).await, Miss::Failed(_)));
@@ -162,7 +162,7 @@ async fn repeats_are_answered_with_the_kept_frame_and_missing_ones_with_data_los
     profile.put_frame(0, "kept".into()).await.unwrap();
     let outcome = Outcome::Frames(vec![kept, repeat.clone(), missing]);
     profile
-        .commit_span(plan.row(0).unwrap(), outcome)
+        .commit_span(plan.row(0).unwrap(), outcome, None)
         .await
         .unwrap();
     let reader = profile.reader();

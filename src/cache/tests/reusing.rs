@@ -40,7 +40,7 @@ async fn extracted() -> (Arc<MemoryStore>, Profile) {
         for seq in [first, first + 1, first + 3] {
             profile.put_frame(seq, frame_bytes(row, seq)).await.unwrap();
         }
-        let committed = profile.commit_span(row, Outcome::Frames(facts)).await;
+        let committed = profile.commit_span(row, Outcome::Frames(facts), None).await;
         assert_eq!(committed.unwrap(), Committed::Yes);
     }
     (store, profile)

@@ -2,6 +2,7 @@
 //! else in before one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -150,6 +151,11 @@ impl Store for DyingStore {
         self.inner.get(key).await
     }
 
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.read()?;
+        self.inner.get_range(key, range).await
+    }
+
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {
         self.step()?;
         match options.durability {
@@ -230,6 +236,11 @@ impl Store for VisitedStore {
     async fn get(&self, key: &str) -> Result<Option<Object>> {
         self.call().await;
         self.inner.get(key).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.call().await;
+        self.inner.get_range(key, range).await
     }
 
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {

@@ -149,7 +149,7 @@ async fn an_object_where_the_record_says_there_is_none_is_a_stray() {
     put(&store, "frames/1.jpg", b"of an older plan").await;
     let outcome = Outcome::Frames(vec![kept, repeat]);
     profile
-        .commit_span(plan.row(0).unwrap(), outcome)
+        .commit_span(plan.row(0).unwrap(), outcome, None)
         .await
         .unwrap();
     let report = profile.verify(false).await.unwrap();

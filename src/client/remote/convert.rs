@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::frames::{ChunkResult, Progress, Stage};
 use crate::rpc::convert::{chunk, clock, colour_rule, hashes, sampling, tally, unshown, window};
 use crate::rpc::v1;
-use crate::timeline::plan::{ChunkError, Kind, Parameters, Window};
+use crate::timeline::plan::{ChunkError, FrameLayout, Kind, Parameters, Window};
 
 pub fn chunk_error(status: &tonic_types::pb::Status) -> ChunkError {
     let error = error_in(status);
@@ -73,6 +73,12 @@ pub fn counts(message: v1::FrameCounts) -> FrameCounts {
     }
 }
 
+fn layout(name: &str) -> Result<FrameLayout> {
+    let known = [FrameLayout::Frames, FrameLayout::Packed];
+    let layout = known.into_iter().find(|layout| layout.name() == name);
+    layout.ok_or_else(|| nonsense("a layout is none that is known"))
+}
+
 /// Its chunks come a page at a time.
 pub fn plan(message: &v1::PlanInfo) -> Result<PlanReport> {
     let kind = match message.kind() {
@@ -81,6 +87,7 @@ pub fn plan(message: &v1::PlanInfo) -> Result<PlanReport> {
         v1::plan_info::Kind::Unspecified => return Err(nonsense("a plan has no kind")),
     };
     Ok(PlanReport {
+        layout: layout(&message.layout)?,
         kind,
         parameters: parameters(message)?,
         chunks: Vec::new(),
@@ -139,6 +146,7 @@ pub fn cleared(message: v1::ClearedProfile) -> (String, Cleared) {
     let counts = Cleared {
         records: tally(message.records),
         frames: tally(message.frames),
+        packs: tally(message.packs),
         overlays: tally(message.overlays),
         plans: tally(message.plans),
         kept_as_newer: message.kept_as_newer,

@@ -12,7 +12,7 @@ use crate::rpc::convert::{
 };
 use crate::rpc::v1;
 use crate::rpc::v1::extract_frames_response::Event;
-use crate::timeline::plan::{ChunkSpec, Parameters};
+use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters};
 
 pub async fn extract(remote: &Remote, asked: &Extraction, hear: Hear<'_>) -> Result<Summary> {
     let answer = remote.frame_service().extract_frames(request(asked)?).await;
@@ -60,6 +60,12 @@ fn request(asked: &Extraction) -> Result<v1::ExtractFramesRequest> {
         Backend::Gpu => v1::Backend::Gpu,
     };
     request.backend = backend.into();
+    let layout = match asked.layout {
+        None => v1::FrameLayout::Unspecified,
+        Some(FrameLayout::Frames) => v1::FrameLayout::Frames,
+        Some(FrameLayout::Packed) => v1::FrameLayout::Packed,
+    };
+    request.frame_layout = layout.into();
     if let Some((chunks, parameters)) = &asked.asked {
         add_plan(&mut request, chunks, parameters)?;
     }

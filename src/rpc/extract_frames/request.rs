@@ -8,7 +8,7 @@ use crate::rpc::convert::{
     check_names, choice, chunks, colour_rule, hashes, profile_name, sampling, window,
 };
 use crate::rpc::v1;
-use crate::timeline::plan::{ChunkSpec, Parameters, Sampling};
+use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters, Sampling};
 use crate::timeline::request::check_id;
 use crate::timeline::shard::Shard;
 
@@ -23,6 +23,7 @@ pub(super) fn extraction(request: &v1::ExtractFramesRequest) -> Result<Extractio
         replace: request.replace.as_ref().map(replace).transpose()?,
         retry_failed: request.retry_failed,
         skip_bad: request.skip_bad,
+        layout: layout(request.frame_layout)?,
         backend: backend(request.backend)?,
     })
 }
@@ -107,6 +108,15 @@ fn replace(asked: &v1::Replace) -> Result<Replace> {
             Overlays::Keep => Some(OverlayPolicy::Keep),
             Overlays::Delete => Some(OverlayPolicy::Delete),
         },
+    })
+}
+
+fn layout(asked: i32) -> Result<Option<FrameLayout>> {
+    let layout: v1::FrameLayout = choice("frame_layout", asked)?;
+    Ok(match layout {
+        v1::FrameLayout::Unspecified => None,
+        v1::FrameLayout::Frames => Some(FrameLayout::Frames),
+        v1::FrameLayout::Packed => Some(FrameLayout::Packed),
     })
 }
 

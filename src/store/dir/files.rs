@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,6 +57,17 @@ impl Files {
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Object>> {
+        let file = self.open_file(key)?;
+        file.map(|file| self.read(file, key)).transpose()
+    }
+
+    pub(super) fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let read = |file| read_range(&file, range);
+        let data = self.open_file(key)?.map(read).transpose();
+        data.map_err(|e| self.fault("could not read an object", key, errno(&e)))
+    }
+
+    fn open_file(&self, key: &str) -> Result<Option<File>> {
         let (folder, name) = split(key);
         let chain = match Chain::open(&self.root, folder, For::Lookup) {
             Err(Errno::NOENT | Errno::NOTDIR) => return self.absent().map(|()| None),
@@ -63,9 +76,7 @@ impl Files {
         chain
             .last()
             .and_then(|folder| open_object(folder, name))
-            .map_err(|e| self.fault("could not read an object", key, e))?
-            .map(|file| self.read(file, key))
-            .transpose()
+            .map_err(|e| self.fault("could not read an object", key, e))
     }
 
     fn read(&self, mut file: File, key: &str) -> Result<Object> {
@@ -245,6 +256,23 @@ impl Files {
     fn fault(&self, attempt: &str, key: &str, errno: Errno) -> Error {
         fault(format!("{attempt}: key={key}"), errno, self.root())
     }
+}
+
+/// As far as the file reaches.
+fn read_range(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+    let there = file.metadata()?.len().min(range.end);
+    let bytes = there.saturating_sub(range.start);
+    let mut data = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    let mut filled = 0;
+    while let Some(rest) = data.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, range.start + filled as u64) {
+            Ok(0) => data.truncate(filled),
+            Ok(more) => filled += more,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(data.into())
 }
 
 /// (folder, name); the folder of a key at the root is empty.

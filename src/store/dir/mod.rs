@@ -9,6 +9,7 @@
 //! | symbolic links | never followed below the root, never listed |
 //! | a root that becomes another folder | is unavailable, neither empty nor written to |
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::store::{
-    ListRequest, Object, Page, PutOptions, Store, Written, check_key, check_prefix,
+    ListRequest, Object, Page, PutOptions, Store, Written, check_key, check_prefix, check_range,
 };
 
 mod fault;
@@ -85,6 +86,14 @@ impl Store for DirStore {
         check_key(key)?;
         let key = key.to_owned();
         self.blocking(move |files| files.get(&key)).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        check_key(key)?;
+        check_range(&range)?;
+        let key = key.to_owned();
+        self.blocking(move |files| files.get_range(&key, range))
+            .await
     }
 
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {

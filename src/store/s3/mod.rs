@@ -4,6 +4,7 @@
 //! A conditional put whose answer was lost may have been done: when the next
 //! attempt says that the condition fails, the object is read and compared.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::aws::{Endpoint, Failure, Kind, Lazy, NoPage, Side, answered, read_bod
 use crate::error::{Error, Result};
 use crate::store::{
     Condition, ETag, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store, Written,
-    check_key, check_prefix,
+    check_key, check_prefix, check_range, slice_of,
 };
 
 mod delete;
@@ -94,6 +95,37 @@ impl S3Store {
         }))
     }
 
+    async fn get_range_once(
+        &self,
+        key: &str,
+        range: &Range<u64>,
+    ) -> Result<Option<Bytes>, Failure> {
+        let stall = self.aws.endpoint().stall;
+        let call = self.aws.client().await?.get_object();
+        let call = call.bucket(&self.bucket).key(key);
+        let call = call.range(format!("bytes={}-{}", range.start, range.end - 1));
+        let answer = match answered(stall, call.send()).await {
+            Err(failure) if failure.kind == Kind::NoKey => return Ok(None),
+            // The one condition is the range: the object ends before it begins.
+            Err(failure) if failure.kind == Kind::Precondition => return Ok(Some(Bytes::new())),
+            other => other?,
+        };
+        let (length, said) = (answer.content_length, answer.content_range);
+        let data = read_body(answer.body, length, MAX_OBJECT_BYTES, stall).await?;
+        match said {
+            Some(said) if is_range(&said, range, data.len()) => Ok(Some(data)),
+            Some(_) => Err(Failure::new(
+                Kind::Refused,
+                "the service did not answer the range asked for",
+            )),
+            None if data.trim_ascii_start().starts_with(b"<") => {
+                Err(Failure::new(Kind::Foreign, "a page in place of an object"))
+            }
+            // All of it: there are services that know no ranges.
+            None => Ok(Some(slice_of(&data, range))),
+        }
+    }
+
     async fn put_once(&self, put: &PutCall<'_>) -> Result<Written, Failure> {
         let client = self.aws.client().await?;
         let mut request = client
@@ -146,6 +178,22 @@ struct PutCall<'a> {
     may_be_done: AtomicBool,
 }
 
+/// Whether a Content-Range (RFC 9110, 14.4) is of the range asked for, as far as the object reaches,
+/// and of so many bytes.
+fn is_range(said: &str, asked: &Range<u64>, bytes: usize) -> bool {
+    let Some(said) = said.trim().strip_prefix("bytes ") else {
+        return false;
+    };
+    let Some((range, total)) = said.split_once('/') else {
+        return false;
+    };
+    let end = total
+        .parse()
+        .map_or(asked.end, |total| asked.end.min(total));
+    range == format!("{}-{}", asked.start, end.saturating_sub(1))
+        && asked.start.checked_add(bytes as u64) == Some(end)
+}
+
 /// Some gateways give every object the ETag `""`, which tells nothing apart.
 fn version_of(etag: Option<String>) -> Option<ETag> {
     etag.map(ETag).filter(ETag::tells)
@@ -171,6 +219,16 @@ impl Store for S3Store {
         let full = self.full_key(key)?;
         let what = || format!("could not read an object: key={key}");
         self.call(|| self.get_once(&full), what).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        check_range(&range)?;
+        let full = self.full_key(key)?;
+        let what = || {
+            let Range { start, end } = range;
+            format!("could not read a part of an object: key={key} from={start} to={end}")
+        };
+        self.call(|| self.get_range_once(&full, &range), what).await
     }
 
     async fn put(&self, key: &str, data: Bytes, options: PutOptions<'_>) -> Result<Written> {

@@ -446,6 +446,39 @@ async fn with_30_percent_errors_every_put_succeeds_within_three_calls_each_on_av
 }
 
 #[tokio::test]
+async fn a_range_is_what_was_asked_for_or_refused_and_cut_where_ranges_are_unknown() {
+    let of = |line: &'static str| move |_: &Request| Reply::new(206, "4567").header(line);
+    let (fake, store) = scripted(of("content-range: bytes 4-7/9")).await;
+    let read = store.get_range("a", 4..8).await.unwrap().unwrap();
+    assert_eq!(&read[..], b"4567");
+    assert_eq!(fake.requests()[0].header("range"), Some("bytes=4-7"));
+    for wrong in [
+        "content-range: bytes 3-6/9",
+        "content-range: bytes 4-8/9",
+        "content-range: bytes 4-6/9",
+        "content-range: bytes 4-7/6",
+        "content-range: pages 4-7/9",
+    ] {
+        let (_, store) = scripted(of(wrong)).await;
+        let error = store.get_range("a", 4..8).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::StoreUnavailable, "{wrong}");
+    }
+    let (_, store) = scripted(|_| Reply::new(200, "0123456789")).await;
+    let read = store.get_range("a", 4..8).await.unwrap().unwrap();
+    assert_eq!(&read[..], b"4567");
+    let (_, store) = scripted(|_| Reply::new(200, "<html>Who are you?</html>")).await;
+    let error = store.get_range("a", 4..8).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::StoreUnavailable);
+    let (_, store) = scripted(|_| Reply::error(416, "InvalidRange")).await;
+    assert_eq!(
+        store.get_range("a", 4..8).await.unwrap(),
+        Some(Bytes::new())
+    );
+    let (_, store) = scripted(|_| Reply::error(404, "NoSuchKey")).await;
+    assert_eq!(store.get_range("a", 4..8).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_service_that_ignores_conditions_is_found_out() {
     let (fake, store) = scripted(|_| Reply::new(200, "")).await;
     assert!(!probe_conditional(&store, "a/").await.unwrap());

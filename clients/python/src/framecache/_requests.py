@@ -225,6 +225,8 @@ def extract(timeline: str, sources: Optional[Sources], local: bool, options: Map
         request.shard.SetInParent()
     if rest.get("backend") is not None:
         request.backend = choice(rest.pop("backend"), common.Backend, "BACKEND_", "backend")
+    if rest.get("layout") is not None:
+        request.frame_layout = choice(rest.pop("layout"), pb.FrameLayout, "FRAME_LAYOUT_", "layout")
     if rest.get("only") is not None:
         request.only_chunk_ids.extend(str(chunk) for chunk in rest.pop("only"))
     plain = ("profile", "colour", "max_side", "dedup", "skip_bad", "retry_failed", "plan_only")

@@ -53,6 +53,9 @@ class ExtractOptions(SamplingOptions, total=False):
     max_side: Optional[int]
     #: Store no frame whose phash is within so many bits (0 to 64) of the last one kept.
     dedup: Optional[int]
+    #: How new frames lie in the store: an object each, or "packed" in tar archives, which takes far fewer requests.
+    #: They are read alike. Default: as the profile has it, else "frames".
+    layout: Optional[Literal["frames", "packed"]]
     #: What decodes. Default "auto": what is faster; "gpu" refuses rather than fall back.
     backend: Optional[Literal["auto", "cpu", "gpu"]]
     #: Make every frame anew, even over another plan.

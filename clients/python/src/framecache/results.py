@@ -216,6 +216,8 @@ class Cleared:
     plans: Tally
     #: Not old enough: nothing was touched.
     kept_as_newer: bool
+    #: Archives of frames that lay packed.
+    packs: Tally = Tally()
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def tally(message: Any) -> Tally:
 def cleared(message: Any) -> Cleared:
     return Cleared(
         message.profile, tally(message.frames), tally(message.records), tally(message.overlays), tally(message.plans),
-        message.kept_as_newer,
+        message.kept_as_newer, tally(message.packs),
     )
 
 

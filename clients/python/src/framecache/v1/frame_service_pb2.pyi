@@ -22,6 +22,9 @@ FIT_CROP: Fit
 FIT_LETTERBOX: Fit
 FIT_STRETCH: Fit
 FIT_UNSPECIFIED: Fit
+FRAME_LAYOUT_FRAMES: FrameLayout
+FRAME_LAYOUT_PACKED: FrameLayout
+FRAME_LAYOUT_UNSPECIFIED: FrameLayout
 LAYOUT_NCHW: Layout
 LAYOUT_NHWC: Layout
 LAYOUT_UNSPECIFIED: Layout
@@ -95,20 +98,22 @@ class ClearTimelineResponse(_message.Message):
     def __init__(self, profiles: _Optional[_Iterable[_Union[ClearedProfile, _Mapping]]] = ...) -> None: ...
 
 class ClearedProfile(_message.Message):
-    __slots__ = ["frames", "kept_as_newer", "overlays", "plans", "profile", "records"]
+    __slots__ = ["frames", "kept_as_newer", "overlays", "packs", "plans", "profile", "records"]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_AS_NEWER_FIELD_NUMBER: _ClassVar[int]
     OVERLAYS_FIELD_NUMBER: _ClassVar[int]
+    PACKS_FIELD_NUMBER: _ClassVar[int]
     PLANS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     frames: _frames_pb2.Tally
     kept_as_newer: bool
     overlays: _frames_pb2.Tally
+    packs: _frames_pb2.Tally
     plans: _frames_pb2.Tally
     profile: str
     records: _frames_pb2.Tally
-    def __init__(self, profile: _Optional[str] = ..., frames: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., records: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., overlays: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., plans: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., kept_as_newer: bool = ...) -> None: ...
+    def __init__(self, profile: _Optional[str] = ..., frames: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., records: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., overlays: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., plans: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ..., kept_as_newer: bool = ..., packs: _Optional[_Union[_frames_pb2.Tally, _Mapping]] = ...) -> None: ...
 
 class CommittedFrames(_message.Message):
     __slots__ = ["frames"]
@@ -117,11 +122,12 @@ class CommittedFrames(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[_frames_pb2.Facts, _Mapping]]] = ...) -> None: ...
 
 class ExtractFramesRequest(_message.Message):
-    __slots__ = ["backend", "chunks", "colour", "dedup", "hashes", "jpeg", "max_side", "no_hashes", "only_chunk_ids", "plan_only", "profile", "replace", "retry_failed", "sampling", "shard", "skip_bad", "timeline", "window"]
+    __slots__ = ["backend", "chunks", "colour", "dedup", "frame_layout", "hashes", "jpeg", "max_side", "no_hashes", "only_chunk_ids", "plan_only", "profile", "replace", "retry_failed", "sampling", "shard", "skip_bad", "timeline", "window"]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
     COLOUR_FIELD_NUMBER: _ClassVar[int]
     DEDUP_FIELD_NUMBER: _ClassVar[int]
+    FRAME_LAYOUT_FIELD_NUMBER: _ClassVar[int]
     HASHES_FIELD_NUMBER: _ClassVar[int]
     JPEG_FIELD_NUMBER: _ClassVar[int]
     MAX_SIDE_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +146,7 @@ class ExtractFramesRequest(_message.Message):
     chunks: _containers.RepeatedCompositeFieldContainer[_frames_pb2.Chunk]
     colour: str
     dedup: int
+    frame_layout: FrameLayout
     hashes: _containers.RepeatedScalarFieldContainer[_frames_pb2.Hash]
     jpeg: JpegOptions
     max_side: int
@@ -154,7 +161,7 @@ class ExtractFramesRequest(_message.Message):
     skip_bad: bool
     timeline: str
     window: _frames_pb2.Window
-    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., chunks: _Optional[_Iterable[_Union[_frames_pb2.Chunk, _Mapping]]] = ..., sampling: _Optional[_Union[_frames_pb2.Sampling, _Mapping]] = ..., window: _Optional[_Union[_frames_pb2.Window, _Mapping]] = ..., jpeg: _Optional[_Union[JpegOptions, _Mapping]] = ..., hashes: _Optional[_Iterable[_Union[_frames_pb2.Hash, str]]] = ..., no_hashes: bool = ..., colour: _Optional[str] = ..., max_side: _Optional[int] = ..., dedup: _Optional[int] = ..., backend: _Optional[_Union[_frames_pb2.Backend, str]] = ..., only_chunk_ids: _Optional[_Iterable[str]] = ..., shard: _Optional[_Union[Shard, _Mapping]] = ..., plan_only: bool = ..., replace: _Optional[_Union[Replace, _Mapping]] = ..., retry_failed: bool = ..., skip_bad: bool = ...) -> None: ...
+    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., chunks: _Optional[_Iterable[_Union[_frames_pb2.Chunk, _Mapping]]] = ..., sampling: _Optional[_Union[_frames_pb2.Sampling, _Mapping]] = ..., window: _Optional[_Union[_frames_pb2.Window, _Mapping]] = ..., jpeg: _Optional[_Union[JpegOptions, _Mapping]] = ..., hashes: _Optional[_Iterable[_Union[_frames_pb2.Hash, str]]] = ..., no_hashes: bool = ..., colour: _Optional[str] = ..., max_side: _Optional[int] = ..., dedup: _Optional[int] = ..., backend: _Optional[_Union[_frames_pb2.Backend, str]] = ..., only_chunk_ids: _Optional[_Iterable[str]] = ..., shard: _Optional[_Union[Shard, _Mapping]] = ..., plan_only: bool = ..., replace: _Optional[_Union[Replace, _Mapping]] = ..., retry_failed: bool = ..., skip_bad: bool = ..., frame_layout: _Optional[_Union[FrameLayout, str]] = ...) -> None: ...
 
 class ExtractFramesResponse(_message.Message):
     __slots__ = ["chunk", "committed", "plan", "progress", "summary"]
@@ -626,6 +633,9 @@ class Transform(_message.Message):
     scale_x: float
     scale_y: float
     def __init__(self, scale_x: _Optional[float] = ..., scale_y: _Optional[float] = ..., offset_x: _Optional[float] = ..., offset_y: _Optional[float] = ...) -> None: ...
+
+class FrameLayout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
 
 class Payload(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
