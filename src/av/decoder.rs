@@ -6,7 +6,7 @@ use std::ptr;
 use ffmpeg_next::ffi;
 
 use super::log::Logged;
-use super::{Frame, Packet, StreamInfo, failure, no_memory, raw};
+use super::{Frame, Packet, StreamInfo, failure, is_starved, no_memory, raw};
 use crate::error::{Error, Reason, Result};
 use crate::media::colour::HeaderColour;
 use crate::media::limits::{MAX_PIXELS, check_size};
@@ -125,7 +125,7 @@ impl Decoder {
             code if code >= 0 => Sent::Taken,
             code if code == ffi::AVERROR(ffi::EAGAIN) => Sent::Full,
             code => {
-                self.starved |= code == ffi::AVERROR(ffi::ENOMEM);
+                self.starved |= is_starved(code);
                 Sent::Refused
             }
         }
@@ -167,7 +167,7 @@ impl Decoder {
             code if code == ffi::AVERROR(ffi::EAGAIN) => Delivered::Starved,
             code if code == ffi::AVERROR_EOF => Delivered::Ended,
             code => {
-                self.starved |= code == ffi::AVERROR(ffi::ENOMEM);
+                self.starved |= is_starved(code);
                 Delivered::Refused
             }
         }

@@ -99,10 +99,17 @@ fn describe(code: c_int) -> String {
 /// A failed FFmpeg call as our error; FFmpeg's words are the cause, not the message.
 /// Where it got no memory, that is the reason: no fault of the media.
 fn failure(reason: Reason, what: impl Into<String>, code: c_int) -> Error {
-    match code == ffi::AVERROR(ffi::ENOMEM) {
+    match is_starved(code) {
         true => no_memory().caused_by(describe(code)),
         false => Error::new(reason, what).caused_by(describe(code)),
     }
+}
+
+/// Whether there was no memory to be had. FFmpeg says so, too, where a header asks for more than it ever
+/// gives at once (`av_max_alloc`): then there is as much.
+fn is_starved(code: c_int) -> bool {
+    const MOST_AT_ONCE: usize = c_int::MAX as usize;
+    code == ffi::AVERROR(ffi::ENOMEM) && Vec::<u8>::new().try_reserve_exact(MOST_AT_ONCE).is_err()
 }
 
 fn no_memory() -> Error {
