@@ -157,6 +157,15 @@ def test_a_header_that_claims_more_than_its_file_is_refused_by_the_number(v1, bo
     assert number in seen[0].message, seen[0].message
 
 
+def test_a_table_that_asks_for_more_than_ffmpeg_ever_gives_is_damage_and_no_want_of_memory(v1, bombed, tmp_path):
+    data = bytearray(fragmented(tmp_path))
+    entries = data.index(b"stco") + 8
+    data[entries : entries + 4] = (0x7400_0002).to_bytes(4, "big")
+    (tmp_path / "bomb.mp4").write_bytes(data)
+    with Neighbour(v1, bombed).beside(), rpc.refused(CODE.DATA_LOSS, "MEDIA_CORRUPT"):
+        extract(v1, bombed, tmp_path / "bomb.mp4")
+
+
 def test_an_edit_list_that_claims_a_thousand_million_edits_and_has_one_counts_as_one(v1, bombed, tmp_path):
     (tmp_path / "bomb.mp4").write_bytes(bombs.claimed_edits(whole(tmp_path), 10**9))
     with Neighbour(v1, bombed).beside():
