@@ -1,7 +1,7 @@
 //! Widths, pitches, crops and addresses at which kernels go by whole words, and at which they do not.
 
-use framecache::media::picture::Orientation;
 use framecache::cuda::{Crop, FramesPlan, Plan, RgbPlan, Source};
+use framecache::media::picture::Orientation;
 use framecache::pixel::jfif::JfifRequest;
 
 use crate::cpu::run_plan_at;

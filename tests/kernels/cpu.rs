@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use framecache::error::Result;
 use framecache::cuda::{Address, Batch, Kernel, Launch, Parameters, Plan};
+use framecache::error::Result;
 
 type LaunchFunction =
     unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void) -> c_int;

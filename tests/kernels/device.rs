@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use framecache::cuda::{FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::gpu::{Device, DeviceBuffer, DeviceView, Kernels, PinnedBuffer, Pipeline, Stream};
 use framecache::media::picture::Orientation;
-use framecache::cuda::{FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::rgb::to_rgb;
 use framecache::tensor::{Maker, Recipe};

@@ -1,10 +1,10 @@
 //! JFIF planes, RGB and the small pictures of hashes.
 
+use framecache::cuda::{Format, FramesPlan, Plan, RgbPlan, Source};
 use framecache::error::Reason;
 use framecache::hash;
 use framecache::media::colour::Matrix;
 use framecache::media::picture::Orientation;
-use framecache::cuda::{Format, FramesPlan, Plan, RgbPlan, Source};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma::to_luma;
 use framecache::pixel::resample::{Filter, Geometry, resize_gray};

@@ -1,8 +1,8 @@
 //! Tensors, and the resampler that they share with `max_side` and hashes.
 
+use framecache::cuda::{Format, Source, TensorPlan};
 use framecache::media::picture::Orientation;
 use framecache::pixel::RgbImage;
-use framecache::cuda::{Format, Source, TensorPlan};
 use framecache::pixel::resample::Filter;
 use framecache::pixel::rgb::to_rgb;
 use framecache::tensor::{Channels, Datatype, Fit, Layout, Maker, Normalize, Recipe, TensorSpec};

@@ -1,7 +1,7 @@
 //! Every Y, Cb, Cr of 8 bits.
 
-use framecache::media::picture::Orientation;
 use framecache::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
+use framecache::media::picture::Orientation;
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma;
 use framecache::pixel::resample::Filter;

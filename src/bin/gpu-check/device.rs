@@ -1,9 +1,9 @@
 //! The GPU that is checked: the first.
 
+use framecache::cuda::Plan;
 use framecache::error::Result;
 use framecache::gpu::nvdec::{self, Pool};
 use framecache::gpu::{Device, DeviceBuffer, Kernels, PinnedBuffer, Pipeline, Stream};
-use framecache::cuda::Plan;
 
 use crate::files::Clip;
 use crate::surfaces::Surface;

@@ -1,9 +1,9 @@
 //! The kernels on the device against the CPU's reference, byte for byte.
 
+use framecache::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::error::Result;
 use framecache::hash::of_small;
 use framecache::media::picture::Orientation;
-use framecache::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::{JfifRequest, to_jfif};
 use framecache::pixel::luma::{self, to_luma};
 use framecache::pixel::resample::Filter;

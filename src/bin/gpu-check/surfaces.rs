@@ -1,8 +1,8 @@
 //! Random surfaces as a decoder maps them, and the same pictures as the reference takes them.
 
+use framecache::cuda::{Crop, Format, Source};
 use framecache::media::colour::{Matrix, Range};
 use framecache::media::picture::{Layout, Picture, Plane};
-use framecache::cuda::{Crop, Format, Source};
 
 pub const MATRICES: [Matrix; 3] = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020];
 pub const RANGES: [Range; 2] = [Range::Limited, Range::Full];

@@ -1,8 +1,8 @@
 //! Each family of kernels: bytes that it must read and write, a second, against copying as many.
 
+use framecache::cuda::{Format, FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::error::Result;
 use framecache::media::picture::Orientation;
-use framecache::cuda::{Format, FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::pixel::jfif::JfifRequest;
 use framecache::tensor::{Channels, Datatype, Fit, Layout, Recipe, TensorSpec};
 
