@@ -51,8 +51,8 @@ def extract(**options):
 def test_every_option_of_an_extraction_arrives():
     request = extract(
         fps=Fraction(1, 3), window=(1, None), profile="small", quality=70, hashes=["dhash", "average_hash"],
-        colour="bt709", max_side=640, dedup=4, layout="packed", backend="cpu", replace=True, overlays="delete", only=[0, "x"],
-        shard=(0, 4), skip_bad=True, retry_failed=True, plan_only=True,
+        colour="bt709", max_side=640, dedup=4, layout="packed", backend="cpu", replace=True, overlays="delete",
+        only=[0, "x"], shard=(0, 4), skip_bad=True, retry_failed=True, plan_only=True,
     )
     assert request.sampling.fps == "1/3"
     assert getattr(request.window, "from") == "1" and not request.window.HasField("to")

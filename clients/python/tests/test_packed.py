@@ -7,7 +7,10 @@ def test_a_packed_timeline_is_read_as_a_loose_one_is(client, clip):
     for timeline, layout in (("loose", "frames"), ("packed", "packed")):
         assert client.extract(timeline, clip, fps=2, layout=layout).ok
         assert client.timeline(timeline).plan["layout"] == layout
-    told = lambda frame: (frame.sequence, frame.jpeg, frame.base64, frame.facts)
+
+    def told(frame):
+        return frame.sequence, frame.jpeg, frame.base64, frame.facts
+
     for payload in ("jpeg", "base64"):
         loose, packed = ([*map(told, client.frames(timeline, payload=payload))] for timeline in ("loose", "packed"))
         assert packed == loose and len(loose) == 8
