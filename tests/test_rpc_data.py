@@ -351,7 +351,7 @@ def test_clearing_counts_first_and_leaves_plan_and_overlays(fc, stubs, clip, v1)
     assert everything["default"].overlays.objects == 1 and everything["thin"].plans.objects == 1
     assert not tree(fc.store)
     (nothing,) = clear()
-    assert nothing == v1.ClearedProfile(profile="default", frames={}, records={}, overlays={}, plans={})
+    assert nothing == v1.ClearedProfile(profile="default", frames={}, records={}, overlays={}, plans={}, packs={})
 
 
 # put
