@@ -26,7 +26,7 @@ def status_of(pid):
 def is_gone(pid):
     try:
         return status_of(pid)["State"].startswith("Z")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
