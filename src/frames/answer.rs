@@ -162,9 +162,7 @@ impl Serving {
             .buffered(SPANS_AHEAD)
             .flatten())
     }
-}
 
-impl Serving {
     /// Which of a group of one row are read together. Why its record cannot be read its frames tell.
     async fn ahead(
         &self,

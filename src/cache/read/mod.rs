@@ -72,6 +72,18 @@ pub struct Frame {
     pub hold: Arc<Hold>,
 }
 
+impl Frame {
+    /// Read from the store now.
+    fn stored(facts: &FrameFacts, jpeg: Bytes, hold: Arc<Hold>) -> Self {
+        Frame {
+            facts: facts.clone(),
+            jpeg,
+            tier: Tier::Store,
+            hold,
+        }
+    }
+}
+
 /// Reads one profile; to be kept and shared while reading goes on.
 pub struct Reader {
     profile: Profile,
@@ -337,12 +349,7 @@ impl Reader {
             Err(miss) => return Ok(Err(miss)),
         };
         self.memory().keep_frame(facts, &jpeg).await;
-        Ok(Ok(Frame {
-            facts: FrameFacts::clone(facts),
-            jpeg,
-            tier: Tier::Store,
-            hold,
-        }))
+        Ok(Ok(Frame::stored(facts, jpeg, hold)))
     }
 
     /// What lies at a place, under the first of the facts whose sha256 its bytes have.
@@ -374,12 +381,7 @@ impl Reader {
             }
         };
         let jpeg = or_miss(self.memory().frame(facts, read).await)?;
-        Ok(jpeg.map(|jpeg| Frame {
-            facts: FrameFacts::clone(facts),
-            jpeg,
-            tier: Tier::Store,
-            hold,
-        }))
+        Ok(jpeg.map(|jpeg| Frame::stored(facts, jpeg, hold)))
     }
 
     async fn read_among(
@@ -398,12 +400,7 @@ impl Reader {
             return Ok(Err(Miss::WrongSha256));
         };
         self.memory().keep_frame(facts, &jpeg).await;
-        Ok(Ok(Frame {
-            facts: FrameFacts::clone(facts),
-            jpeg,
-            tier: Tier::Store,
-            hold,
-        }))
+        Ok(Ok(Frame::stored(facts, jpeg, hold)))
     }
 
     async fn hold(&self, candidates: &[&FrameFacts]) -> Result<Arc<Hold>> {

@@ -80,9 +80,7 @@ impl Line {
         self.gone.store(true, Ordering::Relaxed);
         self.left.notify_one();
     }
-}
 
-impl Line {
     /// What goes on since it was asked `before`: for this call, and for all.
     fn goes(&self, shop: &Shop, before: &mut (u64, u64)) -> Option<Answer> {
         let fed = self.fed.load(Ordering::Relaxed);
