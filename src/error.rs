@@ -41,12 +41,14 @@ pub enum Reason {
     DiskFull,
     StoreUnavailable,
     SourceUnavailable,
+    /// The queue of workers.
+    QueueUnavailable,
     ChunkStalled,
     Cancelled,
     Internal,
 }
 
-const ALL: [Reason; 26] = [
+pub(crate) const ALL: [Reason; 27] = [
     Reason::FieldInvalid,
     Reason::RequestLimit,
     Reason::TimelineNotFound,
@@ -70,6 +72,7 @@ const ALL: [Reason; 26] = [
     Reason::DiskFull,
     Reason::StoreUnavailable,
     Reason::SourceUnavailable,
+    Reason::QueueUnavailable,
     Reason::ChunkStalled,
     Reason::Cancelled,
     Reason::Internal,
@@ -118,6 +121,7 @@ impl Reason {
             Reason::DiskFull => "DISK_FULL",
             Reason::StoreUnavailable => "STORE_UNAVAILABLE",
             Reason::SourceUnavailable => "SOURCE_UNAVAILABLE",
+            Reason::QueueUnavailable => "QUEUE_UNAVAILABLE",
             Reason::ChunkStalled => "CHUNK_STALLED",
             Reason::Cancelled => "CANCELLED",
             Reason::Internal => "INTERNAL",
@@ -150,20 +154,13 @@ impl Reason {
             Reason::TimePastEnd => Code::OutOfRange,
             Reason::MediaCorrupt | Reason::ObjectCorrupt => Code::DataLoss,
             Reason::QueueFull | Reason::MemoryBudget | Reason::DiskFull => Code::ResourceExhausted,
-            Reason::StoreUnavailable | Reason::SourceUnavailable => Code::Unavailable,
+            Reason::StoreUnavailable | Reason::SourceUnavailable | Reason::QueueUnavailable => {
+                Code::Unavailable
+            }
             Reason::ChunkStalled => Code::DeadlineExceeded,
             Reason::Cancelled => Code::Cancelled,
             Reason::Internal => Code::Internal,
         }
-    }
-
-    /// Only what the media itself is to blame for is written into a commit
-    /// record; outages of store or source never are.
-    pub fn is_recorded(self) -> bool {
-        matches!(
-            self,
-            Reason::MediaUnsupported | Reason::MediaCorrupt | Reason::MediaLimit
-        )
     }
 }
 

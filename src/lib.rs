@@ -37,4 +37,5 @@ pub mod stderr;
 pub mod store;
 pub mod tensor;
 pub mod timeline;
+pub mod verdict;
 pub mod wire;

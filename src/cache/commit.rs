@@ -9,8 +9,9 @@ use crate::cache::plans::Stored;
 use crate::cache::read::Miss;
 use crate::cache::record::{Outcome, Record};
 use crate::cache::sealed::Unreadable;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Code, Error, Reason, Result};
 use crate::store::Condition;
+use crate::verdict::Verdict;
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,10 +152,6 @@ impl Profile {
 
 /// Whether the media itself is to blame (`MEDIA_*`, `LIMIT_EXCEEDED`).
 fn is_recorded(reason: &str) -> bool {
-    let recorded = [
-        Reason::MediaUnsupported,
-        Reason::MediaCorrupt,
-        Reason::MediaLimit,
-    ];
-    recorded.iter().any(|known| known.name() == reason)
+    let known = Reason::named(reason, Code::FailedPrecondition);
+    known.is_some_and(|reason| reason.verdict() == Verdict::Record)
 }

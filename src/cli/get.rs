@@ -20,6 +20,7 @@ use crate::frames::{OnMiss, Shot};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
 use crate::rpc::reshape::Reshape;
+use crate::verdict::Verdict;
 
 /// Who is asked, and of which profile.
 type From<'a> = (&'a dyn Client, Of<'a>);
@@ -331,17 +332,8 @@ async fn from_cache(
 
 /// One frame is to blame, so that the others can be had.
 pub fn fails_alone(error: &Error) -> bool {
-    use crate::error::Code;
-    error.reason().code() == Code::DataLoss
-        || matches!(
-            error.reason(),
-            Reason::FrameNotCached
-                | Reason::SourceNotFound
-                | Reason::SourceDenied
-                | Reason::SourceChanged
-                | Reason::MediaUnsupported
-                | Reason::MediaLimit
-        )
+    let verdict = error.reason().verdict();
+    error.reason() == Reason::FrameNotCached || matches!(verdict, Verdict::Record | Verdict::Refuse)
 }
 
 async fn from_source((client, of): From<'_>, seqs: &[u64], sink: &mut Sink) -> Result<Exit> {

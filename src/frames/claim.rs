@@ -15,6 +15,7 @@ use crate::frames::request::{Event, Extraction, Progress, Sink, Stage};
 use crate::source::strip_credentials;
 use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters, Plan, READING};
 use crate::timeline::planner::Planner;
+use crate::verdict::Verdict;
 
 impl Frames {
     pub(super) async fn claim(
@@ -151,7 +152,7 @@ impl Frames {
             };
             match media.and_then(|media| media.check_pictures().map(|()| media)) {
                 Ok(media) => planner.push(spec, Ok(media.index()))?,
-                Err(error) if skip_bad && error.reason().is_recorded() => {
+                Err(error) if skip_bad && error.reason().verdict() == Verdict::Record => {
                     planner.push(spec, Err(chunk_error(&error)))?;
                 }
                 Err(error) => {

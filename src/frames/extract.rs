@@ -12,7 +12,7 @@ use crate::cache::planned::{Planned, Row};
 use crate::cache::read::Miss;
 use crate::cache::record::Outcome;
 use crate::cache::status::{FrameCounts, SpanState};
-use crate::error::{Code, Error, Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::extract::{Caller, Turn};
 use crate::frames::request::{
     ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary,
@@ -251,7 +251,8 @@ impl<'a> Run<'a> {
         };
         match flight.land(progress).await {
             Ok(landed) => self.landed(&mut result, &landed, sink),
-            Err(error) if stops_everything(&error) => return Err(error),
+            // A failure of the store (or of ourselves) is no fault of one chunk.
+            Err(error) if !error.reason().verdict().fails_alone() => return Err(error),
             Err(error) => result.error = Some(chunk_error(&error)),
         }
         Ok(result)
@@ -373,17 +374,4 @@ pub(super) fn chunk_error(error: &Error) -> ChunkError {
         reason: error.reason().name().to_owned(),
         message: error.message().to_owned(),
     }
-}
-
-/// A failure of the store (or of ourselves) is no fault of one chunk.
-fn stops_everything(error: &Error) -> bool {
-    let reason = error.reason();
-    let source = matches!(
-        reason,
-        Reason::SourceNotFound
-            | Reason::SourceDenied
-            | Reason::SourceUnavailable
-            | Reason::SourceChanged
-    );
-    !source && reason != Reason::ChunkStalled && reason.code() != Code::DataLoss
 }

@@ -3,7 +3,7 @@
 use crate::cache::Profile;
 use crate::cache::planned::Planned;
 use crate::cache::read::{Miss, View};
-use crate::error::{Error, Reason};
+use crate::error::{Code, Error, Reason};
 use crate::frames::serve::Serving;
 use crate::frames::tries::MAX_TIMES;
 use crate::timeline::plan::ChunkError;
@@ -96,21 +96,7 @@ pub(super) fn unmended(seq: u64, miss: &Miss, error: Error) -> Error {
 
 /// A failure that a record or a chunk's result keeps, as an error again.
 pub fn recorded(error: &ChunkError) -> Error {
-    const KNOWN: [Reason; 10] = [
-        Reason::MediaCorrupt,
-        Reason::MediaUnsupported,
-        Reason::MediaLimit,
-        Reason::SourceNotFound,
-        Reason::SourceDenied,
-        Reason::SourceUnavailable,
-        Reason::SourceChanged,
-        Reason::ChunkStalled,
-        Reason::ObjectCorrupt,
-        Reason::FieldInvalid,
-    ];
-    let known = KNOWN
-        .into_iter()
-        .find(|reason| reason.name() == error.reason);
+    let known = Reason::named(&error.reason, Code::FailedPrecondition);
     Error::new(known.unwrap_or(Reason::Internal), error.message.clone())
 }
 

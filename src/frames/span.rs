@@ -19,6 +19,7 @@ use crate::frames::flights::{Asked, Flight, Key};
 use crate::frames::library::blocking;
 use crate::metrics::{Metrics, SpanOutcome};
 use crate::timeline::plan::{ChunkError, PlannedChunk};
+use crate::verdict::Verdict;
 
 /// Frames that wait between the workers and the store, a span.
 const QUEUED_FRAMES: usize = 16;
@@ -117,7 +118,9 @@ impl Span {
         let counted = Counted::new(&frames.metrics);
         let (placed, end) = match self.extract(row, frames, made).await {
             Ok((end, placed)) => (Ok(placed), Some(end)),
-            Err(error) if error.reason().is_recorded() => (Err(chunk_error(&error)), None),
+            Err(error) if error.reason().verdict() == Verdict::Record => {
+                (Err(chunk_error(&error)), None)
+            }
             Err(error) => {
                 counted.ended(None);
                 return Err(error);

@@ -1,7 +1,6 @@
 //! Errors as google.rpc.Status: the code, one sentence, and details that programs read.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use prost::Message;
 use tonic::Status;
@@ -81,22 +80,10 @@ fn details(error: &Error) -> ErrorDetails {
         let field = error.field_path().unwrap_or(WHOLE_REQUEST);
         details.add_bad_request_violation(cut(field), cut(error.message()));
     }
-    if let Some(delay) = retry_after(reason) {
+    if let Some(delay) = reason.verdict().retry_after() {
         details.set_retry_info(Some(delay));
     }
     details
-}
-
-/// Where time helps: how long to wait before the next attempt.
-fn retry_after(reason: Reason) -> Option<Duration> {
-    match reason {
-        Reason::QueueFull | Reason::MemoryBudget => Some(Duration::from_millis(500)),
-        Reason::StoreUnavailable | Reason::SourceUnavailable | Reason::ChunkStalled => {
-            Some(Duration::from_secs(2))
-        }
-        Reason::DiskFull => Some(Duration::from_secs(30)),
-        _ => None,
-    }
 }
 
 /// What a client may read: nothing of the store's whereabouts, no library's words.
@@ -114,6 +101,7 @@ fn withheld(reason: Reason) -> Option<&'static str> {
         Reason::StoreNotFound => "the server's store is not there",
         Reason::StoreDenied => "the server may not use its store",
         Reason::StoreUnavailable => "the server's store cannot be reached now",
+        Reason::QueueUnavailable => "the queue of the server's workers cannot be reached now",
         Reason::DiskFull => "the server's store is full",
         Reason::Internal => "the server failed; its log says more under this call's request id",
         _ => return None,
@@ -136,6 +124,7 @@ fn log(error: &Error) {
         Reason::StoreNotFound
         | Reason::StoreDenied
         | Reason::StoreUnavailable
+        | Reason::QueueUnavailable
         | Reason::DiskFull => {
             tracing::warn!(reason, cause = cause(), "{error}");
         }
