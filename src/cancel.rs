@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{Error, Reason, Result};
 
 /// Asked between the steps of work that blocks, and by libavformat while it reads. Clones ask the same.
 #[derive(Clone)]
-pub struct Stop(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct Stop {
+    gone: Arc<dyn Fn() -> bool + Send + Sync>,
+    steps: Option<Arc<AtomicU64>>,
+}
 
 impl Stop {
     /// For work that nobody will call off.
@@ -18,11 +21,35 @@ impl Stop {
 
     /// Asks `gone`, often, and from any thread: it takes no lock.
     pub fn when(gone: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Stop(Arc::new(gone))
+        Stop {
+            gone: Arc::new(gone),
+            steps: None,
+        }
+    }
+
+    /// The same, counting how often it is asked: who watches the number sees whether work goes on.
+    pub fn counting(self, steps: Arc<AtomicU64>) -> Self {
+        Stop {
+            steps: Some(steps),
+            ..self
+        }
     }
 
     pub fn is_set(&self) -> bool {
-        (self.0)()
+        self.step();
+        self.is_set_meanwhile()
+    }
+
+    /// The same for who only waits, which is no sign that work goes on.
+    pub fn is_set_meanwhile(&self) -> bool {
+        (self.gone)()
+    }
+
+    /// Work went on that did not ask.
+    pub fn step(&self) {
+        if let Some(steps) = &self.steps {
+            steps.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// # Errors
@@ -37,7 +64,9 @@ impl Stop {
 
 impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stop").field(&self.is_set()).finish()
+        f.debug_tuple("Stop")
+            .field(&self.is_set_meanwhile())
+            .finish()
     }
 }
 

@@ -33,7 +33,8 @@ pub struct SpanJob {
     /// Decides nothing about its frames, but when they are decoded.
     #[serde(skip)]
     pub turn: Turn,
-    /// Counts the units that were fed to a decoder for it: who watches sees that it goes on.
+    /// Counts the units that were fed to a decoder for it: who watches sees that it goes on. Where they are fed in
+    /// another process, it moves as that one says that it goes on.
     #[serde(skip)]
     pub fed: Arc<AtomicU64>,
 }

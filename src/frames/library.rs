@@ -9,6 +9,7 @@ use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{Caller, Turn};
 use crate::foundry::{Foundry, Kept, Media, Probe, Report, Source};
+use crate::frames::pulse::Pulse;
 use crate::frames::slots::Slots;
 use crate::source::{self, ByteSource, SourcePolicy, strip_credentials};
 use crate::timeline::index::Identity;
@@ -26,6 +27,7 @@ pub struct Library {
     /// Media being indexed: whoever else wants one waits for it.
     reading: Mutex<Vec<(Key, Weak<Reading>)>>,
     slots: Slots,
+    pulse: Arc<Pulse>,
 }
 
 type Reading = tokio::sync::Mutex<()>;
@@ -48,7 +50,13 @@ impl Library {
             kept: Kept::new(Media::units),
             reading: Mutex::default(),
             slots: Slots::new(workers.clamp(*AT_ONCE.start(), *AT_ONCE.end())),
+            pulse: Arc::default(),
         }
+    }
+
+    /// Moves with what is indexed, and with what is decoded for whoever counts into it.
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     /// Sizes and hashes that tell whether the source is still the same.
@@ -130,7 +138,8 @@ impl Library {
         stoppable(move |stop| {
             // A place is free only once reading has ended.
             let _slot = slot;
-            library.read(&spec, key, stop)
+            let stop = stop.clone().counting(library.pulse.steps());
+            library.read(&spec, key, &stop)
         })
         .await
     }

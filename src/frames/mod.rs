@@ -8,6 +8,7 @@ mod extract;
 mod flights;
 mod footage;
 mod library;
+mod pulse;
 mod refusal;
 mod request;
 mod select;

@@ -202,7 +202,7 @@ impl Span {
             backend: self.backend,
             recipe: None,
             turn: self.turn.clone(),
-            fed: Arc::default(),
+            fed: frames.library.pulse().count(),
         };
         let (events, receiver) = mpsc::channel(QUEUED_FRAMES);
         let foundry = frames.foundry.clone();
@@ -211,8 +211,9 @@ impl Span {
             Ok(())
         })
         .await?;
-        let progress = |frames: u64| {
-            made.send_replace(frames);
+        let progress = |count: u64| {
+            frames.library.pulse().step();
+            made.send_replace(count);
         };
         let placing = Placing::new(&self.profile, row, self.plan.plan().layout);
         Collector::new(placing, dedup, &progress)

@@ -101,7 +101,10 @@ fn heard(
                 _,
             ) => {
                 any = Instant::now();
-                own = if moves { any } else { own };
+                if moves {
+                    own = any;
+                    ear.goes();
+                }
                 *reads = now;
             }
             Received::Message(answer, bulk) => {

@@ -1,6 +1,8 @@
 //! Who hears the answers of a call.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
@@ -23,6 +25,8 @@ pub(super) trait Ear {
     fn is_awaited(&self) -> bool {
         false
     }
+    /// It goes on.
+    fn goes(&mut self);
     /// What was heard so far does not count.
     fn again(&mut self);
 }
@@ -52,7 +56,11 @@ impl Ear for One<'_> {
     }
 
     fn is_gone(&self) -> bool {
-        self.stop.is_set()
+        self.stop.is_set_meanwhile()
+    }
+
+    fn goes(&mut self) {
+        self.stop.step();
     }
 
     fn again(&mut self) {
@@ -64,6 +72,7 @@ impl Ear for One<'_> {
 pub(super) struct Span<'e> {
     events: &'e Sender<SpanEvent>,
     turn: Turn,
+    fed: Arc<AtomicU64>,
     /// That it may have.
     sequences: Range<u64>,
 }
@@ -73,6 +82,7 @@ impl<'e> Span<'e> {
         Span {
             events,
             turn: job.turn.clone(),
+            fed: job.fed.clone(),
             sequences: sequences(&job.row),
         }
     }
@@ -117,6 +127,10 @@ impl Ear for Span<'_> {
 
     fn is_awaited(&self) -> bool {
         self.turn.is_awaited()
+    }
+
+    fn goes(&mut self) {
+        self.fed.fetch_add(1, Ordering::Relaxed);
     }
 
     fn again(&mut self) {

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
 use crate::aws::{Failure, Kind, Lazy, Side, read_body, retry};
-use crate::cancel::Stop;
+use crate::cancel::{Stop, cancelled};
 use crate::error::{Error, Reason, Result};
 use crate::source::ByteSource;
 use remote::BlockId;
@@ -287,7 +287,10 @@ impl<T: Send + 'static> Fetch<T> {
                 Ok(outcome) => {
                     return outcome.map_err(|f| f.into_error(Side::Source, attempt.to_owned()));
                 }
-                Err(RecvTimeoutError::Timeout) => stop.check()?,
+                Err(RecvTimeoutError::Timeout) if stop.is_set_meanwhile() => {
+                    return Err(cancelled());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(lost) => {
                     return Err(Error::internal("a source's fetch was lost").caused_by(lost));
                 }
