@@ -128,4 +128,12 @@ impl Profile {
     pub fn keys(&self) -> &ProfileKeys {
         &self.keys
     }
+
+    /// The same, knowing the same plan; what it commits is told apart from what this handle does.
+    pub fn another(&self) -> Profile {
+        Profile {
+            attempt: new_id().into(),
+            ..self.clone()
+        }
+    }
 }

@@ -220,6 +220,15 @@ impl Profile {
             .await
     }
 
+    /// Spans that have a record, whatever it says.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn recorded(&self) -> Result<HashSet<SpanId>> {
+        let listed = ListedRecords::read(&*self.store, &self.keys).await?;
+        Ok(listed.records.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// What `of` makes of each row's record, so that no more than a few records are held; a row
     /// without samples has an empty one.
     pub(super) async fn of_records<T>(
@@ -231,11 +240,7 @@ impl Profile {
         // Asking for a few records costs less than a listing; most of many rows have none.
         let listed = match rows.len() {
             0..=FEW_ROWS => None,
-            _ => {
-                let listed = ListedRecords::read(&*self.store, &self.keys).await?;
-                let ids = listed.records.into_iter().map(|(id, _)| id);
-                Some(ids.collect::<HashSet<_>>())
-            }
+            _ => Some(self.recorded().await?),
         };
         let rows = rows.iter().filter_map(|place| plan.row(*place));
         let records = rows.map(|row| {

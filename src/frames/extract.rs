@@ -21,6 +21,10 @@ use crate::frames::span::{Landed, Span, superseded};
 use crate::frames::{Frames, spans_at_once};
 use crate::timeline::plan::{ChunkError, PlannedChunk};
 
+mod ordered;
+
+pub use ordered::Submitted;
+
 /// Times that one extraction looks for its rows, where others clear them.
 const MAX_LOOKS: usize = 5;
 
@@ -35,6 +39,7 @@ struct RowResult {
 }
 
 /// A row to be extracted; `again`: whatever its record says.
+#[derive(Clone, Copy)]
 struct ToMake {
     place: usize,
     again: bool,
@@ -48,6 +53,17 @@ impl Frames {
     /// Whatever stops all of it: a plan that differs, a chunk that cannot be indexed, a store
     /// that fails. A chunk that fails alone is in its result.
     pub async fn extract(&self, extraction: &Extraction, sink: Sink<'_>) -> Result<Summary> {
+        let run = self.begin(extraction, sink).await?;
+        let rows = chosen_rows(&run.plan, &extraction.only)?;
+        let results = run.rows(&rows, sink).await?;
+        if extraction.replace.is_some() && !extraction.plan_only {
+            run.profile.sweep_stale().await?;
+        }
+        Ok(run.summary(results))
+    }
+
+    /// Has the plan, made or found.
+    async fn begin<'a>(&'a self, extraction: &'a Extraction, sink: Sink<'_>) -> Result<Run<'a>> {
         let begun = Instant::now();
         self.check_backend(extraction.backend).await?;
         let profile = self
@@ -56,18 +72,20 @@ impl Frames {
         self.sweep().await;
         let caller = Caller::new();
         let claim = self.claim(&profile, (extraction, caller), sink).await?;
-        let plan = &claim.plan;
         sink(Event::Plan {
-            plan: plan.plan(),
+            plan: claim.plan.plan(),
             claimed: claim.claimed,
         });
-        let rows = chosen_rows(plan, &extraction.only)?;
-        let run = Run::new(self, &profile, (extraction, caller), plan)?;
-        let results = run.rows(&rows, sink).await?;
-        if extraction.replace.is_some() && !extraction.plan_only {
-            profile.sweep_stale().await?;
+        Run {
+            frames: self,
+            profile,
+            extraction,
+            caller,
+            plan: claim.plan,
+            begun,
+            done: AtomicU64::new(0),
         }
-        Ok(run.summary(results, begun))
+        .checked()
     }
 
     /// What writers that died left behind is nobody's way: a sweep that fails stops nothing.
@@ -81,35 +99,24 @@ impl Frames {
 /// One extraction's spans.
 struct Run<'a> {
     frames: &'a Frames,
-    profile: &'a Profile,
+    profile: Profile,
     extraction: &'a Extraction,
     caller: Caller,
-    plan: &'a Arc<Planned>,
+    plan: Arc<Planned>,
+    begun: Instant,
     done: AtomicU64,
 }
 
-impl<'a> Run<'a> {
-    fn new(
-        frames: &'a Frames,
-        profile: &'a Profile,
-        (extraction, caller): (&'a Extraction, Caller),
-        plan: &'a Arc<Planned>,
-    ) -> Result<Self> {
-        if plan.is_put() {
+impl Run<'_> {
+    fn checked(self) -> Result<Self> {
+        if self.plan.is_put() {
             return Err(Error::new(
                 Reason::PlanDiffers,
                 "the profile's frames were put, not extracted",
             )
             .hint("choose another profile, or --replace"));
         }
-        Ok(Run {
-            frames,
-            profile,
-            extraction,
-            caller,
-            plan,
-            done: AtomicU64::new(0),
-        })
+        Ok(self)
     }
 
     /// Every chosen row: reused, kept as failed, or extracted. Where the profile was cleared,
@@ -125,7 +132,7 @@ impl<'a> Run<'a> {
             if self.extraction.plan_only {
                 return Ok(results.into_values().collect());
             }
-            for row in self.make(todo, sink).await? {
+            for row in self.make(&todo, sink).await? {
                 results.insert(row.place, row);
             }
             let now = self.nonce_now(rows).await?;
@@ -145,9 +152,9 @@ impl<'a> Run<'a> {
     async fn look(&self, rows: &[usize], again: bool) -> Result<(Vec<RowResult>, Vec<ToMake>)> {
         // Before a span counts as reused its frames are looked for.
         let states = if again || self.extraction.plan_only {
-            self.profile.span_states(self.plan, rows).await?
+            self.profile.span_states(&self.plan, rows).await?
         } else {
-            self.profile.reusable_states(self.plan, rows).await?
+            self.profile.reusable_states(&self.plan, rows).await?
         };
         let (mut settled, mut todo) = (Vec::new(), Vec::new());
         for (&place, state) in rows.iter().zip(&states) {
@@ -162,10 +169,16 @@ impl<'a> Run<'a> {
         Ok((settled, todo))
     }
 
-    async fn make(&self, todo: Vec<ToMake>, sink: Sink<'_>) -> Result<Vec<RowResult>> {
-        let counts = todo.iter().map(|row| self.count_of(row.place));
-        let total = counts.sum();
-        let spans = todo.into_iter().map(|row| self.span(row, total, sink));
+    async fn make(&self, todo: &[ToMake], sink: Sink<'_>) -> Result<Vec<RowResult>> {
+        match self.frames.others_for(self.extraction.backend) {
+            Some(others) => self.have_made(others, todo, sink).await,
+            None => self.make_here(todo, sink).await,
+        }
+    }
+
+    async fn make_here(&self, todo: &[ToMake], sink: Sink<'_>) -> Result<Vec<RowResult>> {
+        let total = self.count_of_all(todo);
+        let spans = todo.iter().map(|row| self.span(*row, total, sink));
         stream::iter(spans.collect::<Vec<_>>())
             // In any order: a long span keeps no later one waiting.
             .buffer_unordered(spans_at_once(self.frames.workers()))
@@ -185,6 +198,10 @@ impl<'a> Run<'a> {
             (Some(row), _) => Err(superseded(row)),
             (None, now) => Ok(now.and_then(|now| now.nonce().map(str::to_owned))),
         }
+    }
+
+    fn count_of_all(&self, rows: &[ToMake]) -> u64 {
+        rows.iter().map(|row| self.count_of(row.place)).sum()
     }
 
     fn count_of(&self, place: usize) -> u64 {
@@ -221,7 +238,7 @@ impl<'a> Run<'a> {
             .plan
             .row(place)
             .ok_or_else(|| Error::internal("a row is gone"))?;
-        let flight = self.frames.fly(Span {
+        let flight = self.frames.fly_here(Span {
             profile: self.profile.clone(),
             plan: self.plan.clone(),
             place,
@@ -233,22 +250,9 @@ impl<'a> Run<'a> {
         let counted = AtomicU64::new(0);
         let progress = |frames: u64| {
             let before = counted.swap(frames, Ordering::Relaxed);
-            let more = frames.wrapping_sub(before);
-            let done = self.done.fetch_add(more, Ordering::Relaxed);
-            sink(Event::Progress(self.progress(
-                row,
-                done.wrapping_add(more),
-                total,
-            )));
+            sink(self.more(row, (before, frames), total));
         };
-        let mut result = RowResult {
-            place,
-            counts: FrameCounts::default(),
-            backend: None,
-            fallback_reason: None,
-            made: true,
-            error: None,
-        };
+        let mut result = RowResult::made(place);
         match flight.land(progress).await {
             Ok(landed) => self.landed(&mut result, &landed, sink),
             // A failure of the store (or of ourselves) is no fault of one chunk.
@@ -276,17 +280,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn progress(&self, row: Row<'_>, done: u64, total: u64) -> Progress {
-        Progress {
+    /// A row has so many frames now that had so many before.
+    fn more(&self, row: Row<'_>, (before, frames): (u64, u64), total: u64) -> Event<'static> {
+        let more = frames.wrapping_sub(before);
+        let done = self.done.fetch_add(more, Ordering::Relaxed);
+        Event::Progress(Progress {
             stage: Stage::Extract,
             chunk_id: Some(row.row.chunk_id.clone()),
-            done,
+            done: done.wrapping_add(more),
             total,
             media_seconds: row.row.start.to_f64(),
-        }
+        })
     }
 
-    fn summary(&self, results: Vec<RowResult>, begun: Instant) -> Summary {
+    fn summary(&self, results: Vec<RowResult>) -> Summary {
         let mut summary = Summary {
             timeline: self.extraction.timeline.clone(),
             profile: self.extraction.profile.clone(),
@@ -319,8 +326,21 @@ impl<'a> Run<'a> {
                 add(&mut summary.chunks[*place], result);
             }
         }
-        summary.seconds = begun.elapsed().as_secs_f64();
+        summary.seconds = self.begun.elapsed().as_secs_f64();
         summary
+    }
+}
+
+impl RowResult {
+    fn made(place: usize) -> RowResult {
+        RowResult {
+            place,
+            counts: FrameCounts::default(),
+            backend: None,
+            fallback_reason: None,
+            made: true,
+            error: None,
+        }
     }
 }
 
@@ -369,7 +389,7 @@ fn chosen_rows(plan: &Planned, only: &Only) -> Result<Vec<usize>> {
     Ok(rows)
 }
 
-pub(super) fn chunk_error(error: &Error) -> ChunkError {
+pub fn chunk_error(error: &Error) -> ChunkError {
     ChunkError {
         reason: error.reason().name().to_owned(),
         message: error.message().to_owned(),

@@ -4,10 +4,13 @@
 mod answer;
 mod claim;
 mod collect;
+mod elsewhere;
 mod extract;
 mod flights;
 mod footage;
 mod library;
+mod orders;
+mod others;
 mod pulse;
 mod refusal;
 mod request;
@@ -35,8 +38,11 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
+pub use extract::{Submitted, chunk_error};
 pub use footage::{Footage, Pixels, Shot, Still, Take};
 pub use library::{Library, blocking, stoppable};
+pub use orders::{Elsewhere, News, Order, Place, Taken, Told, lost};
+pub use others::{Fallback, Others, UNREACHED};
 pub use refusal::{absent, recorded};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
 pub use select::{Asked, Selected, Selection, Which};
@@ -58,6 +64,8 @@ pub struct Frames {
     flights: Arc<Flights>,
     /// Places of those who take pictures from their sources; extraction does not wait for them.
     lanes: Arc<Semaphore>,
+    /// None: spans are made here.
+    others: Option<Others>,
     metrics: Arc<Metrics>,
 }
 
@@ -77,6 +85,7 @@ impl Frames {
             foundry,
             flights: Arc::new(Flights::new(spans_at_once(workers))),
             lanes: Arc::new(Semaphore::new(workers + MORE_LANES)),
+            others: None,
             metrics: Arc::new(Metrics::new()),
         }
     }
@@ -120,7 +129,10 @@ impl Frames {
     }
 
     /// Refuses a backend that there is not. Looking for one may take a second.
-    async fn check_backend(&self, backend: Backend) -> Result<()> {
+    ///
+    /// # Errors
+    /// GPU_UNAVAILABLE.
+    pub async fn check_backend(&self, backend: Backend) -> Result<()> {
         if backend != Backend::Gpu {
             return Ok(());
         }
@@ -131,6 +143,6 @@ impl Frames {
 
 /// Two more than may be decoded: whenever a worker is free, the next one waits with its source open,
 /// and behind it another, by which it is not the last (`extract/queues.rs`).
-fn spans_at_once(workers: usize) -> usize {
+pub fn spans_at_once(workers: usize) -> usize {
     workers + 2
 }

@@ -25,7 +25,7 @@ use crate::verdict::Verdict;
 const QUEUED_FRAMES: usize = 16;
 
 /// Times that one flight extracts its span, where others clear what it puts.
-const MAX_ROUNDS: usize = 5;
+pub(super) const MAX_ROUNDS: usize = 5;
 
 /// A row to be extracted.
 #[derive(Clone)]
@@ -43,6 +43,7 @@ pub(super) struct Span {
 }
 
 /// What came of it.
+#[derive(Clone)]
 pub(super) struct Landed {
     pub outcome: Outcome,
     /// Absent where it was found committed, or failed.
@@ -52,51 +53,77 @@ pub(super) struct Landed {
 }
 
 impl Frames {
-    /// The flight that extracts the span: one that is on its way, or a new one.
+    /// The flight that has the span made: one that is on its way, or a new one.
     pub(super) fn fly(&self, span: Span) -> Result<Arc<Flight>> {
-        let row = span.row()?;
-        let key = Key {
-            place: span.profile.keys().place(),
-            digest: row.digest.to_owned(),
-            asked: Asked {
-                again: span.again,
-                retry_failed: span.retry_failed,
-                backend: span.backend,
-            },
+        let Some(others) = self.others_for(span.backend) else {
+            return self.fly_here(span);
         };
-        let (frames, turn) = (self.clone(), span.turn.clone());
+        let (key, turn) = (span.key()?, span.turn.clone());
+        let (frames, asked) = (self.clone(), others.clone());
+        let work = |made| async move { span.land_elsewhere((&frames, &asked), made).await };
+        Ok(others.flights.join(key, turn, work))
+    }
+
+    /// The flight that extracts the span in this process.
+    pub(super) fn fly_here(&self, span: Span) -> Result<Arc<Flight>> {
+        let (key, turn, frames) = (span.key()?, span.turn.clone(), self.clone());
         let work = |made| async move { span.land(&frames, made).await };
         Ok(self.flights.join(key, turn, work))
     }
 }
 
 impl Span {
-    fn row(&self) -> Result<Row<'_>> {
+    pub(super) fn row(&self) -> Result<Row<'_>> {
         let row = self.plan.row(self.place);
         row.ok_or_else(|| Error::internal("a row is gone"))
+    }
+
+    fn key(&self) -> Result<Key> {
+        Ok(Key {
+            place: self.profile.keys().place(),
+            digest: self.row()?.digest.to_owned(),
+            asked: Asked {
+                again: self.again,
+                retry_failed: self.retry_failed,
+                backend: self.backend,
+            },
+        })
     }
 
     /// Found committed meanwhile, or made, and committed; made again where the profile was cleared,
     /// replaced or repaired before its record stood.
     async fn land(mut self, frames: &Frames, made: watch::Sender<u64>) -> Result<Landed> {
-        if let Some(plan) = self.profile.plan_read_last() {
-            self.follow(plan);
-        }
+        self.follow_last();
         for _ in 0..MAX_ROUNDS {
             if let Some(landed) = self.round(frames, &made).await? {
                 return Ok(landed);
             }
-            let plan = self.profile.load_plan().await?;
-            if !plan.is_some_and(|plan| self.follow(plan)) {
-                return Err(superseded(self.row()?));
-            }
+            self.follow_anew().await?;
             // A record that is there now may be the one that was written too late.
             self.again = true;
         }
         Err(always_cleared(self.row()?))
     }
 
-    /// Works by this plan, if it has the row.
+    /// Works by the plan that was read last, if it has the row.
+    pub(super) fn follow_last(&mut self) {
+        if let Some(plan) = self.profile.plan_read_last() {
+            self.follow(plan);
+        }
+    }
+
+    /// Works by the plan as it is now.
+    ///
+    /// # Errors
+    /// PLAN_DIFFERS where it has the row no more.
+    pub(super) async fn follow_anew(&mut self) -> Result<()> {
+        let plan = self.profile.load_plan().await?;
+        match plan.is_some_and(|plan| self.follow(plan)) {
+            true => Ok(()),
+            false => Err(superseded(self.row()?)),
+        }
+    }
+
     fn follow(&mut self, plan: Arc<Planned>) -> bool {
         let place = self.row().ok().and_then(|row| plan.place_of(row));
         if let Some(place) = place {
@@ -108,12 +135,8 @@ impl Span {
     /// None where it is to be started again.
     async fn round(&self, frames: &Frames, made: &watch::Sender<u64>) -> Result<Option<Landed>> {
         let row = self.row()?;
-        if let Some(outcome) = self.found(row).await? {
-            return Ok(Some(Landed {
-                outcome,
-                end: None,
-                made: false,
-            }));
+        if let Some(landed) = self.found(row).await? {
+            return Ok(Some(landed));
         }
         let counted = Counted::new(&frames.metrics);
         let (placed, end) = match self.extract(row, frames, made).await {
@@ -131,17 +154,19 @@ impl Span {
     }
 
     /// What others committed while this one waited for its turn.
-    async fn found(&self, row: Row<'_>) -> Result<Option<Outcome>> {
+    pub(super) async fn found(&self, row: Row<'_>) -> Result<Option<Landed>> {
         if self.again {
             return Ok(None);
         }
-        Ok(match self.profile.record(row).await? {
-            Ok(record) => match record.outcome {
-                Outcome::Failed(_) if self.retry_failed => None,
-                outcome => Some(outcome),
-            },
-            Err(_) => None,
-        })
+        let record = self.profile.record(row).await?.ok();
+        let outcome = record.map(|record| record.outcome);
+        let counts =
+            |outcome: &Outcome| !(self.retry_failed && matches!(outcome, Outcome::Failed(_)));
+        Ok(outcome.filter(counts).map(|outcome| Landed {
+            outcome,
+            end: None,
+            made: false,
+        }))
     }
 
     async fn commit(
@@ -240,7 +265,7 @@ pub(super) fn superseded(row: Row<'_>) -> Error {
     .hint("run again to work by the plan as it is now")
 }
 
-fn always_cleared(row: Row<'_>) -> Error {
+pub(super) fn always_cleared(row: Row<'_>) -> Error {
     Error::new(
         Reason::StoreUnavailable,
         format!(
