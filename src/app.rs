@@ -8,15 +8,22 @@ use crate::cache::Cache;
 use crate::cache::keys::Layout;
 use crate::cache::memory::Memory;
 use crate::config::media::Isolation;
+#[cfg(feature = "nats")]
+use crate::config::serve::QueueFallback;
 use crate::config::serve::ServeSettings;
 use crate::config::{DEFAULT_PREFIX, Settings};
 use crate::decode::CODECS;
 use crate::error::{Error, Result};
-use crate::extract::{Fallback, MAX_PIXELS, MAX_SIDE};
+use crate::extract;
+use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::foundry::{Apart, Foundry, Here, Program};
+#[cfg(feature = "nats")]
+use crate::frames::{Fallback, Others, UNREACHED};
 use crate::frames::{Frames, Library};
 use crate::gpu;
 use crate::metrics::Metrics;
+#[cfg(feature = "nats")]
+use crate::queue::Broker;
 use crate::rpc::{self, ServerInfo, v1};
 use crate::sandbox::Report;
 use crate::serve::{Descriptors, Server};
@@ -72,6 +79,33 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
     Ok(Frames::new((cache, sources), settings.limits, decoding))
 }
 
+/// The same for a worker, which decodes media of others: in processes of their own, unless told otherwise.
+///
+/// # Errors
+/// As [`frames`]; INTERNAL where the system starts no process.
+pub fn worker(settings: &Settings) -> Result<Frames> {
+    let mut settings = settings.clone();
+    settings.media.isolation.get_or_insert(Isolation::Process);
+    frames(&settings)
+}
+
+/// The settings' store as orders name it: a bucket is the same one everywhere, a directory lies elsewhere on
+/// each machine.
+///
+/// # Errors
+/// FIELD_INVALID as `cache`.
+pub fn store_name(settings: &Settings, frames: &Frames) -> Result<String> {
+    let spec = StoreSpec::parse(&settings.store, settings.endpoint.clone())?;
+    Ok(match spec.location {
+        Location::Dir(_) => "directory".to_owned(),
+        Location::S3 { bucket, .. } => {
+            let below = frames.cache().layout().timelines_prefix();
+            let prefix = below.strip_suffix("timelines/").unwrap_or(below);
+            format!("s3://{bucket}/{prefix}")
+        }
+    })
+}
+
 /// What demuxes and decodes. Opens nothing yet; a process of its own is started.
 ///
 /// # Errors
@@ -119,7 +153,7 @@ pub fn server(
     descriptors: Descriptors,
 ) -> Result<Server> {
     let metrics = Arc::new(Metrics::new());
-    metrics.expect_fallbacks(&Fallback::OWN_NAMES);
+    metrics.expect_fallbacks(&extract::Fallback::OWN_NAMES);
     metrics.expect_fallbacks(&gpu::nvdec::Refusal::NAMES);
     let around = |store| metered(store, metrics.clone());
     let accountant = Accountant::new(&Means {
@@ -148,6 +182,38 @@ pub fn server(
         metrics,
         info: Arc::new(info),
     })
+}
+
+/// The same, its spans made by workers on the queue that its settings name.
+///
+/// # Errors
+/// FIELD_INVALID for what names no queue. One that cannot be reached now may be later.
+#[cfg(feature = "nats")]
+pub async fn with_queue(mut server: Server, settings: &Settings) -> Result<Server> {
+    let Some(queue) = &server.settings.queue else {
+        return Ok(server);
+    };
+    let fallback = match server.settings.queue_fallback {
+        QueueFallback::Local => Fallback::Local,
+        QueueFallback::Refuse => Fallback::Refuse,
+    };
+    server.metrics.expect_fallbacks(&[UNREACHED]);
+    let store = store_name(settings, &server.frames)?;
+    let broker = Broker::connect(&queue.parse()?, store, true).await?;
+    let others = Others::new(Arc::new(broker), fallback);
+    server.frames = server.frames.with_others(others);
+    Ok(server)
+}
+
+/// # Errors
+/// FIELD_INVALID where a queue is named.
+#[cfg(not(feature = "nats"))]
+pub async fn with_queue(server: Server, _: &Settings) -> Result<Server> {
+    match server.settings.queue {
+        Some(_) => Err(Error::field("this build knows no queues")
+            .hint("build it with the feature nats, which is on by default")),
+        None => Ok(server),
+    }
 }
 
 /// What a server decodes with, and what it says of that.

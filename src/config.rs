@@ -2,6 +2,7 @@
 //! `app` builds the components. Nothing below this module reads the environment.
 
 pub mod media;
+pub mod queue;
 pub mod serve;
 pub mod units;
 

@@ -27,6 +27,8 @@ pub mod npy;
 pub mod pixel;
 pub mod png;
 pub mod printable;
+#[cfg(feature = "nats")]
+pub mod queue;
 pub mod rpc;
 pub mod sandbox;
 pub mod serve;

@@ -407,15 +407,12 @@ pub fn watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-pub fn start_log(verbose: bool) {
-    let default = if verbose {
-        "framecache=debug"
-    } else {
-        "framecache=error"
-    };
+/// `level`: what is logged, unless more is asked for.
+pub fn start_log(verbose: bool, level: &str) {
+    let default = format!("framecache={}", if verbose { "debug" } else { level });
     // Set once a process; a second start would only be refused.
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(log_filter(default))
+        .with_env_filter(log_filter(&default))
         .with_ansi(watched())
         .with_writer(|| stderr::Direct)
         .try_init();

@@ -223,8 +223,12 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     let hear = |progress: &Progress| bar.show(progress);
     let summary = client.extract(&extraction, &hear).await;
     bar.clear();
-    let summary = summary?;
-    report(context, &summary, &client.describe()?, args.plan_only)?;
+    report(context, &summary?, &client.describe()?, args.plan_only)
+}
+
+/// Says what came of an extraction.
+pub fn report(context: &Context, summary: &Summary, place: &str, plan_only: bool) -> Result<Exit> {
+    say(context, summary, place, plan_only)?;
     Ok(if summary.failed() {
         Exit::PartFailed
     } else {
@@ -232,7 +236,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Exit> {
     })
 }
 
-fn report(context: &Context, summary: &Summary, place: &str, plan_only: bool) -> Result<()> {
+fn say(context: &Context, summary: &Summary, place: &str, plan_only: bool) -> Result<()> {
     for chunk in &summary.chunks {
         if let Some(error) = &chunk.error {
             complain(&format!(
@@ -295,7 +299,19 @@ fn remarks(chunk: &ChunkResult) -> Vec<String> {
 }
 
 impl Args {
-    fn extraction(&self, context: &Context) -> Result<Extraction> {
+    /// The timeline's id, where it is given.
+    pub fn timeline(&self) -> Option<&str> {
+        self.timeline.as_deref()
+    }
+
+    /// Whether it names a backend.
+    pub fn chooses_backend(&self) -> bool {
+        self.backend != Backend::Auto
+    }
+
+    /// # Errors
+    /// FIELD_INVALID for what cannot be meant, saying what is missing.
+    pub fn extraction(&self, context: &Context) -> Result<Extraction> {
         let chunks = self.chunk_specs()?;
         let timeline = match &self.timeline {
             Some(id) => id.clone(),

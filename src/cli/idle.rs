@@ -15,7 +15,7 @@ type Idle = (
     &'static [&'static str],
 );
 
-const COMMANDS: [Idle; 13] = [
+const COMMANDS: &[Idle] = &[
     ("frames", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
@@ -26,6 +26,14 @@ const COMMANDS: [Idle; 13] = [
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",
+        &[&SERVER, &["profile", "json"]],
+        &["profile", "json"],
+    ),
+    #[cfg(feature = "nats")]
+    ("submit", &[&SERVER], &[]),
+    #[cfg(feature = "nats")]
+    (
+        "work",
         &[&SERVER, &["profile", "json"]],
         &["profile", "json"],
     ),

@@ -23,8 +23,12 @@ mod repack;
 mod select;
 mod serve;
 mod sheet;
+#[cfg(feature = "nats")]
+mod submit;
 mod timelines;
 mod verify;
+#[cfg(feature = "nats")]
+mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,6 +84,10 @@ enum Command {
     Verify(verify::Args),
     Repack(repack::Args),
     Serve(Box<serve::Args>),
+    #[cfg(feature = "nats")]
+    Submit(Box<submit::Args>),
+    #[cfg(feature = "nats")]
+    Work(work::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -108,8 +116,12 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     common::be_quiet(cli.global.quiet);
     environment::warn_of_unknown(&tree());
     // A server's log has its own format, which its settings name.
-    if !matches!(cli.command, Command::Serve(_)) {
-        common::start_log(verbose);
+    match &cli.command {
+        Command::Serve(_) => {}
+        // What it hands back and gives up is its operator's to know.
+        #[cfg(feature = "nats")]
+        Command::Work(_) => common::start_log(verbose, "warn"),
+        _ => common::start_log(verbose, "error"),
     }
     match signals.and_then(|signals| run(cli, signals)) {
         Ok(exit) => exit.into(),
@@ -171,6 +183,14 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
+    // Ends by handing back what it has.
+    #[cfg(feature = "nats")]
+    if let Command::Work(args) = cli.command {
+        context.refuse_server("work")?;
+        let outcome = runtime.block_on(work::run(&context, args, signals));
+        runtime.shutdown_background();
+        return outcome.map_err(|error| common::naming_the_store(error, &context));
+    }
     let writes = !matches!(
         cli.command,
         Command::Framemd5(_) | Command::Probe(_) | Command::Doctor(_) | Command::Frames(_)
@@ -211,10 +231,17 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
             context.refuse_server("repack")?;
             repack::run(context, args).await
         }
+        #[cfg(feature = "nats")]
+        Command::Submit(args) => {
+            context.refuse_server("submit")?;
+            submit::run(context, *args).await
+        }
         Command::Framemd5(args) => {
             context.refuse_server("framemd5")?;
             framemd5::run(context, args).await
         }
+        #[cfg(feature = "nats")]
+        Command::Work(_) => Err(Error::internal("a worker ends in its own way")),
         Command::Serve(_) | Command::Completions(_) | Command::Man(_) => {
             Err(Error::internal("this command needs no client"))
         }

@@ -34,6 +34,10 @@ use crate::signals::Signals;
 /// Tokens and certificates are read again when their files change, and at SIGHUP; where the new
 /// ones cannot be used the old ones stay, and the log says so.
 ///
+/// With --queue, whoever runs `framecache work` on that queue and this store extracts in its place; what a reader
+/// waits for is taken first. Where the queue cannot be reached it extracts by itself, and says so, or refuses
+/// (--queue-fallback).
+///
 /// SIGTERM and SIGINT end it: it takes no more connections, tells its clients to open new ones
 /// (elsewhere), and running calls may finish within --drain-timeout; a second signal ends them at
 /// once. All flags can stand in the TOML file too, under [serve], with _ for -.
@@ -60,6 +64,7 @@ pub fn run(context: &Context, args: Args, signals: Signals) -> Result<Exit> {
         .build()
         .map_err(|e| Error::internal("could not start the runtime").caused_by(e))?;
     let server = app::server(settings, serve, descriptors)?;
+    let server = runtime.block_on(app::with_queue(server, settings))?;
     let outcome = runtime.block_on(serve::run(server, signals, &|text| lines.say(text)));
     // Blocking reads of a stalled source must not hold up the end.
     runtime.shutdown_background();
