@@ -28,6 +28,7 @@ pub struct Metrics {
     memory_bytes: Family<Memory, Gauge<i64, AtomicI64>>,
     media_processes: Gauge<i64, AtomicI64>,
     media_deaths: Family<Death, Counter<u64, AtomicU64>>,
+    queue_reached: Gauge<i64, AtomicI64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -163,6 +164,7 @@ impl Metrics {
             memory_bytes: Family::default(),
             media_processes: Gauge::default(),
             media_deaths: Family::default(),
+            queue_reached: Gauge::default(),
         };
         metrics.register();
         for tier in Tier::ALL {
@@ -262,6 +264,11 @@ impl Metrics {
             "Processes that ended while they were needed; what they did was done again",
             self.media_deaths.clone(),
         );
+        r.register(
+            "framecache_queue_reached",
+            "Whether the queue of workers can be reached; 0 without one",
+            self.queue_reached.clone(),
+        );
     }
 
     /// The whole of it in OpenMetrics' text format.
@@ -347,6 +354,11 @@ impl Metrics {
     /// Processes that decode now, to be moved up and down.
     pub fn media_processes(&self) -> &Gauge<i64, AtomicI64> {
         &self.media_processes
+    }
+
+    /// 1 where the queue of workers can be reached.
+    pub fn queue_reached(&self) -> &Gauge<i64, AtomicI64> {
+        &self.queue_reached
     }
 
     pub fn media_process_died(&self, cause: &'static str) {

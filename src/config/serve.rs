@@ -162,6 +162,24 @@ pub struct ServeOptions {
         help_heading = "Limits"
     )]
     pub stall_timeout: Option<Period>,
+    /// A queue of workers that extract in this server's place (see `framecache work`): nats://HOST:4222
+    #[arg(
+        long,
+        env = "FRAMECACHE_QUEUE",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Queue"
+    )]
+    pub queue: Option<String>,
+    /// What is done where the queue cannot be reached [default: local]
+    #[arg(
+        long,
+        env = "FRAMECACHE_QUEUE_FALLBACK",
+        value_enum,
+        value_name = "WHAT",
+        help_heading = "Queue"
+    )]
+    pub queue_fallback: Option<QueueFallback>,
     /// How the log on stderr is written [default: text]
     #[arg(
         long,
@@ -179,6 +197,17 @@ pub enum LogFormat {
     Json,
     #[default]
     Text,
+}
+
+/// What is done where the queue cannot be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueFallback {
+    /// Spans are extracted in this server
+    #[default]
+    Local,
+    /// Calls that need them end with QUEUE_UNAVAILABLE
+    Refuse,
 }
 
 /// Where calls are taken.
@@ -225,6 +254,9 @@ pub struct ServeSettings {
     /// None: any age.
     pub max_connection_age: Option<Duration>,
     pub stall_timeout: Duration,
+    /// None: spans are extracted here.
+    pub queue: Option<String>,
+    pub queue_fallback: QueueFallback,
     pub log_format: LogFormat,
 }
 
@@ -250,6 +282,8 @@ impl ServeOptions {
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             max_connection_age: self.max_connection_age.or(other.max_connection_age),
             stall_timeout: self.stall_timeout.or(other.stall_timeout),
+            queue: self.queue.or(other.queue),
+            queue_fallback: self.queue_fallback.or(other.queue_fallback),
             log_format: self.log_format.or(other.log_format),
         }
     }
@@ -306,6 +340,8 @@ impl ServeSettings {
             drain_timeout: period(said.drain_timeout, 25),
             max_connection_age: said.max_connection_age.map(|age| age.0),
             stall_timeout: period(said.stall_timeout, 30),
+            queue: said.queue.filter(|queue| !queue.is_empty()),
+            queue_fallback: said.queue_fallback.unwrap_or_default(),
             log_format: said.log_format.unwrap_or_default(),
         };
         settings.check()?;

@@ -127,9 +127,12 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     beside.spawn(reload::follow(reloaded, hangups));
     start_beside(&mut beside, &server, &gate);
     if let Some(listener) = side {
-        let memory = server.frames.cache().memory().clone();
-        let gate = gate.clone();
-        beside.spawn(Side { gate, memory }.serve(listener));
+        let side = Side {
+            gate: gate.clone(),
+            memory: server.frames.cache().memory().clone(),
+            others: server.frames.others().cloned(),
+        };
+        beside.spawn(side.serve(listener));
     }
     let (close, closed) = oneshot::channel::<()>();
     let connections = (listener, connections);

@@ -49,7 +49,7 @@ fn every_flag_of_serve_is_a_variable_and_a_key_of_its_own_name() {
         let variable = flag.get_env().unwrap().to_str().unwrap();
         assert_eq!(variable, format!("FRAMECACHE_{}", key.to_uppercase()));
         // Whatever its type, one of these is a value that it takes.
-        let values = ["'none'", "true", "7", "'1s'", "'1GiB'", "'json'"];
+        let values = ["'none'", "true", "7", "'1s'", "'1GiB'", "'json'", "'local'"];
         let takes = |value| toml::from_str::<ServeOptions>(&format!("{key} = {value}"));
         let taken = values.into_iter().filter_map(|value| takes(value).ok());
         assert!(
