@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from .support import framecache as runner
-from .support import pages
+from .support import nats, pages
 
 DOCS = runner.ROOT / "docs"
 
@@ -59,6 +59,14 @@ def file_of(page, title):
 
 def test_the_page_on_operations_makes_certificates_and_tokens_that_a_server_and_its_clients_take(operated):
     assert "openssl req" in OPERATIONS and "framecache_build_info" in operated
+
+
+def test_the_page_on_many_machines_does_what_it_says_from_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", nats.PATH)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    with pages.Reader(folder, free_ports(4222, 50051, 9464)) as reader:
+        assert reader.follow(DOCS / "clusters.md") > 10
 
 
 def test_every_metric_and_label_that_the_page_on_operations_names_is_there(operated):
