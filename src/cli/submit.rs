@@ -24,6 +24,8 @@ use crate::queue::{Address, Broker, Fate};
 ///   framecache submit --queue nats://queue:4222 --requeue          try all of that again
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
+// Its group would have the name of that of `extract`.
+#[group(skip)]
 pub struct Args {
     #[command(flatten)]
     queue: QueueOptions,

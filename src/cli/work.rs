@@ -62,6 +62,7 @@ pub async fn run(context: &Context, args: Args, mut signals: Signals) -> Result<
     frames.check_backend(args.backend.into()).await?;
     // Whether the store can be used at all is known before anything is taken.
     frames.cache().list_timelines(None, Some(1)).await?;
+    frames.sweep().await;
     let store = app::store_name(&context.settings, &frames)?;
     let broker = Broker::connect(&address, store, false).await?;
     let place = frames.cache().store().describe();

@@ -89,7 +89,7 @@ impl Frames {
     }
 
     /// What writers that died left behind is nobody's way: a sweep that fails stops nothing.
-    async fn sweep(&self) {
+    pub async fn sweep(&self) {
         if let Err(error) = self.cache.store().sweep().await {
             tracing::warn!(%error, "could not remove what writers that died left behind");
         }

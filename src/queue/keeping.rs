@@ -54,7 +54,8 @@ impl Elsewhere for Broker {
         let orders = self.orders().await?;
         let state = &orders.cached_info().state;
         // A stream that was deleted and made again begins anew.
-        Ok(state.first_sequence > place.0 || state.last_sequence < place.0)
+        let gone = state.first_sequence > place.0 || state.last_sequence < place.0;
+        Ok(gone || self.remove_stuck().await?)
     }
 }
 
@@ -86,7 +87,7 @@ impl Broker {
 
     /// Puts messages; one that is there already is not put twice. What became of their spans before is forgotten.
     async fn put(&self, messages: Vec<Message>) -> Result<Place> {
-        self.orders().await?;
+        self.remove_stuck().await?;
         self.revive(&messages).await?;
         let mut left = messages;
         let mut last = Place::default();
@@ -111,6 +112,30 @@ impl Broker {
             left = [put.refused, rest].concat();
         }
         Ok(last)
+    }
+
+    /// Removes orders that no consumer will ever give out, and says whether there were any: where a stream was
+    /// deleted and made again, a late word of an order of the old one counts for whichever has its number in the new.
+    async fn remove_stuck(&self) -> Result<bool> {
+        let orders = self.orders().await?;
+        let state = &orders.cached_info().state;
+        // Looked at after the stream: what is put meanwhile has a higher number.
+        if state.messages == 0 || self.is_waited_for().await? {
+            return Ok(false);
+        }
+        let stuck = state.messages;
+        tracing::warn!(
+            stuck,
+            "the queue has orders that nobody will be given, which are removed"
+        );
+        let purged = orders.purge().sequence(state.last_sequence + 1).await;
+        purged.map(|_| true).map_err(|e| self.unreached(e))
+    }
+
+    /// Whether any order waits to be taken, or was taken and is not done.
+    async fn is_waited_for(&self) -> Result<bool> {
+        let standing = self.standing().await?;
+        Ok(standing.waiting + standing.taken > 0)
     }
 
     /// Forgets that spans were given up which are ordered again. What is known of those that still go round stays:

@@ -63,7 +63,7 @@ pub struct Worker {
 
 /// What comes next.
 enum Next {
-    Order(Delivery),
+    Order(Arc<Delivery>),
     Ended(Id, After),
     Tick,
     Nothing,
@@ -104,7 +104,7 @@ impl Worker {
                 break ended;
             }
             match self.next(&mut tick, signals).await {
-                Next::Order(order) => self.waiting.push_back(Arc::new(order)),
+                Next::Order(order) => self.waiting.push_back(order),
                 Next::Ended(id, after) => {
                     if let Err(error) = self.ended(id, after) {
                         break Err(error);
@@ -137,7 +137,7 @@ impl Worker {
             _ = tick.tick() => return Next::Tick,
         };
         match came {
-            Ok(Some(order)) => Next::Order(order),
+            Ok(Some(order)) => Next::Order(Arc::new(order)),
             Ok(None) => Next::Nothing,
             Err(error) => {
                 self.pause(&error, PAUSE);
