@@ -7,6 +7,7 @@ mod collect;
 mod extract;
 mod flights;
 mod footage;
+mod leftovers;
 mod library;
 mod refusal;
 mod request;
