@@ -15,8 +15,9 @@ type Idle = (
     &'static [&'static str],
 );
 
-const COMMANDS: [Idle; 13] = [
+const COMMANDS: [Idle; 14] = [
     ("frames", &[&MEDIA, &["workers"]], &[]),
+    ("export", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
     ("timelines", &[&MEDIA, &["workers"]], &[]),

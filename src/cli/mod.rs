@@ -7,6 +7,7 @@ mod completions;
 mod csv;
 mod doctor;
 mod environment;
+mod export;
 mod extract;
 mod format;
 mod framemd5;
@@ -69,6 +70,7 @@ enum Command {
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
     Get(get::Args),
+    Export(export::Args),
     Put(put::Args),
     Sheet(sheet::Args),
     Overlays(overlays::Args),
@@ -193,6 +195,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
         Command::Put(args) => put::run(context, args).await,
         Command::Sheet(args) => sheet::run(context, args).await,
         Command::Overlays(args) => overlays::run(context, args).await,
