@@ -38,5 +38,6 @@ pub mod stderr;
 pub mod store;
 pub mod tensor;
 pub mod timeline;
+pub mod units;
 pub mod ustar;
 pub mod wire;

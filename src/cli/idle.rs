@@ -15,7 +15,7 @@ type Idle = (
     &'static [&'static str],
 );
 
-const COMMANDS: [Idle; 14] = [
+const COMMANDS: [Idle; 15] = [
     ("frames", &[&MEDIA, &["workers"]], &[]),
     ("export", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
@@ -24,6 +24,11 @@ const COMMANDS: [Idle; 14] = [
     ("clear", &[&MEDIA, &["workers"]], &[]),
     ("verify", &[&SERVER, &MEDIA], &[]),
     ("repack", &[&SERVER, &MEDIA, &["workers"]], &[]),
+    (
+        "gc",
+        &[&SERVER, &MEDIA, &["workers", "profile"]],
+        &["profile"],
+    ),
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",

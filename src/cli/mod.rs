@@ -12,6 +12,7 @@ mod extract;
 mod format;
 mod framemd5;
 mod frames;
+mod gc;
 mod get;
 mod idle;
 mod man;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cache::used;
 use crate::error::{Error, Result};
 use crate::foundry;
 use crate::signals::Signals;
@@ -81,6 +83,7 @@ enum Command {
     Doctor(doctor::Args),
     Verify(verify::Args),
     Repack(repack::Args),
+    Gc(gc::Args),
     Serve(Box<serve::Args>),
     Completions(completions::Args),
     Man(man::Args),
@@ -182,7 +185,10 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
             // One that came already is answered before anything is begun.
             biased;
             exit = common::ended(&mut signals, writes) => Ok(exit),
-            outcome = command(&context, cli.command) => outcome,
+            outcome = command(&context, cli.command) => {
+                used::settle().await;
+                outcome
+            }
         }
     });
     // Blocking reads of a stalled source must not hold up the end.
@@ -213,6 +219,10 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Repack(args) => {
             context.refuse_server("repack")?;
             repack::run(context, args).await
+        }
+        Command::Gc(args) => {
+            context.refuse_server("gc")?;
+            gc::run(context, args).await
         }
         Command::Framemd5(args) => {
             context.refuse_server("framemd5")?;
