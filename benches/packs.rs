@@ -6,7 +6,7 @@
 //!
 //! Prints a line a measurement: frames a second, requests a frame, bytes held for each byte of payload.
 
-#![allow(clippy::unwrap_used)] // a panic is a failed measurement
+#![allow(clippy::unwrap_used, clippy::panic)] // a panic is a failed measurement
 
 use std::alloc::{GlobalAlloc, Layout as Shape, System};
 use std::cmp::Reverse;

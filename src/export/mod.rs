@@ -42,7 +42,7 @@ pub struct Exporter<W: Write + Send>(Kind<W>);
 
 enum Kind<W: Write + Send> {
     Tar(W),
-    Parquet(Table<W>),
+    Parquet(Box<Table<W>>),
     Jsonl(W),
 }
 
@@ -52,7 +52,7 @@ impl<W: Write + Send> Exporter<W> {
     pub fn new(format: Format, out: W) -> io::Result<Self> {
         Ok(Exporter(match format {
             Format::Tar => Kind::Tar(out),
-            Format::Parquet => Kind::Parquet(Table::new(out)?),
+            Format::Parquet => Kind::Parquet(Box::new(Table::new(out)?)),
             Format::Jsonl => Kind::Jsonl(out),
         }))
     }

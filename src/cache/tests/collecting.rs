@@ -91,16 +91,17 @@ async fn with_leftovers(layout: FrameLayout) -> (Arc<MemoryStore>, Arc<DatedStor
     let store = DatedStore::over(memory.clone());
     let profile = handle(store.clone());
     let plan = plan_of(vec![row("0", 0, 0, 4), row("0", 1, 4, 3)]);
-    let plan = profile.claim_plan(&plan.laid_out(layout), None).await;
-    for row in plan.unwrap().plan.digested() {
+    let claim = profile.claim_plan(&plan.laid_out(layout), None).await;
+    let plan = claim.unwrap().plan;
+    for row in plan.digested() {
         extract_row(&profile, row).await.unwrap();
     }
     let lost = format!("{BASE}chunks/0/1.json");
     store.delete(&[lost]).await.unwrap();
     for key in ["packs/0/0-01234567.tar", "frames/99.jpg"] {
         let options = PutOptions::durable("x/y");
-        let put = store.put(&format!("{BASE}{key}"), "x".into(), options);
-        put.await.unwrap();
+        let key = format!("{BASE}{key}");
+        store.put(&key, "x".into(), options).await.unwrap();
     }
     store.age().await;
     (memory, store)
