@@ -15,14 +15,20 @@ type Idle = (
     &'static [&'static str],
 );
 
-const COMMANDS: [Idle; 13] = [
+const COMMANDS: [Idle; 15] = [
     ("frames", &[&MEDIA, &["workers"]], &[]),
+    ("export", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
     ("timelines", &[&MEDIA, &["workers"]], &[]),
     ("clear", &[&MEDIA, &["workers"]], &[]),
     ("verify", &[&SERVER, &MEDIA], &[]),
     ("repack", &[&SERVER, &MEDIA, &["workers"]], &[]),
+    (
+        "gc",
+        &[&SERVER, &MEDIA, &["workers", "profile"]],
+        &["profile"],
+    ),
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",

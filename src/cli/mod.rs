@@ -7,10 +7,12 @@ mod completions;
 mod csv;
 mod doctor;
 mod environment;
+mod export;
 mod extract;
 mod format;
 mod framemd5;
 mod frames;
+mod gc;
 mod get;
 mod idle;
 mod man;
@@ -32,6 +34,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cache::used;
 use crate::error::{Error, Result};
 use crate::foundry;
 use crate::signals::Signals;
@@ -69,6 +72,7 @@ enum Command {
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
     Get(get::Args),
+    Export(export::Args),
     Put(put::Args),
     Sheet(sheet::Args),
     Overlays(overlays::Args),
@@ -79,6 +83,7 @@ enum Command {
     Doctor(doctor::Args),
     Verify(verify::Args),
     Repack(repack::Args),
+    Gc(gc::Args),
     Serve(Box<serve::Args>),
     Completions(completions::Args),
     Man(man::Args),
@@ -180,7 +185,10 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
             // One that came already is answered before anything is begun.
             biased;
             exit = common::ended(&mut signals, writes) => Ok(exit),
-            outcome = command(&context, cli.command) => outcome,
+            outcome = command(&context, cli.command) => {
+                used::settle().await;
+                outcome
+            }
         }
     });
     // Blocking reads of a stalled source must not hold up the end.
@@ -193,6 +201,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
         Command::Put(args) => put::run(context, args).await,
         Command::Sheet(args) => sheet::run(context, args).await,
         Command::Overlays(args) => overlays::run(context, args).await,
@@ -210,6 +219,10 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Repack(args) => {
             context.refuse_server("repack")?;
             repack::run(context, args).await
+        }
+        Command::Gc(args) => {
+            context.refuse_server("gc")?;
+            gc::run(context, args).await
         }
         Command::Framemd5(args) => {
             context.refuse_server("framemd5")?;
