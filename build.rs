@@ -25,6 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if std::env::var("DEP_FFMPEG_FFMPEG_8_0").is_ok_and(|there| there == "true") {
         println!("cargo:rustc-cfg=ffmpeg_8");
     }
+    // FFmpeg 6 calls back from any thread without being told that it may.
+    println!("cargo:rustc-check-cfg=cfg(ffmpeg_6)");
+    if std::env::var("DEP_FFMPEG_FFMPEG_6_0").is_ok_and(|there| there == "true") {
+        println!("cargo:rustc-cfg=ffmpeg_6");
+    }
     // Where turbojpeg-sys built its library; several are parted by commas.
     let headers = std::env::var("DEP_TURBOJPEG_INCLUDE")?;
     cc::Build::new()

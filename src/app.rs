@@ -16,7 +16,7 @@ use crate::decode::CODECS;
 use crate::error::{Error, Result};
 use crate::extract;
 use crate::extract::{MAX_PIXELS, MAX_SIDE};
-use crate::foundry::{Apart, Foundry, Here, Program};
+use crate::foundry::{Apart, Card, CardsThere, Foundry, Here, Program};
 #[cfg(feature = "nats")]
 use crate::frames::{Fallback, Others, UNREACHED};
 use crate::frames::{Frames, Library};
@@ -167,12 +167,13 @@ pub fn server(
     let endpoint = serve.source_endpoint.clone();
     let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
     let (foundry, media) = served_foundry(settings, &metrics)?;
+    let found = foundry.cards()?;
     let decoding = (foundry, settings.workers);
     let frames = Frames::new((cache, sources), settings.limits, decoding);
     let info = ServerInfo {
         answer: v1::GetServerInfoResponse {
             media: Some(media),
-            ..server_info(settings, &serve)?
+            ..server_info(settings, &serve, found)?
         },
         ..ServerInfo::default()
     };
@@ -243,17 +244,21 @@ fn served_foundry(
     Ok((Arc::new(apart), media))
 }
 
-fn server_info(settings: &Settings, serve: &ServeSettings) -> Result<v1::GetServerInfoResponse> {
+fn server_info(
+    settings: &Settings,
+    serve: &ServeSettings,
+    found: CardsThere,
+) -> Result<v1::GetServerInfoResponse> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let (gpus, reason) = gpu_devices();
     let devices = [cpu_device(count(settings.workers))]
         .into_iter()
-        .chain(gpus);
+        .chain(found.cards.into_iter().map(card));
+    let why_none = |why| format!("{why}; the CPU makes the same frames");
     Ok(v1::GetServerInfoResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libavcodec: av::version(),
         devices: devices.collect(),
-        devices_reason: reason,
+        devices_reason: found.why_none.map(why_none).unwrap_or_default(),
         limits: Some(v1::Limits {
             pixels_per_frame: MAX_PIXELS,
             side: MAX_SIDE,
@@ -285,25 +290,13 @@ fn cpu_device(workers: u32) -> v1::Device {
     }
 }
 
-/// The GPUs that decode, and why there are none where there are none.
-fn gpu_devices() -> (Vec<v1::Device>, String) {
-    let reason = |why: &dyn std::fmt::Display| format!("{why}; the CPU makes the same frames");
-    let found = match gpu::survey() {
-        Ok(found) => found,
-        Err(error) => return (Vec::new(), reason(&error)),
-    };
-    let decoding = found
-        .devices
-        .into_iter()
-        .filter(|device| !device.shapes.is_empty());
-    let devices = decoding.map(|device| v1::Device {
-        name: device.name,
+fn card(card: Card) -> v1::Device {
+    v1::Device {
+        name: card.name,
         backend: "nvdec".to_owned(),
-        engines: device.engines,
-        codecs: device.shapes.iter().map(ToString::to_string).collect(),
-    });
-    let why = found.no_decoding.as_ref().map(|why| reason(why));
-    (devices.collect(), why.unwrap_or_default())
+        engines: card.engines,
+        codecs: card.codecs,
+    }
 }
 
 fn store_info(settings: &Settings) -> Result<v1::Store> {

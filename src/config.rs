@@ -4,19 +4,19 @@
 pub mod media;
 pub mod queue;
 pub mod serve;
-pub mod units;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::aws::Endpoint;
+use crate::cache::retention::Policies;
 use crate::config::media::{Isolation, MediaOptions};
 use crate::config::serve::ServeOptions;
-use crate::config::units::ByteSize;
 use crate::error::{Error, Reason, Result};
 use crate::sandbox::Sandbox;
 use crate::timeline::limits::Limits;
+use crate::units::ByteSize;
 
 /// Where frames go when nothing names a store.
 pub const DEFAULT_STORE: &str = "./framecache-data";
@@ -41,6 +41,8 @@ pub struct File {
     pub media_memory: Option<ByteSize>,
     /// Of `framecache serve`.
     pub serve: ServeOptions,
+    /// Of `framecache gc`: `"game-" = "keep 30d, unused 14d, max 2TB"`.
+    pub retention: Policies,
 }
 
 /// What flags (and their environment variables) said.
@@ -66,6 +68,7 @@ pub struct Settings {
     pub media: MediaOptions,
     /// The file's `[serve]`, as it stands there.
     pub serve: ServeOptions,
+    pub retention: Policies,
 }
 
 impl File {
@@ -89,7 +92,7 @@ impl File {
                     path.display()
                 ),
             )
-            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames, isolation, sandbox, media_memory and the table [serve]")
+            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames, isolation, sandbox, media_memory and the tables [serve] and [retention]")
             .caused_by(e)
         })
     }
@@ -139,6 +142,7 @@ impl Settings {
                 media_memory: file.media_memory,
             }),
             serve: file.serve,
+            retention: file.retention,
         })
     }
 }

@@ -103,3 +103,27 @@ def test_damaged_files_are_answered_in_words_and_nobody_else_notices_them(starte
     until(lambda: descriptors(server) <= held + 8, f"descriptors are closed: {descriptors(server)} and {held}")
     assert deaths or media_processes(server.process.pid) == [before]
     assert len(beside_damaged) > 99 and (files < 1000 or p99(beside_damaged) < 2 * p99(beside_whole))
+
+
+def kept(runner, path, *how):
+    """What an extraction of the file keeps: a number's bytes and facts of damage, or the refusal's words."""
+    done = runner.extract("t", *how, path, code=None)
+    if done.code not in (0, 3):
+        return done.err
+    return {f["seq"]: (f.get("sha256"), f.get("damaged"), f.get("missing"), f["timestamp"]) for f in runner.frames("t")}
+
+
+@pytest.mark.parametrize("files", [len(FILES), pytest.param(1_000, marks=pytest.mark.slow)])
+def test_a_damaged_file_gives_the_same_frames_with_any_number_of_workers(new_store, clip, tmp_path, files):
+    unlike = []
+    for seed in range(files):
+        source = clip(FILES[seed % len(FILES)])
+        data = bytearray(source.read_bytes())
+        kind = damage(data, random.Random(seed))
+        path = tmp_path / f"{seed}-{kind}{source.suffix}"
+        path.write_bytes(data)
+        ways = [kept(new_store(f"{seed}-{workers}"), path, "--all", "--workers", workers) for workers in (1, 2, 4)]
+        if any(way != ways[0] for way in ways):
+            unlike.append((path.name, source.name))
+        path.unlink()
+    assert unlike == []

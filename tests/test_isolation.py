@@ -122,6 +122,23 @@ def test_a_server_that_is_told_to_decodes_in_its_own_process(serve, v1, clip, tm
         assert media_processes(server.process.pid) == []
 
 
+def test_a_gpus_driver_is_loaded_where_media_is_decoded_and_not_where_it_is_served(serve, on_card, v1, clip, tmp_path):
+    source = tmp_path / "a.mp4"
+    source.write_bytes(clip("h264_bframes.mp4").read_bytes())
+    server = serve(environment=on_card().environment)
+    with server.channel() as channel:
+        devices = v1.MediaServiceStub(channel).GetServerInfo(v1.GetServerInfoRequest(), timeout=SOON).devices
+        assert [device.backend for device in devices] == ["cpu", "nvdec"]
+        assert extracted(v1, channel, "t", source, backend=v1.BACKEND_GPU).frames > 0
+        (process,) = media_processes(server.process.pid)
+        assert "libcuda" in loaded(process) and "libcuda" not in loaded(server.process.pid)
+
+
+def loaded(pid):
+    with open(f"/proc/{pid}/maps") as maps:
+        return maps.read()
+
+
 SIGNALS = [(signal.SIGSEGV, 6), (signal.SIGKILL, 6), pytest.param(signal.SIGKILL, 200, marks=pytest.mark.slow)]
 
 

@@ -122,6 +122,57 @@ def test_an_extraction_beside_a_clear_leaves_all_its_frames_or_none(whole, new_s
     assert_made_again(quiet, fc, source, frames)
 
 
+@pytest.mark.parametrize("after", [1, 50, 250])
+def test_what_a_killed_extraction_puts_behind_a_clear_of_its_plan_is_in_nobodys_way(whole, new_store, source, after):
+    quiet, frames = whole
+    fc = new_store()
+    running = begun(fc, source, after)
+    with standing_still(running):
+        fc.run("clear", "t", "--plan")
+    until(lambda: jpegs_there(fc) or running.poll() is not None, "a frame behind the clear")
+    running.kill()
+    running.wait(PATIENCE)
+    assert_made_again(quiet, fc, source, frames)
+
+
+def left_behind(quiet, fc, sequences):
+    """Frames of a quiet run in a store that has no plan of them."""
+    folder = fc.folder("t") / "frames"
+    folder.mkdir(parents=True)
+    for sequence in sequences:
+        shutil.copy(quiet.folder("t") / "frames" / f"{sequence}.jpg", folder)
+
+
+def test_frames_without_a_plan_that_are_the_plans_own_are_taken_over_by_one_of_two_or_both(whole, new_store, source):
+    quiet, frames = whole
+    fc = new_store()
+    left_behind(quiet, fc, [0, 3, *range(100, 140), frames - 1])
+    both = [extraction(fc, "--fps", "5", source) for _ in range(2)]
+    assert [told(one)["frames"] for one in both] == [frames, frames]
+    assert_whole(fc, frames)
+    assert_same_store(quiet.store, fc.store)
+
+
+@pytest.mark.parametrize("whose", ["another picture", "other bytes of one", "a number past the end", "another sampling"])
+def test_frames_without_a_plan_that_the_plan_does_not_give_are_refused_and_stay(whole, new_store, source, whose):
+    quiet, frames = whole
+    fc = new_store()
+    left_behind(quiet, fc, range(40))
+    folder = fc.folder("t") / "frames"
+    last = folder / "39.jpg"
+    if whose == "another picture":
+        last.write_bytes((folder / "0.jpg").read_bytes())
+    elif whose == "other bytes of one":
+        last.write_bytes(last.read_bytes() + b"\0")
+    elif whose == "a number past the end":
+        last.rename(folder / f"{frames}.jpg")
+    fps = "1" if whose == "another sampling" else "5"
+    before = tree(fc.store)
+    refused = fc.extract("t", "--fps", fps, source, code=5)
+    assert "without a plan" in refused.err
+    assert tree(fc.store) == before
+
+
 @pytest.mark.parametrize("way", ["rm", "ancestor", "one", "cut"])
 def test_frames_that_somebody_removed_are_made_again_by_the_next_extraction(whole, source, way):
     fc, frames = whole

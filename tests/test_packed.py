@@ -6,6 +6,7 @@ import signal
 import tarfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -125,6 +126,30 @@ def test_over_s3_packing_takes_few_requests_to_write_and_to_read(both, film, s3,
         assert len(reads) <= 0.05 * 1200, len(reads)
         assert not any(method == "HEAD" for method, _ in proxy.calls)
         assert got == written(both[0], tmp_path / "want", "--all")
+
+
+def test_single_frames_that_many_ask_for_at_once_take_a_request_each_and_few_more(both, film, s3, s3_endpoint, serve, v1):
+    with fault_proxy(s3_endpoint) as proxy:
+        name = f"test-{uuid.uuid4().hex[:16]}"
+        s3.create_bucket(Bucket=name)
+        options = ["--endpoint", proxy.url]
+        Framecache(f"s3://{name}", options=options).extract("t", *SAMPLING, *PACKED, film)
+        server = serve(*options, store=f"s3://{name}")
+        proxy.calls.clear()
+        with server.channel() as channel, ThreadPoolExecutor(64) as pool:
+            stub = v1.FrameServiceStub(channel)
+
+            def one(seq):
+                request = v1.GetFramesRequest(timeline="t", selection=v1.Selection(sequences=[seq]), payload=v1.PAYLOAD_JPEG)
+                [item], _ = collect(stub.GetFrames(request, timeout=120))
+                return item.payload
+
+            # 401 has no divisor in common with the frames: each is asked for once, beside none.
+            order = [n * 401 % 1200 for n in range(1200)]
+            got = dict(zip(order, pool.map(one, order)))
+        assert got == both[0].jpegs("t")
+        print(f"{len(proxy.calls)} requests for 1200 frames")
+        assert len(proxy.calls) <= 1.05 * 1200
 
 
 def test_repacked_either_way_a_store_is_what_it_were_had_it_been_extracted_so(both, tmp_path):

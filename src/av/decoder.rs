@@ -5,6 +5,7 @@ use std::ptr;
 
 use ffmpeg_next::ffi;
 
+use super::blank;
 use super::log::Logged;
 use super::{Frame, Packet, StreamInfo, failure, is_starved, no_memory, raw};
 use crate::error::{Error, Reason, Result};
@@ -19,6 +20,8 @@ pub struct Decoder {
     logged: Box<Logged>,
     /// It got no memory that it asked for: what it says is damaged may be whole.
     starved: bool,
+    /// Its buffers are marked, so that what it never wrote is seen.
+    marks: bool,
 }
 
 // SAFETY: a codec context may be used from any thread, one at a time; it is
@@ -38,6 +41,9 @@ pub enum Purpose {
     /// for; those that do not come out by draining are flagged as damaged. And it leaves a part of
     /// what is cropped off at the left, for the sake of aligned rows, unless told that none need be.
     Frames,
+    /// The same where damage was met, and everything is decoded again, in order, on one thread: what
+    /// the decoder writes nowhere is gray.
+    Damaged,
 }
 
 /// What became of a packet.
@@ -62,6 +68,16 @@ pub enum Delivered {
     Refused,
 }
 
+/// Decoders that leave parts of a picture out without flagging it.
+const LEAVES_OUT: [ffi::AVCodecID; 3] = [
+    ffi::AVCodecID::AV_CODEC_ID_HEVC,
+    ffi::AVCodecID::AV_CODEC_ID_MJPEG,
+    ffi::AVCodecID::AV_CODEC_ID_VP8,
+];
+
+/// Of them the one whose later pictures are made of such parts, flagged or not.
+const GOES_ON: ffi::AVCodecID = ffi::AVCodecID::AV_CODEC_ID_VP8;
+
 impl Decoder {
     /// Opens libavcodec's preferred decoder for the stream.
     ///
@@ -73,6 +89,10 @@ impl Decoder {
     /// stream's header does not open one.
     pub fn open(stream: &StreamInfo, threads: usize, purpose: Purpose) -> Result<Self> {
         stream.check_decoder()?;
+        let threads = threads.max(1);
+        // ffmpeg's own pictures are those of one thread, with whatever lay in its buffers.
+        let as_ffmpeg = purpose == Purpose::Comparison && threads <= 1;
+        let marks = !as_ffmpeg && LEAVES_OUT.iter().any(|codec| stream.is_codec(*codec));
         // SAFETY: codec parameters are owned by `stream`; the context is freed on drop.
         unsafe {
             let parameters = stream.parameters();
@@ -86,6 +106,7 @@ impl Decoder {
                 header: stream.header_colour(),
                 logged: Box::default(),
                 starved: false,
+                marks,
             };
             (*context).opaque = ptr::from_ref(decoder.logged.as_ref()).cast_mut().cast();
             let code = ffi::avcodec_parameters_to_context(context, parameters);
@@ -98,13 +119,22 @@ impl Decoder {
             }
             (*context).max_pixels = MAX_PIXELS as i64;
             (*context).flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
-            if purpose == Purpose::Frames {
+            if purpose != Purpose::Comparison {
                 (*context).flags |= ffi::AV_CODEC_FLAG_UNALIGNED as c_int;
                 if stream.is_codec(ffi::AVCodecID::AV_CODEC_ID_H264) {
                     (*context).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as c_int;
                 }
             }
-            (*context).thread_count = c_int::try_from(threads.max(1)).unwrap_or(1);
+            if marks {
+                let gray = purpose == Purpose::Damaged || stream.is_codec(GOES_ON);
+                (*context).get_buffer2 = Some(if gray { blank::gray } else { blank::marked });
+                // From any thread: they touch what nobody else has yet.
+                #[cfg(not(ffmpeg_6))]
+                {
+                    (*context).thread_safe_callbacks = 1;
+                }
+            }
+            (*context).thread_count = c_int::try_from(threads).unwrap_or(1);
             (*context).thread_type = ffi::FF_THREAD_FRAME as c_int;
             (*context).pkt_timebase = stream.raw_time_base();
             let code = ffi::avcodec_open2(context, codec, ptr::null_mut());
@@ -163,7 +193,12 @@ impl Decoder {
     pub fn receive(&mut self, frame: &mut Frame) -> Delivered {
         // SAFETY: both are valid; the frame is unreferenced before it is filled.
         match unsafe { ffi::avcodec_receive_frame(self.context, frame.as_mut_ptr(self.header)) } {
-            0 => Delivered::Frame,
+            0 => {
+                if self.marks {
+                    frame.look_for_blanks();
+                }
+                Delivered::Frame
+            }
             code if code == ffi::AVERROR(ffi::EAGAIN) => Delivered::Starved,
             code if code == ffi::AVERROR_EOF => Delivered::Ended,
             code => {

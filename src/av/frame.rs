@@ -11,7 +11,7 @@ use ffmpeg_next::ffi;
 use ffmpeg_next::frame::Video;
 
 use super::format::{Direct, Format};
-use super::raw;
+use super::{blank, raw};
 use crate::error::{Error, Reason, Result};
 use crate::media::colour::{
     self, CodePoints, Colour, ColourRule, HeaderColour, Matrix, Range, Signal,
@@ -26,6 +26,8 @@ pub struct Frame {
     header: HeaderColour,
     /// Its planes in a layout of ours, once asked for, where they are not read as they lie.
     unpacked: OnceLock<Unpacked>,
+    /// The decoder left parts of it out, and did not say so.
+    has_blanks: bool,
 }
 
 // SAFETY: frame data is reference counted by libavutil and never written after
@@ -38,6 +40,7 @@ impl Frame {
             video: Video::empty(),
             header: HeaderColour::UNKNOWN,
             unpacked: OnceLock::new(),
+            has_blanks: false,
         }
     }
 
@@ -45,6 +48,7 @@ impl Frame {
     pub(super) fn as_mut_ptr(&mut self, header: HeaderColour) -> *mut ffi::AVFrame {
         self.header = header;
         self.unpacked.take();
+        self.has_blanks = false;
         // SAFETY: only hands the pointer out within the fence.
         unsafe { self.video.as_mut_ptr() }
     }
@@ -75,9 +79,15 @@ impl Frame {
         (ratio.num > 0 && ratio.den > 0).then_some((ratio.num, ratio.den))
     }
 
-    /// Damage that libavcodec reported for this frame.
+    /// Damage that libavcodec reported for this frame, or that is seen in it.
     pub fn damaged(&self) -> bool {
-        self.video.is_corrupt() || self.video.has_decode_errors()
+        self.has_blanks || self.video.is_corrupt() || self.video.has_decode_errors()
+    }
+
+    /// Sees what the decoder never wrote; its buffers must be marked.
+    pub(super) fn look_for_blanks(&mut self) {
+        // SAFETY: the frame was delivered just now.
+        self.has_blanks = unsafe { blank::has_blanks(self.raw()) };
     }
 
     /// The frame's bytes as the rawvideo encoder writes them: every plane,

@@ -6,6 +6,7 @@
 //! enums are closed, so fields whose value a file decides are read as integers.
 
 mod bitstream;
+mod blank;
 mod decoder;
 mod format;
 mod frame;

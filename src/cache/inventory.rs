@@ -14,9 +14,11 @@ use crate::store::{Entry, Store};
 pub struct ListedFrame {
     pub seq: u64,
     pub bytes: u64,
+    /// Seconds since the Unix epoch.
+    pub modified: Option<u32>,
 }
 
-/// The objects below `frames/`: 16 bytes a frame, so that four million fit.
+/// The objects below `frames/`: 24 bytes a frame, so that four million fit.
 #[derive(Debug, Default)]
 pub struct ListedFrames {
     /// By sequence.
@@ -38,6 +40,7 @@ impl ListedFrames {
                 Some(seq) => listed.frames.push(ListedFrame {
                     seq,
                     bytes: entry.bytes,
+                    modified: entry.modified.and_then(|m| m.try_into().ok()),
                 }),
                 None => listed.others.push(entry),
             }

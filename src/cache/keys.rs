@@ -7,6 +7,8 @@
 //! {prefix}/timelines/{timeline}/chunks/{chunk_id}/{span}.json
 //! {prefix}/timelines/{timeline}/overlays/{job}/{stage}/{seq}_{name}.png
 //! {prefix}/timelines/{timeline}/profiles/{profile}/...      the same, any profile but `default`
+//! {prefix}/used/{timeline}.json                             written when the timeline was last read
+//! {prefix}/retention/{policies.toml, place.json, clock.json}
 //! ```
 
 use std::sync::Arc;
@@ -51,6 +53,41 @@ impl Layout {
     /// Every key of every timeline starts with this.
     pub fn timelines_prefix(&self) -> &str {
         &self.root
+    }
+
+    /// What lies beside the timelines.
+    fn beside(&self, name: &str) -> String {
+        let prefix = self.root.strip_suffix("timelines/").unwrap_or_default();
+        format!("{prefix}{name}")
+    }
+
+    /// What every key of one timeline starts with.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless `timeline` is an id.
+    pub fn timeline_prefix(&self, timeline: &str) -> Result<String> {
+        check_id("timeline", timeline)?;
+        Ok(format!("{}{timeline}/", self.root))
+    }
+
+    /// The object whose age is the time since a timeline was read.
+    pub fn used(&self, timeline: &str) -> String {
+        self.beside(&format!("used/{timeline}.json"))
+    }
+
+    /// What is to be let go when, as a person put it there.
+    pub fn policies(&self) -> String {
+        self.beside("retention/policies.toml")
+    }
+
+    /// How far a collection came.
+    pub fn collection_place(&self) -> String {
+        self.beside("retention/place.json")
+    }
+
+    /// An object that is written to see what time the store has.
+    pub fn clock(&self) -> String {
+        self.beside("retention/clock.json")
     }
 
     /// The timeline whose folder a delimited listing of `timelines_prefix` answered.
@@ -362,6 +399,9 @@ mod tests {
             .profile("c", "default")
             .unwrap();
         assert_eq!(keys.plan(), "a/b/timelines/c/plan.json");
+        let layout = |prefix| Layout::new(prefix).unwrap();
+        assert_eq!(layout("cache").used("tl-1"), "cache/used/tl-1.json");
+        assert_eq!(layout("").clock(), "retention/clock.json");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 
+use crate::cache::Profile;
 use crate::cache::keys::ProfileKeys;
 use crate::cache::objects;
+use crate::cache::sealed::sha256_hex;
 use crate::error::Result;
 use crate::store::{ETag, Entry, Store};
 
@@ -60,5 +62,19 @@ impl LegacyFrames {
     pub(super) fn frame(&self, seq: u64) -> Option<LegacyFrame> {
         let place = self.0.binary_search_by_key(&seq, |frame| frame.seq).ok()?;
         self.0.get(place).copied()
+    }
+}
+
+impl Profile {
+    /// The numbers of the frames that lie here now, whatever a plan says; ascending.
+    pub(crate) async fn unplanned_frames(&self) -> Result<impl Iterator<Item = u64>> {
+        let listed = LegacyFrames::read(&*self.store, &self.keys).await?;
+        Ok(listed.0.into_iter().map(|frame| frame.seq))
+    }
+
+    /// The sha256 of such a frame, in hex; none where there is none.
+    pub(crate) async fn unplanned_sum(&self, seq: u64) -> Result<Option<String>> {
+        let object = self.loose_frame(seq).await?;
+        Ok(object.map(|object| sha256_hex(&[&object.data])))
     }
 }

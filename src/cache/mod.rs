@@ -25,10 +25,12 @@ mod put_settle;
 pub mod read;
 pub mod record;
 pub mod repack;
+pub mod retention;
 mod reuse;
 mod sealed;
 pub mod status;
 pub mod sweep;
+pub mod used;
 pub mod verify;
 mod verify_checks;
 
@@ -49,6 +51,7 @@ pub use self::objects::Tally;
 use self::keys::{Layout, ProfileKeys};
 use self::memory::Memory;
 use self::plans::PlanMemo;
+use self::used::Uses;
 
 /// Requests to the store that one operation has under way at most.
 const CONCURRENCY: usize = 32;
@@ -60,6 +63,7 @@ pub struct Cache {
     layout: Layout,
     memory: Arc<Memory>,
     account: Account,
+    uses: Arc<Uses>,
 }
 
 impl Cache {
@@ -68,6 +72,7 @@ impl Cache {
             store,
             layout,
             account: Account::own(memory.accountant()),
+            uses: Arc::default(),
             memory,
         }
     }

@@ -67,7 +67,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {
     Nothing,
-    /// Frames without a plan, which were given records before.
+    /// Frames without a plan, which were given records before, or are the plan's own.
     Legacy,
     Anything,
 }
@@ -198,6 +198,16 @@ impl Profile {
         Ok(claim)
     }
 
+    /// The same over frames without a plan that are the very bytes that `asked` gives.
+    ///
+    /// # Errors
+    /// Those of `claim_plan`.
+    pub async fn claim_plan_over_own(&self, asked: &Plan) -> Result<Claim> {
+        let claim = self.claim_over(asked, Over::Legacy).await?;
+        self.memory.forget(self);
+        Ok(claim)
+    }
+
     /// Writes the plan with a new nonce, where there is one: spans that began before are started
     /// again. To be called once the frames are gone that they may have put.
     pub(super) async fn renew(&self) -> Result<()> {
@@ -277,7 +287,7 @@ impl Profile {
     }
 
     /// Whether frames lie here that no plan tells of. Only `default` can be legacy.
-    pub(super) async fn is_legacy(&self) -> Result<bool> {
+    pub(crate) async fn is_legacy(&self) -> Result<bool> {
         if !self.keys.is_default() {
             return Ok(false);
         }
@@ -327,7 +337,7 @@ impl Profile {
         Ok(Step {
             plan: with_nonce(asked, Some(new_id())),
             when: Condition::IfAbsent,
-            claimed: if legacy {
+            claimed: if legacy && over == Over::Anything {
                 Claimed::Replaced
             } else {
                 Claimed::Created

@@ -143,7 +143,7 @@ impl Profile {
     }
 
     /// Keys of what a record names.
-    fn objects_of(&self, record: &Record) -> Vec<String> {
+    pub(super) fn objects_of(&self, record: &Record) -> Vec<String> {
         let packs = record.packs(&self.keys).map(|(key, _)| key);
         let loose = record.frames().iter().filter(|f| record.is_loose(f.seq));
         let loose = loose.map(|facts| Place::Loose(facts.seq).key(&self.keys));

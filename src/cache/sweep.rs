@@ -118,7 +118,7 @@ impl Profile {
         })
     }
 
-    fn keyed(&self, frame: &ListedFrame) -> (String, u64) {
+    pub(super) fn keyed(&self, frame: &ListedFrame) -> (String, u64) {
         (Place::Loose(frame.seq).key(&self.keys), frame.bytes)
     }
 

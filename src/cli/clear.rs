@@ -7,6 +7,7 @@ use crate::cli::common::{Context, Exit, known_profile, print_json, print_line};
 use crate::cli::format::{counted, tally_json};
 use crate::client::Clear;
 use crate::error::Result;
+use crate::units::age_seconds;
 
 /// Clear a timeline's frames out of the cache
 ///
@@ -106,57 +107,4 @@ fn line(args: &Args, name: &str, counts: &Cleared) -> String {
         "cleared"
     };
     format!("{id}: {did} {}", gone.join(", "))
-}
-
-/// `7d` and the like, in seconds.
-fn age_seconds(text: &str) -> Result<u64, String> {
-    let wrong = || "write a number and s, m, h, d or w, such as 7d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return Err(wrong()),
-    };
-    let digits = text.strip_suffix(unit).unwrap_or_default();
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
-    count.checked_mul(seconds).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_a_number_and_a_unit() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("30m", 1800),
-            ("12h", 43_200),
-            ("7d", 604_800),
-            ("2w", 1_209_600),
-            ("0d", 0),
-        ] {
-            assert_eq!(age_seconds(text), Ok(seconds));
-        }
-        for text in [
-            "",
-            "7",
-            "d",
-            "-7d",
-            "1.5h",
-            "7 d",
-            "7D",
-            "é",
-            "99999999999999999999d",
-            "18446744073709551615w",
-        ] {
-            assert!(age_seconds(text).is_err(), "{text}");
-        }
-    }
 }

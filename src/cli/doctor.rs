@@ -234,6 +234,7 @@ async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {
                     "nothing breaks; plan on one machine first with --plan-only, or use a store that honours If-None-Match",
                 )
             });
+            checks.extend(lifecycle(context).await);
             (checks, Ok(()))
         }
         Err(error) => {
@@ -245,6 +246,43 @@ async fn check_store(context: &Context) -> (Vec<Check>, Result<()>) {
             (checks, Err(error))
         }
     }
+}
+
+/// What a bucket's own rules would delete; nothing to say of a directory.
+async fn lifecycle(context: &Context) -> Option<Check> {
+    let spec = StoreSpec::parse(&context.settings.store, context.settings.endpoint.clone()).ok()?;
+    let Location::S3 { .. } = &spec.location else {
+        return None;
+    };
+    let cache = app::frames(&context.settings).ok()?.cache().clone();
+    let folder = cache.layout().timelines_prefix();
+    let touching = match store::expiries(&spec).await {
+        Ok(rules) => rules.into_iter().filter(|rule| rule.touches(folder)),
+        Err(error) => {
+            let mend = "let these credentials have s3:GetLifecycleConfiguration, or see for yourself that no rule deletes frames";
+            return Some(bad("lifecycle", error.message(), mend));
+        }
+    };
+    let named = touching.map(|rule| {
+        format!(
+            "rule {:?} deletes objects under {:?} {}",
+            rule.rule, rule.prefix, rule.after
+        )
+    });
+    let named = named.collect::<Vec<_>>().join("; ");
+    Some(match named.is_empty() {
+        true => good(
+            "lifecycle",
+            "no rule of the bucket's deletes what is cached",
+        ),
+        false => bad(
+            "lifecycle",
+            format!(
+                "{named}: frames, records and plans go singly, and what is left of a timeline is a miss, or an error"
+            ),
+            "take the rule off the keys under timelines/, and let whole timelines go by `framecache gc`",
+        ),
+    })
 }
 
 /// Whether the store honours conditional writes; an error where it cannot be used.

@@ -17,12 +17,18 @@ type Idle = (
 
 const COMMANDS: &[Idle] = &[
     ("frames", &[&MEDIA, &["workers"]], &[]),
+    ("export", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
     ("timelines", &[&MEDIA, &["workers"]], &[]),
     ("clear", &[&MEDIA, &["workers"]], &[]),
     ("verify", &[&SERVER, &MEDIA], &[]),
     ("repack", &[&SERVER, &MEDIA, &["workers"]], &[]),
+    (
+        "gc",
+        &[&SERVER, &MEDIA, &["workers", "profile"]],
+        &["profile"],
+    ),
     ("doctor", &[&SERVER, &["profile", "workers"]], &["profile"]),
     (
         "serve",

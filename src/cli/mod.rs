@@ -7,10 +7,12 @@ mod completions;
 mod csv;
 mod doctor;
 mod environment;
+mod export;
 mod extract;
 mod format;
 mod framemd5;
 mod frames;
+mod gc;
 mod get;
 mod idle;
 mod man;
@@ -36,6 +38,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cache::used;
 use crate::error::{Error, Result};
 use crate::foundry;
 use crate::signals::Signals;
@@ -73,6 +76,7 @@ enum Command {
     #[command(visible_alias = "ls")]
     Frames(frames::Args),
     Get(get::Args),
+    Export(export::Args),
     Put(put::Args),
     Sheet(sheet::Args),
     Overlays(overlays::Args),
@@ -83,6 +87,7 @@ enum Command {
     Doctor(doctor::Args),
     Verify(verify::Args),
     Repack(repack::Args),
+    Gc(gc::Args),
     Serve(Box<serve::Args>),
     #[cfg(feature = "nats")]
     Submit(Box<submit::Args>),
@@ -200,7 +205,10 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
             // One that came already is answered before anything is begun.
             biased;
             exit = common::ended(&mut signals, writes) => Ok(exit),
-            outcome = command(&context, cli.command) => outcome,
+            outcome = command(&context, cli.command) => {
+                used::settle().await;
+                outcome
+            }
         }
     });
     // Blocking reads of a stalled source must not hold up the end.
@@ -213,6 +221,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Extract(args) => extract::run(context, *args).await,
         Command::Frames(args) => frames::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
         Command::Put(args) => put::run(context, args).await,
         Command::Sheet(args) => sheet::run(context, args).await,
         Command::Overlays(args) => overlays::run(context, args).await,
@@ -235,6 +244,10 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Submit(args) => {
             context.refuse_server("submit")?;
             submit::run(context, *args).await
+        }
+        Command::Gc(args) => {
+            context.refuse_server("gc")?;
+            gc::run(context, args).await
         }
         Command::Framemd5(args) => {
             context.refuse_server("framemd5")?;

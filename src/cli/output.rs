@@ -1,5 +1,7 @@
 //! Frames as files.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use base64_simd::STANDARD;
@@ -144,11 +146,7 @@ pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
     if special {
         return std::fs::write(path, data).map_err(|e| unwritten(path, e));
     }
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let part = path.with_file_name(format!(".{}.{}.part", short(&name), std::process::id()));
+    let part = part_of(path);
     let outcome = std::fs::write(&part, data).and_then(|()| std::fs::rename(&part, path));
     outcome.map_err(|e| {
         let _ = std::fs::remove_file(&part);
@@ -156,12 +154,112 @@ pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
     })
 }
 
+/// Where a result goes that is written as it comes: stdout, or a file that is there only once it is whole.
+pub struct Stream {
+    to: To,
+}
+
+enum To {
+    Stdout(std::io::Stdout),
+    /// What is no plain file (a device, a pipe).
+    Special(File),
+    File {
+        path: PathBuf,
+        part: PathBuf,
+        file: File,
+    },
+}
+
+impl Stream {
+    /// `-` is stdout.
+    ///
+    /// # Errors
+    /// As [`Folder::write`]; FIELD_INVALID for bytes that would go to a terminal.
+    pub fn open(name: &str) -> Result<Self> {
+        if name == "-" {
+            return Ok(Stream {
+                to: To::Stdout(std::io::stdout()),
+            });
+        }
+        let path = PathBuf::from(name);
+        let special = std::fs::metadata(&path).is_ok_and(|facts| !facts.is_file());
+        let part = match special {
+            true => path.clone(),
+            false => part_of(&path),
+        };
+        let made = File::options()
+            .write(true)
+            .create(true)
+            .truncate(!special)
+            .open(&part);
+        let file = made.map_err(|e| unwritten(&path, e))?;
+        let to = match special {
+            true => To::Special(file),
+            false => To::File { path, part, file },
+        };
+        Ok(Stream { to })
+    }
+
+    /// The file is whole.
+    ///
+    /// # Errors
+    /// As [`Folder::write`].
+    pub fn keep(self) -> Result<()> {
+        match &self.to {
+            To::File { path, part, .. } => {
+                std::fs::rename(part, path).map_err(|e| unwritten(path, e))
+            }
+            To::Stdout(_) | To::Special(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let To::File { part, .. } = &self.to {
+            // Gone already where the file was kept.
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+impl Write for Stream {
+    /// A reader that went away (`| head`) ends the command quietly.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = match &mut self.to {
+            To::Stdout(out) => out.write(bytes),
+            To::Special(file) | To::File { file, .. } => file.write(bytes),
+        };
+        if written
+            .as_ref()
+            .is_err_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        {
+            std::process::exit(0);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.to {
+            To::Stdout(out) => out.flush(),
+            To::Special(file) | To::File { file, .. } => file.flush(),
+        }
+    }
+}
+
+/// A file beside it, until it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let name = short(&name.unwrap_or_default());
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
 /// File names have 255 bytes at most, and this one gets some more.
 fn short(name: &str) -> String {
     name.chars().take(50).collect()
 }
 
-fn unwritten(path: &Path, error: std::io::Error) -> Error {
+pub fn unwritten(path: &Path, error: std::io::Error) -> Error {
     let full = matches!(
         error.kind(),
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
@@ -192,6 +290,22 @@ mod tests {
             assert_eq!(std::fs::read(path).unwrap(), data);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_streamed_file_is_there_only_once_it_is_whole() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("out.tar");
+        for (data, keep) in [("one", true), ("other", false)] {
+            let mut stream = Stream::open(path.to_str().unwrap()).unwrap();
+            stream.write_all(data.as_bytes()).unwrap();
+            match keep {
+                true => stream.keep().unwrap(),
+                false => drop(stream),
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        }
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -52,11 +52,18 @@ impl Bar {
         self.bar.set_position(done);
     }
 
+    /// Timelines done, of nobody knows how many.
+    pub fn walked(&self, done: u64) {
+        self.bar.set_style(styled(TIMELINES));
+        self.bar.set_position(done);
+    }
+
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
+const TIMELINES: &str = "{spinner} {pos} timelines {elapsed}";
 const SPANS: &str = "{wide_bar} {pos}/{len} spans, {eta} left";
 
 fn style(stage: Stage) -> ProgressStyle {

@@ -6,7 +6,7 @@ use crate::app;
 use crate::cli::common::{Context, Exit, note};
 use crate::cli::extract::Backend;
 use crate::config::queue::QueueOptions;
-use crate::config::units::Period;
+use crate::units::Period;
 use crate::error::Result;
 use crate::queue::{Address, Broker, Rules, Worker};
 use crate::signals::Signals;

@@ -93,6 +93,7 @@ impl Client for Local {
         if matches!(view, View::Absent) {
             return Err(absent(&profile));
         }
+        self.frames_service()?.cache().note_use(of.timeline);
         let batches = profile.facts(&view).await?;
         let frames = |batch| async move {
             Ok(match batch {

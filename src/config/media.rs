@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::config::units::ByteSize;
 use crate::foundry::Walls;
 use crate::sandbox::Sandbox;
+use crate::units::ByteSize;
 
 /// What flags, environment or the file said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]

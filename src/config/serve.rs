@@ -8,8 +8,8 @@ use clap::builder::FalseyValueParser;
 use serde::Deserialize;
 
 use crate::aws::Endpoint;
-use crate::config::units::{ByteSize, Period};
 use crate::error::{Error, Result};
+use crate::units::{ByteSize, Period};
 
 /// Where calls are taken, unless said otherwise.
 const LISTEN: &str = "127.0.0.1:50051";

@@ -38,7 +38,11 @@ impl Decoders {
             Mode::Device => (1, false),
         };
         let (track, opener) = (&task.span.media.track, &task.span.media.opener);
-        let decoder = || Software::open(&track.info, threads, Purpose::Frames);
+        let purpose = match task.mode {
+            Mode::SINGLE => Purpose::Damaged,
+            _ => Purpose::Frames,
+        };
+        let decoder = || Software::open(&track.info, threads, purpose);
         let stop = task.span.stop_asked();
         // What a decoder has learnt of a stream can decide which damaged pictures it delivers, and
         // with them their count: where everything is decoded all is new.

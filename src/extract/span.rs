@@ -49,6 +49,8 @@ pub(super) enum Placed {
 pub(super) struct Progress {
     placed: Placed,
     pub(super) delivered: Vec<bool>,
+    /// Everything is decoded, in order, on one thread: what that says counts.
+    whole: bool,
     /// What was made does not count: the span is decoded again, in another way.
     restart: Option<Restart>,
     /// Damage was reported by the decoding that counts.
@@ -89,6 +91,7 @@ impl SpanRun {
         let progress = Progress {
             placed: Placed::Workers(None),
             delivered: vec![false; wanted.len()],
+            whole: false,
             restart: None,
             damage: false,
             error: None,
@@ -109,14 +112,18 @@ impl SpanRun {
 
     /// The first tasks, where it is placed; cards have so many `sessions`.
     pub fn begin(&self, placed: Placed, sessions: u32) -> Tasks {
-        self.progress().placed = placed;
-        self.pend(match placed {
+        let tasks = match placed {
             Placed::Device => {
                 let (job, track) = (&self.job, &self.media.track);
                 for_device(job, track, &self.wanted, sessions as usize)
             }
             Placed::Workers(_) => self.for_workers(),
-        })
+        };
+        let mut progress = self.progress();
+        progress.placed = placed;
+        progress.whole = tasks.iter().all(|(_, mode)| *mode == Mode::SINGLE);
+        drop(progress);
+        self.pend(tasks)
     }
 
     fn for_workers(&self) -> Tasks {
@@ -286,14 +293,22 @@ impl SpanRun {
         }
     }
 
-    /// A card may leave out what libavcodec delivers; only that decides what is missing.
+    /// A card may leave out what libavcodec delivers, and libavcodec, where it is not fed everything or
+    /// has several threads, what it delivers otherwise: only that decides what is missing.
     fn check_delivered(&self) {
-        let progress = self.progress();
+        let mut progress = self.progress();
         let missing = places_of(&progress.delivered, false).len();
-        let on_device = progress.placed == Placed::Device;
-        drop(progress);
-        if on_device && missing > 0 && !self.stopped() {
-            self.leave_device_undelivered(missing);
+        if missing == 0 || progress.whole || self.stopped() {
+            return;
+        }
+        match progress.placed {
+            Placed::Workers(_) => {
+                progress.restart.get_or_insert(Restart::Whole);
+            }
+            Placed::Device => {
+                drop(progress);
+                self.leave_device_undelivered(missing);
+            }
         }
     }
 
@@ -318,6 +333,7 @@ impl SpanRun {
         let restart = progress.restart.take().filter(|_| progress.error.is_none());
         let restart = restart.filter(|_| !self.events.is_closed())?;
         progress.delivered.fill(false);
+        progress.whole = matches!(restart, Restart::Whole);
         progress.placed = Placed::Workers(match (restart, progress.placed) {
             (Restart::OffDevice(why), _) => Some(why),
             (Restart::Whole, Placed::Workers(why)) => why,

@@ -254,6 +254,8 @@ fn a_jpeg_is_the_picture_that_pillow_reads_and_a_damaged_one_ends_nothing(foundr
 
 fn a_gpu_that_there_is_not_is_refused_with_a_reason(foundry: &dyn Foundry) {
     assert!(foundry.check(Backend::Auto).is_ok());
+    let there = foundry.cards().unwrap();
+    assert_eq!(there.cards.is_empty(), there.why_none.is_some());
     if crate::gpu::device_count().is_err() {
         let error = foundry.check(Backend::Gpu).err().unwrap();
         assert_eq!(error.reason(), Reason::GpuUnavailable);

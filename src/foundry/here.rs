@@ -13,7 +13,7 @@ use crate::foundry::framemd5::{Report, framemd5};
 use crate::foundry::lanes::Lanes;
 use crate::foundry::media::Known;
 use crate::foundry::probe::{Probe, probe};
-use crate::foundry::{Foundry, Lent, Media, Source};
+use crate::foundry::{CardsThere, Foundry, Lent, Media, Source};
 use crate::jpeg;
 use crate::pixel::RgbImage;
 
@@ -70,6 +70,10 @@ impl Foundry for Here {
     fn framemd5(&self, media: &Media, how: (Backend, usize), stop: &Stop) -> Result<Report> {
         let media = media_here(media)?;
         framemd5(&media.track, &media.opener, how, stop)
+    }
+
+    fn cards(&self) -> Result<CardsThere> {
+        Ok(CardsThere::here())
     }
 
     fn check(&self, backend: Backend) -> Result<()> {

@@ -5,6 +5,7 @@
 //! are values.
 
 mod apart;
+mod cards;
 #[cfg(test)]
 mod conformance;
 mod framemd5;
@@ -25,6 +26,7 @@ use crate::extract::{SpanEvent, SpanJob};
 use crate::pixel::RgbImage;
 
 pub use apart::{Apart, NAME, Program};
+pub use cards::{Card, CardsThere};
 pub use framemd5::{Report, framemd5};
 pub use here::Here;
 pub use inside::run as media_process;
@@ -52,6 +54,12 @@ pub trait Foundry: Send + Sync {
     /// # Errors
     /// As [`framemd5`].
     fn framemd5(&self, media: &Media, how: (Backend, usize), stop: &Stop) -> Result<Report>;
+
+    /// The GPUs that decode.
+    ///
+    /// # Errors
+    /// INTERNAL where no process can be asked.
+    fn cards(&self) -> Result<CardsThere>;
 
     /// Whether spans can be asked of that backend.
     ///

@@ -9,6 +9,7 @@ use crate::decode::Backend;
 use crate::demux::Cut;
 use crate::error::{Error, Reason, Result};
 use crate::extract::{SpanEnd, SpanJob};
+use crate::foundry::CardsThere;
 use crate::foundry::probe::Probe;
 use crate::media::facts::FrameFacts;
 use crate::media::picture::Orientation;
@@ -31,6 +32,7 @@ pub(super) enum Request {
     Index(Footing),
     Probe(Footing),
     Framemd5(Footing, Backend, usize),
+    Cards,
     Check(Backend),
     Develop(Footing, Box<SpanJob>, Beside),
     /// The same, on a decoder of its own.
@@ -101,6 +103,7 @@ pub(super) enum Answer {
     Probed(Box<Probe>),
     /// The bulk is the text; whether the decoder complained.
     Described(bool),
+    Cards(CardsThere),
     Checked,
     /// The bulk is the picture.
     Made(Vec<FrameFacts>, bool),

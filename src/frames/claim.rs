@@ -51,7 +51,8 @@ impl Frames {
             .plan(chunks, parameters, (extraction.skip_bad, caller), sink)
             .await?
             .laid_out(layout);
-        profile.claim_plan(&plan, extraction.replace).await
+        self.claim_over_leftovers(profile, plan, (extraction, caller))
+            .await
     }
 
     /// The plan to go on by, if there is one, and how frames are to lie.

@@ -8,6 +8,7 @@ mod elsewhere;
 mod extract;
 mod flights;
 mod footage;
+mod leftovers;
 mod library;
 mod orders;
 mod others;

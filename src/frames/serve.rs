@@ -1,7 +1,7 @@
 //! Frames out of the cache; what is not there, or damaged there, is extracted again first.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -53,6 +53,8 @@ pub struct Serving {
     caller: Caller,
     /// Rows that this handle had extracted.
     tries: Tries,
+    /// Whether the timeline's use was noted.
+    noted: Once,
 }
 
 impl Frames {
@@ -62,6 +64,7 @@ impl Frames {
             reader: profile.reader(),
             caller: Caller::new(),
             tries: Tries::default(),
+            noted: Once::new(),
         }
     }
 }
@@ -81,6 +84,13 @@ impl Serving {
 
     pub(super) fn profile(&self) -> &Profile {
         self.reader.profile()
+    }
+
+    /// That the timeline is read: something of it was found.
+    pub(super) fn note_use(&self) {
+        let timeline = self.profile().keys().timeline();
+        self.noted
+            .call_once(|| self.frames.cache().note_use(timeline));
     }
 
     /// The profile, which must be there.
@@ -176,6 +186,19 @@ impl Serving {
         on_miss: OnMiss,
         with: Option<With<'_>>,
     ) -> Result<Option<Frame>> {
+        let found = self.look_for(seq, on_miss, with).await?;
+        if found.is_some() {
+            self.note_use();
+        }
+        Ok(found)
+    }
+
+    async fn look_for(
+        &self,
+        seq: u64,
+        on_miss: OnMiss,
+        with: Option<With<'_>>,
+    ) -> Result<Option<Frame>> {
         if on_miss == OnMiss::Extract {
             return self.frame(seq, with).await.map(Some);
         }
@@ -194,7 +217,10 @@ impl Serving {
         for _ in 0..MAX_LOOKS {
             let since = self.tries.now();
             let miss = match self.reader.read_facts(seq).await? {
-                Ok(facts) => return Ok(Some(facts)),
+                Ok(facts) => {
+                    self.note_use();
+                    return Ok(Some(facts));
+                }
                 Err(miss) => miss,
             };
             match on_miss {

@@ -26,6 +26,7 @@ impl Service {
         if matches!(view, View::Absent) {
             return Err(absent(&profile));
         }
+        cache.note_use(&asked.timeline);
         let mut page = Page::new(first, page_size(asked.page_size));
         page.fill(&profile, &view).await?;
         Ok(page.answer)

@@ -266,6 +266,35 @@ pub fn open(spec: &StoreSpec) -> Result<Arc<dyn Store>> {
     })
 }
 
+/// A rule by which the store itself deletes objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// Its name.
+    pub rule: String,
+    /// Of the keys as the bucket has them.
+    pub prefix: String,
+    /// `after 30 days`.
+    pub after: String,
+}
+
+impl Expiry {
+    /// Whether it may delete what lies below `folder`, or some of it.
+    pub fn touches(&self, folder: &str) -> bool {
+        folder.starts_with(&self.prefix) || self.prefix.starts_with(folder)
+    }
+}
+
+/// The bucket's lifecycle rules that delete objects; a directory has none.
+///
+/// # Errors
+/// STORE_DENIED without s3:GetLifecycleConfiguration; the store's own.
+pub async fn expiries(spec: &StoreSpec) -> Result<Vec<Expiry>> {
+    match &spec.location {
+        Location::Dir(_) => Ok(Vec::new()),
+        Location::S3 { bucket, .. } => s3::expiries(bucket, spec.endpoint.clone()).await,
+    }
+}
+
 /// Whether the store refuses a create-only put where an object is, as it should:
 /// some imitations of S3 ignore the condition. Two puts and a delete of a key below
 /// `folder` (empty, or ending in `/`), for `doctor`.

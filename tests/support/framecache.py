@@ -114,9 +114,10 @@ def run(words, timeline=None, timeout=120, environment=None, **more):
 
 
 def tree(folder):
-    """{path below folder: bytes} of every file."""
+    """{path below folder: bytes} of every file, but for what a store keeps of when it was read."""
     folder = Path(folder)
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith("cache/used/")}
 
 
 def without_run(name, data):

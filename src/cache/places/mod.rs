@@ -13,7 +13,6 @@ mod pack;
 mod packs;
 mod placing;
 mod runs;
-mod ustar;
 
 use bytes::Bytes;
 

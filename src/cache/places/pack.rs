@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cache::keys::DIGEST_DIGITS;
-use crate::cache::places::ustar;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::media::facts::FrameFacts;
+use crate::ustar;
 
 /// A pack, as the record of its span names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,12 +10,12 @@ use crate::cache::Profile;
 use crate::cache::keys::{PackId, SpanId};
 use crate::cache::places::pack::{Pack, PackWriter, Slot, crc32c};
 use crate::cache::places::packs::Packs;
-use crate::cache::places::ustar::member_bytes;
 use crate::cache::planned::Row;
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
 use crate::store::PutOptions;
 use crate::timeline::plan::FrameLayout;
+use crate::ustar::member_bytes;
 
 /// Bytes of a pack, unless a single frame has more: what one PUT sends in time on a slow line, and
 /// what is made in memory.

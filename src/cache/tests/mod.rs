@@ -2,6 +2,7 @@
 
 mod claims;
 mod clearing;
+mod collecting;
 mod crash;
 mod legacy;
 mod neighbours;

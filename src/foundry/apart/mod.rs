@@ -27,7 +27,7 @@ use crate::foundry::apart::places::Places;
 use crate::foundry::apart::process::{Death, Process};
 use crate::foundry::media::{self, Known};
 use crate::foundry::protocol::{Answer, Beside, Footing, Request, Walls};
-use crate::foundry::{Foundry, Lent, Media, Probe, Report, Source};
+use crate::foundry::{CardsThere, Foundry, Lent, Media, Probe, Report, Source};
 use crate::metrics::Metrics;
 use crate::pixel::RgbImage;
 use crate::sandbox;
@@ -338,6 +338,14 @@ impl Foundry for Apart {
                 complained,
             }),
             _ => Err(nonsense("no md5")),
+        }
+    }
+
+    fn cards(&self) -> Result<CardsThere> {
+        let subject = Subject::Alone(&Request::Cards, &[]);
+        match self.answer("cards", subject, &Stop::never())? {
+            (Answer::Cards(cards), _) => Ok(cards),
+            _ => Err(nonsense("no cards")),
         }
     }
 

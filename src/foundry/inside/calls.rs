@@ -172,6 +172,10 @@ impl Call<'_> {
                     .line
                     .send(&Answer::Described(complained), text.as_bytes())?)
             }
+            Request::Cards => {
+                let cards = here.cards()?;
+                Ok(self.line.send(&Answer::Cards(cards), &[])?)
+            }
             Request::Check(backend) => {
                 here.check(backend)?;
                 Ok(self.line.send(&Answer::Checked, &[])?)

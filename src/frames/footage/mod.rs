@@ -97,6 +97,7 @@ impl Serving {
             dedup: None,
             ..parameters_of(&plan)?
         };
+        self.note_use();
         Ok(Footage {
             frames: self.frames().clone(),
             plan,

@@ -16,11 +16,12 @@ use bytes::Bytes;
 use crate::aws::{Endpoint, Failure, Kind, Lazy, NoPage, Side, answered, read_body, retry};
 use crate::error::{Error, Result};
 use crate::store::{
-    Condition, ETag, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store, Written,
-    check_key, check_prefix, check_range, slice_of,
+    Condition, ETag, Expiry, ListRequest, MAX_OBJECT_BYTES, Object, Page, PutOptions, Store,
+    Written, check_key, check_prefix, check_range, slice_of,
 };
 
 mod delete;
+mod lifecycle;
 mod list;
 
 #[cfg(test)]
@@ -40,6 +41,13 @@ struct S3Store {
 pub(super) fn open(bucket: &str, prefix: &str, endpoint: Endpoint) -> Result<Arc<dyn Store>> {
     let aws = Lazy::new(endpoint);
     Ok(Arc::new(S3Store::with(aws, bucket, prefix)))
+}
+
+/// As [`super::expiries`].
+pub(super) async fn expiries(bucket: &str, endpoint: Endpoint) -> Result<Vec<Expiry>> {
+    S3Store::with(Lazy::new(endpoint), bucket, "")
+        .expiries()
+        .await
 }
 
 impl S3Store {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Period(pub Duration);
 
-/// A number of bytes: `512MiB`, `2GiB`, `1000000`.
+/// A number of bytes: `512MiB`, `2GiB`, `2TB`, `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ByteSize(pub u64);
@@ -43,7 +43,13 @@ impl FromStr for ByteSize {
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
             "TiB" => 1 << 40,
-            _ => return Err("units of size are KiB, MiB, GiB and TiB".to_owned()),
+            "kB" => 1_000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "TB" => 1_000_000_000_000,
+            _ => {
+                return Err("units of size are KiB, MiB, GiB, TiB and kB, MB, GB, TB".to_owned());
+            }
         };
         let bytes = number.checked_mul(bytes).ok_or("this size is too large")?;
         Ok(ByteSize(bytes))
@@ -66,6 +72,26 @@ impl TryFrom<String> for ByteSize {
     }
 }
 
+/// `7d` and the like, in seconds.
+pub fn age_seconds(text: &str) -> Result<u64, String> {
+    let wrong = || "write a number and s, m, h, d or w, such as 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let digits = text.strip_suffix(unit).unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).ok_or_else(wrong)
+}
+
 /// A whole number and what follows it.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
@@ -86,6 +112,7 @@ mod tests {
         assert_eq!(millis("2m"), Ok(120_000));
         assert_eq!("512MiB".parse(), Ok(ByteSize(512 << 20)));
         assert_eq!("1000000".parse(), Ok(ByteSize(1_000_000)));
+        assert_eq!("2 TB".parse(), Ok(ByteSize(2_000_000_000_000)));
         for wrong in [
             "",
             "25",
@@ -97,8 +124,36 @@ mod tests {
         ] {
             assert!(wrong.parse::<Period>().is_err(), "{wrong}");
         }
-        for wrong in ["", "MiB", "1 MB", "-1", "18446744073709551615KiB"] {
+        for wrong in ["", "MiB", "1 mb", "-1", "18446744073709551615KiB"] {
             assert!(wrong.parse::<ByteSize>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages_are_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("0d", 0),
+        ] {
+            assert_eq!(age_seconds(text), Ok(seconds));
+        }
+        for text in [
+            "",
+            "7",
+            "d",
+            "-7d",
+            "1.5h",
+            "7 d",
+            "7D",
+            "é",
+            "99999999999999999999d",
+            "18446744073709551615w",
+        ] {
+            assert!(age_seconds(text).is_err(), "{text}");
         }
     }
 }
