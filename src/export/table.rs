@@ -1,7 +1,7 @@
 //! Parquet: a row of facts a frame, in groups of rows of a bounded size. What is unknown is null.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{
@@ -24,9 +24,29 @@ const SHA256_BYTES: i32 = 32;
 
 /// A table that is being written.
 pub struct Table<W: Write + Send> {
-    file: SerializedFileWriter<W>,
+    file: SerializedFileWriter<Lent<W>>,
+    out: Lent<W>,
     rows: usize,
     columns: Vec<Column>,
+}
+
+/// Where the table goes. The crate's writer gives it back with an error that no longer says which one it was.
+struct Lent<W>(Arc<Mutex<W>>);
+
+impl<W> Lent<W> {
+    fn lock(&self) -> MutexGuard<'_, W> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Write> Write for Lent<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.lock().write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().flush()
+    }
 }
 
 /// A column of the group that is being filled.
@@ -52,9 +72,12 @@ impl<W: Write + Send> Table<W> {
         let made_by = concat!("framecache ", env!("CARGO_PKG_VERSION"));
         let properties = WriterProperties::builder().set_created_by(made_by.to_owned());
         let schema = schema().map_err(io_error)?;
-        let file = SerializedFileWriter::new(out, schema, Arc::new(properties.build()));
+        let out = Arc::new(Mutex::new(out));
+        let lent = Lent(out.clone());
+        let file = SerializedFileWriter::new(lent, schema, Arc::new(properties.build()));
         Ok(Table {
             file: file.map_err(io_error)?,
+            out: Lent(out),
             rows: 0,
             columns: empty(),
         })
@@ -73,7 +96,11 @@ impl<W: Write + Send> Table<W> {
 
     pub fn end(mut self) -> io::Result<W> {
         self.end_group().map_err(io_error)?;
-        self.file.into_inner().map_err(io_error)
+        self.file.finish().map_err(io_error)?;
+        drop(self.file);
+        let out =
+            Arc::into_inner(self.out.0).ok_or_else(|| io::Error::other("the file is kept"))?;
+        Ok(out.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn end_group(&mut self) -> Result<(), ParquetError> {
