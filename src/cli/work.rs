@@ -6,10 +6,10 @@ use crate::app;
 use crate::cli::common::{Context, Exit, note};
 use crate::cli::extract::Backend;
 use crate::config::queue::QueueOptions;
-use crate::units::Period;
 use crate::error::Result;
 use crate::queue::{Address, Broker, Rules, Worker};
 use crate::signals::Signals;
+use crate::units::Period;
 
 /// How long spans may go on after SIGTERM.
 const GRACE: Duration = Duration::from_secs(25);

@@ -50,7 +50,10 @@ mod tests {
         let units = pulse.count();
         let stop = Stop::never().counting(pulse.steps());
         let mut last = pulse.now();
-        let mut moved = || last != std::mem::replace(&mut last, pulse.now());
+        let mut moved = || {
+            let now = pulse.now();
+            std::mem::replace(&mut last, now) != now
+        };
         assert!(!moved());
         units.fetch_add(1, Ordering::Relaxed);
         assert!(moved());
