@@ -131,7 +131,7 @@ def planned(fc, *sources, sampling=("--all",)):
 
 def stored(fc):
     """Names of what lies in the store, but what it keeps for itself."""
-    return sorted(str(p) for p in fc.store.rglob("*") if p.is_file() and ".tmp" not in p.parts)
+    return sorted(str(p) for p in fc.store.rglob("*") if p.is_file() and not {".tmp", "used"} & set(p.parts))
 
 
 @pytest.mark.parametrize(
