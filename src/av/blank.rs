@@ -5,7 +5,7 @@
 //! so; a JPEG's scan that breaks off is logged, and its picture flagged as little (`ff_mjpeg_decode_frame`). There
 //! the buffer keeps what its last user left, another picture with every number of workers. So each block of a
 //! new buffer gets a mark, which decoding overwrites. A picture that comes with one is damaged; where it counts,
-//! buffers are gray before.
+//! and for VP8, whose later pictures are made of such parts, buffers are gray before.
 
 use std::ffi::c_int;
 
@@ -32,18 +32,8 @@ pub(super) unsafe extern "C" fn marked(
     frame: *mut ffi::AVFrame,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: by the caller; nobody else has the new buffers yet, each as long as it says.
-    unsafe {
-        let code = ffi::avcodec_default_get_buffer2(context, frame, flags);
-        if code >= 0
-            && let Some(grid) = Grid::of(frame)
-            && let Some(buffer) = (*frame).buf[0].as_ref()
-        {
-            let luma = std::slice::from_raw_parts_mut(buffer.data, buffer.size);
-            grid.mark(luma);
-        }
-        code
-    }
+    // SAFETY: by the caller.
+    unsafe { buffers(context, frame, flags, false) }
 }
 
 /// The same, gray where nothing is written.
@@ -55,19 +45,35 @@ pub(super) unsafe extern "C" fn gray(
     frame: *mut ffi::AVFrame,
     flags: c_int,
 ) -> c_int {
+    // SAFETY: by the caller.
+    unsafe { buffers(context, frame, flags, true) }
+}
+
+/// # Safety
+/// As [`marked`].
+unsafe fn buffers(
+    context: *mut ffi::AVCodecContext,
+    frame: *mut ffi::AVFrame,
+    flags: c_int,
+    gray: bool,
+) -> c_int {
     // SAFETY: by the caller; nobody else has the new buffers yet, each as long as it says.
     unsafe {
         let code = ffi::avcodec_default_get_buffer2(context, frame, flags);
-        if code >= 0
-            && let Some(grid) = Grid::of(frame)
-        {
-            for buffer in (*frame).buf.iter().filter_map(|buffer| buffer.as_ref()) {
-                let plane = std::slice::from_raw_parts_mut(buffer.data, buffer.size);
+        let grid = if code >= 0 { Grid::of(frame) } else { None };
+        let Some(grid) = grid else {
+            return code;
+        };
+        for (place, buffer) in (*frame).buf.iter().enumerate() {
+            let Some(buffer) = buffer.as_ref() else {
+                continue;
+            };
+            let plane = std::slice::from_raw_parts_mut(buffer.data, buffer.size);
+            if gray {
                 grid.blank(plane);
             }
-            if let Some(buffer) = (*frame).buf[0].as_ref() {
-                let luma = std::slice::from_raw_parts_mut(buffer.data, buffer.size);
-                grid.mark(luma);
+            if place == 0 {
+                grid.mark(plane);
             }
         }
         code
@@ -103,7 +109,7 @@ struct Grid {
 }
 
 impl Grid {
-    /// None for layouts that no decoder of HEVC has.
+    /// None for depths that no mark is made for, and rows that lie from the bottom up.
     ///
     /// # Safety
     /// The frame must be valid, its first plane in its first buffer.
