@@ -34,7 +34,9 @@ impl Frames {
         (extraction, caller): (&Extraction, Caller),
     ) -> Result<Claim> {
         let refused = match profile.claim_plan(&plan, extraction.replace).await {
-            Err(error) if error.reason() == Reason::PlanDiffers => error,
+            Err(error) if error.reason() == Reason::PlanDiffers && extraction.replace.is_none() => {
+                error
+            }
             claimed => return claimed,
         };
         if !profile.is_legacy().await? {
