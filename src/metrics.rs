@@ -29,6 +29,7 @@ pub struct Metrics {
     media_processes: Gauge<i64, AtomicI64>,
     media_deaths: Family<Death, Counter<u64, AtomicU64>>,
     queue_reached: Gauge<i64, AtomicI64>,
+    connections_slowed: Counter<u64, AtomicU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -165,6 +166,7 @@ impl Metrics {
             media_processes: Gauge::default(),
             media_deaths: Family::default(),
             queue_reached: Gauge::default(),
+            connections_slowed: Counter::default(),
         };
         metrics.register();
         for tier in Tier::ALL {
@@ -269,6 +271,11 @@ impl Metrics {
             "Whether the queue of workers can be reached; 0 without one",
             self.queue_reached.clone(),
         );
+        r.register(
+            "framecache_connections_slowed",
+            "Connections read no faster, as they sent too much that carries nothing",
+            self.connections_slowed.clone(),
+        );
     }
 
     /// The whole of it in OpenMetrics' text format.
@@ -359,6 +366,10 @@ impl Metrics {
     /// 1 where the queue of workers can be reached.
     pub fn queue_reached(&self) -> &Gauge<i64, AtomicI64> {
         &self.queue_reached
+    }
+
+    pub fn connection_slowed(&self) {
+        self.connections_slowed.inc();
     }
 
     pub fn media_process_died(&self, cause: &'static str) {

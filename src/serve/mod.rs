@@ -15,6 +15,7 @@ mod layer;
 mod listen;
 mod log;
 mod methods;
+mod pace;
 mod record;
 mod reflection;
 mod refusal;
@@ -31,7 +32,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -52,6 +53,7 @@ use drain::Ending;
 use gate::{Gate, Rules};
 use layer::CallLayer;
 use listen::Listener;
+use pace::Paced;
 use reload::Reloaded;
 use side::Side;
 use tls::Certificates;
@@ -136,7 +138,11 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     }
     let (close, closed) = oneshot::channel::<()>();
     let connections = (listener, connections);
-    let mut serving = pin!(serve(router, connections, certificates, closed));
+    let callers = Callers {
+        certificates,
+        metrics: server.metrics.clone(),
+    };
+    let mut serving = pin!(serve(router, connections, callers, closed));
     tokio::select! {
         outcome = &mut serving => return outcome,
         _ = signals.next() => say("framecache: stopping; running calls may finish"),
@@ -202,17 +208,29 @@ fn start_beside(beside: &mut JoinSet<()>, server: &Server, gate: &Arc<Gate>) {
 
 type Calls = Router<Stack<CallLayer, Identity>>;
 
+/// How connections are taken.
+struct Callers {
+    certificates: Option<Arc<Certificates>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Callers {
+    fn paced<C>(&self, connection: C) -> Paced<C> {
+        Paced::new(connection, self.metrics.clone())
+    }
+}
+
 /// Takes connections until `close` is sent, and serves them until they are done.
 async fn serve(
     router: Calls,
     (listener, connections): (Listener, Arc<Connections>),
-    certificates: Option<Arc<Certificates>>,
+    callers: Callers,
     close: oneshot::Receiver<()>,
 ) -> Result<()> {
     match listener {
         Listener::Tcp(listener, _) => {
             let connections = listen::tcp_connections(listener, connections);
-            serve_all(router, connections, certificates, close).await
+            serve_all(router, connections, callers, close).await
         }
         Listener::Unix(listener, file) => {
             let connections = listen::unix_connections(listener, connections);
@@ -220,7 +238,7 @@ async fn serve(
             let connections = connections.inspect(move |_| {
                 let _ = &file;
             });
-            serve_all(router, connections, certificates, close).await
+            serve_all(router, connections, callers, close).await
         }
     }
 }
@@ -228,22 +246,22 @@ async fn serve(
 async fn serve_all<C>(
     router: Calls,
     connections: impl Stream<Item = std::io::Result<C>> + Send,
-    certificates: Option<Arc<Certificates>>,
+    callers: Callers,
     close: oneshot::Receiver<()>,
 ) -> Result<()>
 where
     C: Connected + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let closed = async { close.await.unwrap_or_default() };
-    let outcome = match certificates {
+    let outcome = match callers.certificates.clone() {
         None => {
-            router
-                .serve_with_incoming_shutdown(connections, closed)
-                .await
+            let paced = connections.map_ok(|c| callers.paced(c));
+            router.serve_with_incoming_shutdown(paced, closed).await
         }
         Some(certificates) => {
             let secured = tls::secured(connections, certificates);
-            router.serve_with_incoming_shutdown(secured, closed).await
+            let paced = secured.map_ok(|c| callers.paced(c));
+            router.serve_with_incoming_shutdown(paced, closed).await
         }
     };
     outcome.map_err(|e| Error::internal("serving ended").caused_by(e))
