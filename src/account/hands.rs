@@ -1,37 +1,25 @@
 //! Work on pixels for an answer, on as many threads as there are hands.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinHandle;
 
 use crate::account::{Account, Kind};
-use crate::error::{Error, Reason, Result};
+use crate::cancel::{Stop, StopOnDrop};
+use crate::error::{Error, Result};
 
-/// Whether anybody waits for the work still.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted(Arc<AtomicBool>);
-
-/// Dropped with the future of who waits.
-struct Waits(Wanted);
-
-impl Wanted {
-    /// To be asked between steps, of which none may take long.
-    ///
-    /// # Errors
-    /// CANCELLED where nobody waits.
-    pub fn check(&self) -> Result<()> {
-        match self.0.load(Ordering::Relaxed) {
-            true => Err(Error::new(
-                Reason::Cancelled,
-                "nobody waits for this picture",
-            )),
-            false => Ok(()),
-        }
-    }
+/// Work that a hand has begun. It is called off when this is dropped.
+pub struct Working<T> {
+    made: JoinHandle<T>,
+    _waits: StopOnDrop,
 }
 
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
+impl<T> Working<T> {
+    /// What it made.
+    ///
+    /// # Errors
+    /// INTERNAL where its thread failed.
+    pub async fn end(&mut self) -> Result<T> {
+        let made = (&mut self.made).await;
+        made.map_err(|failed| Error::internal("work on a picture failed").caused_by(failed))
     }
 }
 
@@ -43,19 +31,29 @@ impl Account {
     /// The work's own; QUEUE_FULL where no hand is free within half a minute.
     pub async fn by_hand<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Wanted) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Stop) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.begin_by_hand(work).await?.end().await?
+    }
+
+    /// As [`by_hand`](Account::by_hand), but waits for its beginning alone.
+    ///
+    /// # Errors
+    /// QUEUE_FULL where no hand is free within half a minute.
+    pub async fn begin_by_hand<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Stop) -> T + Send + 'static,
+    ) -> Result<Working<T>> {
         let hand = self.take(Kind::Hands, 1).await?;
-        let wanted = Wanted::default();
-        let _waits = Waits(wanted.clone());
+        let (waits, stop) = StopOnDrop::new();
         let working = tokio::task::spawn_blocking(move || {
-            let made = wanted.check().and_then(|()| work(&wanted));
+            let made = work(&stop);
             drop(hand);
             made
         });
-        match working.await {
-            Ok(made) => made,
-            Err(failed) => Err(Error::internal("work on a picture failed").caused_by(failed)),
-        }
+        Ok(Working {
+            made: working,
+            _waits: waits,
+        })
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Reason, Result};
 
-pub use hands::Wanted;
+pub use hands::Working;
 pub use hold::Hold;
 pub use intake::Intake;
 pub use peer::{Hosts, Peer};

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use futures::StreamExt;
 
 use crate::app;
+use crate::cancel::Stop;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line, write_out};
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
 use crate::cli::progress::Bar;
@@ -218,8 +219,9 @@ impl Sink {
         let jpeg = match self.reshape {
             None => frame.jpeg.clone(),
             Some(reshape) => {
-                let rgb = reshape.resized(self.foundry.jpeg(&frame.jpeg)?)?;
-                reshape.encoded(&rgb, frame.facts.quality)?.into()
+                let (rgb, stop) = (self.foundry.jpeg(&frame.jpeg)?, Stop::never());
+                let rgb = reshape.resized(rgb, &stop)?;
+                reshape.encoded(&rgb, frame.facts.quality, &stop)?.into()
             }
         };
         if self.format == Format::Jpeg {
@@ -231,7 +233,8 @@ impl Sink {
 
     /// Pixels as they were decoded.
     fn pixels(&mut self, facts: &FrameFacts, rgb: &RgbImage) -> Result<()> {
-        let resized = self.reshape.map(|reshape| reshape.resized(rgb.clone()));
+        let resized = |reshape: Reshape| reshape.resized(rgb.clone(), &Stop::never());
+        let resized = self.reshape.map(resized);
         let rgb = resized.transpose()?.map_or(Cow::Borrowed(rgb), Cow::Owned);
         let rgb = &*rgb;
         match self.format {

@@ -8,6 +8,7 @@ use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
@@ -64,7 +65,7 @@ pub fn jpeg_of_pixels(pixels: &Pixels, quality: u8) -> Result<Vec<u8>> {
             samples: 3,
         },
     };
-    raw.jpeg(quality)
+    raw.jpeg(quality, &Stop::never())
 }
 
 /// The head of an array of so many pictures of one size (width, height).

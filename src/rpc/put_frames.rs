@@ -260,7 +260,7 @@ impl OpenFrame {
         let room = account
             .take(account::Kind::Pictures, data.len() as u64)
             .await?;
-        let coding = account.by_hand(move |_| {
+        let coding = account.by_hand(move |stop| {
             let _room = room;
             let raw = RawPicture {
                 data: &data,
@@ -268,7 +268,7 @@ impl OpenFrame {
                 height: size.height as usize,
                 samples: samples as usize,
             };
-            let jpeg = raw.jpeg(quality)?.into();
+            let jpeg = raw.jpeg(quality, stop)?.into();
             ready(PutFrame { seq, jpeg, facts })
         });
         coding.await

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::account::{Account, Hold, Kind, Wanted};
+use crate::account::{Account, Hold, Kind};
 use crate::cache::read::Frame;
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::extract::MAX_PIXELS;
 use crate::foundry::Foundry;
 use crate::jpeg::{RawPicture, dimensions};
 use crate::pixel::RgbImage;
-use crate::pixel::resample::{Filter, Geometry, resize_rgb};
+use crate::pixel::resample::{Filter, Geometry, resize_rgb_until};
 
 /// Sides of any picture.
 const MAX_SIDE: u32 = 16_384;
@@ -85,7 +86,7 @@ impl Reshape {
         let target = self.target(source.0, source.1);
         check_pixels(source).and_then(|()| check_pixels(target))?;
         let mut hold = pictures(account, cost(source, target)).await?;
-        let work = move |wanted: &Wanted| self.reshaped((&jpeg, own), &*foundry, wanted);
+        let work = move |stop: &Stop| self.reshaped((&jpeg, own), &*foundry, stop);
         let made = account.by_hand(work).await?;
         hold.shrink_to(made.len() as u64);
         Ok(Reshaped {
@@ -100,24 +101,26 @@ impl Reshape {
         self,
         (jpeg, own): (&[u8], Option<u8>),
         foundry: &dyn Foundry,
-        wanted: &Wanted,
+        stop: &Stop,
     ) -> Result<Vec<u8>> {
+        stop.check()?;
         let picture = foundry.jpeg(jpeg)?;
-        wanted.check()?;
-        let picture = self.resized(picture)?;
-        wanted.check()?;
-        self.encoded(&picture, own)
+        let picture = self.resized(picture, stop)?;
+        self.encoded(&picture, own, stop)
     }
 
     /// # Errors
-    /// LIMIT_EXCEEDED for a picture too large.
-    pub fn resized(self, picture: RgbImage) -> Result<RgbImage> {
+    /// LIMIT_EXCEEDED for a picture too large; CANCELLED.
+    pub fn resized(self, picture: RgbImage, stop: &Stop) -> Result<RgbImage> {
         let source = (picture.width, picture.height);
         let target = self.target(source.0, source.1);
         check_pixels(target)?;
         match target == source {
             true => Ok(picture),
-            false => resize_rgb(&picture, &Geometry::whole(source, target, Filter::Bilinear)),
+            false => {
+                let geometry = Geometry::whole(source, target, Filter::Bilinear);
+                resize_rgb_until(stop, &picture, &geometry)
+            }
         }
     }
 
@@ -125,7 +128,7 @@ impl Reshape {
     ///
     /// # Errors
     /// As [`RawPicture::jpeg`].
-    pub fn encoded(self, picture: &RgbImage, own: Option<u8>) -> Result<Vec<u8>> {
+    pub fn encoded(self, picture: &RgbImage, own: Option<u8>, stop: &Stop) -> Result<Vec<u8>> {
         let quality = self.quality.or(own).unwrap_or(DEFAULT_QUALITY);
         let raw = RawPicture {
             data: &picture.data,
@@ -133,7 +136,7 @@ impl Reshape {
             height: picture.height,
             samples: 3,
         };
-        raw.jpeg(quality)
+        raw.jpeg(quality, stop)
     }
 
     fn target(self, width: usize, height: usize) -> Size {

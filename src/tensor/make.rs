@@ -1,5 +1,6 @@
 //! One picture into its place in a batch.
 
+use crate::cancel::Stop;
 use crate::error::{Error, Result};
 use crate::pixel::resample::{Resampler, Scratch};
 use crate::pixel::{GrayImage, RgbImage, luma};
@@ -20,10 +21,10 @@ impl Maker {
     /// Writes the frame of `picture` to `out`, which has the recipe's `frame_bytes`.
     ///
     /// # Errors
-    /// INTERNAL where `out` or the picture has another size than it says.
+    /// INTERNAL where `out` or the picture has another size than it says; CANCELLED.
     pub fn make(
         &mut self,
-        recipe: &Recipe,
+        (recipe, stop): (&Recipe, &Stop),
         picture: &RgbImage,
         out: &mut [u8],
     ) -> Result<Transform> {
@@ -52,9 +53,11 @@ impl Maker {
                 let resampler = Resampler::cached(&mut self.resampler, &geometry)?;
                 let (scratch, resized) = (&mut self.scratch, &mut self.resized);
                 match channels {
-                    Channels::Gray => resampler.run::<1>(&self.gray.data, scratch, resized)?,
+                    Channels::Gray => {
+                        resampler.run_until::<1>(stop, &self.gray.data, scratch, resized)?;
+                    }
                     Channels::Rgb | Channels::Bgr => {
-                        resampler.run::<3>(&picture.data, scratch, resized)?;
+                        resampler.run_until::<3>(stop, &picture.data, scratch, resized)?;
                     }
                 }
                 &self.resized

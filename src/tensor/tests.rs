@@ -4,6 +4,7 @@ use md5::{Digest, Md5};
 use proptest::prelude::*;
 
 use super::*;
+use crate::cancel::Stop;
 use crate::error::Reason;
 use crate::hex::hex;
 use crate::pixel::RgbImage;
@@ -102,7 +103,9 @@ fn tensors_are_what_numpy_and_pillow_make() {
         let output = recipe.output((picture.width, picture.height));
         // What a reused buffer holds must not matter.
         let mut out = vec![0xa5; recipe.frame_bytes(output).unwrap()];
-        let transform = maker.make(&recipe, &picture, &mut out).unwrap();
+        let transform = maker
+            .make((&recipe, &Stop::never()), &picture, &mut out)
+            .unwrap();
         assert_eq!(hex(&Md5::digest(&out)), fields[19], "{line}");
         let t = transform;
         let ours = [t.scale_x, t.scale_y, t.offset_x, t.offset_y];
@@ -127,7 +130,9 @@ fn a_picture_of_the_size_that_is_asked_for_is_not_resampled() {
             };
             let mut out = vec![0; 7 * 5 * 3];
             let recipe = Recipe::new(spec).unwrap();
-            Maker::default().make(&recipe, &picture, &mut out).unwrap();
+            Maker::default()
+                .make((&recipe, &Stop::never()), &picture, &mut out)
+                .unwrap();
             assert_eq!(out, picture.data);
         }
     }
@@ -142,7 +147,9 @@ fn a_crop_thinner_than_a_float_can_say_is_the_line_it_is_in() {
     };
     let recipe = Recipe::new(spec).unwrap();
     let mut out = vec![0; 16_384 * 3];
-    Maker::default().make(&recipe, &picture, &mut out).unwrap();
+    Maker::default()
+        .make((&recipe, &Stop::never()), &picture, &mut out)
+        .unwrap();
     // As Pillow 13 gives it.
     assert!(out.chunks_exact(3).all(|pixel| pixel == [181, 100, 12]));
 }
@@ -241,15 +248,23 @@ fn batches_are_bounded_before_memory_is_taken() {
 fn a_buffer_of_another_size_is_refused() {
     let recipe = Recipe::new(plain(Datatype::Uint8, None)).unwrap();
     let mut maker = Maker::default();
-    let made = maker.make(&recipe, &picture(4, 4, 0), &mut [0; 47]);
+    let made = maker.make((&recipe, &Stop::never()), &picture(4, 4, 0), &mut [0; 47]);
     assert_eq!(made.unwrap_err().reason(), Reason::Internal);
     let short = RgbImage {
         width: 4,
         height: 4,
         data: vec![0; 47],
     };
-    assert!(maker.make(&recipe, &short, &mut [0; 48]).is_err());
-    assert!(maker.make(&recipe, &RgbImage::default(), &mut []).is_err());
+    assert!(
+        maker
+            .make((&recipe, &Stop::never()), &short, &mut [0; 48])
+            .is_err()
+    );
+    assert!(
+        maker
+            .make((&recipe, &Stop::never()), &RgbImage::default(), &mut [])
+            .is_err()
+    );
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use framecache::cancel::Stop;
 use framecache::cuda::{FramesPlan, Plan, RgbPlan, Source, TensorPlan};
 use framecache::gpu::{Device, DeviceBuffer, DeviceView, Kernels, PinnedBuffer, Pipeline, Stream};
 use framecache::media::picture::Orientation;
@@ -92,7 +93,9 @@ impl Gpu {
                 let rgb = to_rgb(&shown.shown(source).picture(), orientation).unwrap();
                 let size = recipe.output((rgb.width, rgb.height));
                 let mut expected = vec![0; recipe.frame_bytes(size).unwrap()];
-                Maker::default().make(&recipe, &rgb, &mut expected).unwrap();
+                Maker::default()
+                    .make((&recipe, &Stop::never()), &rgb, &mut expected)
+                    .unwrap();
                 output[frame * expected.len()..][..expected.len()] == expected
             });
         }

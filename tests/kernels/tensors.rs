@@ -1,5 +1,6 @@
 //! Tensors, and the resampler that they share with `max_side` and hashes.
 
+use framecache::cancel::Stop;
 use framecache::cuda::{Format, Source, TensorPlan};
 use framecache::media::picture::Orientation;
 use framecache::pixel::RgbImage;
@@ -46,7 +47,7 @@ fn compare(spec: TensorSpec, source: &Source, orientation: Orientation, seed: u6
 fn reference(maker: &mut Maker, recipe: &Recipe, rgb: &RgbImage) -> Vec<u8> {
     let size = recipe.output((rgb.width, rgb.height));
     let mut out = vec![0; recipe.frame_bytes(size).unwrap()];
-    maker.make(recipe, rgb, &mut out).unwrap();
+    maker.make((recipe, &Stop::never()), rgb, &mut out).unwrap();
     out
 }
 

@@ -1,5 +1,6 @@
 //! The kernels on the device against the CPU's reference, byte for byte.
 
+use framecache::cancel::Stop;
 use framecache::cuda::{Format, FramesPlan, RgbPlan, Source, TensorPlan};
 use framecache::error::Result;
 use framecache::hash::of_small;
@@ -142,7 +143,7 @@ impl<'c> Case<'c> {
         for (made, surface) in output.chunks_exact(bytes).zip(&self.surfaces) {
             let rgb = to_rgb(&surface.shown(&self.source).picture(), orientation)?;
             let mut expected = vec![0; recipe.frame_bytes(recipe.output((rgb.width, rgb.height)))?];
-            maker.make(recipe, &rgb, &mut expected)?;
+            maker.make((recipe, &Stop::never()), &rgb, &mut expected)?;
             tally.compare(
                 || format!("{:?} of {:?}", recipe.spec(), self.source),
                 made,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use framecache::cancel::Stop;
 use framecache::decode::Backend;
 use framecache::error::{Error, Result};
 use framecache::extract::{Cards, Engine, Made, Output, SpanEnd, SpanEvent, SpanJob, Turn};
@@ -182,6 +183,6 @@ fn pixels(made: Made, recipe: Option<&Recipe>) -> Result<Vec<u8>> {
         height,
         data,
     };
-    Maker::default().make(recipe, &picture, &mut out)?;
+    Maker::default().make((recipe, &Stop::never()), &picture, &mut out)?;
     Ok(out)
 }

@@ -12,6 +12,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cancel::Stop;
 use crate::error::{Error, Result};
 use crate::pixel::simd::{self, Level};
 use crate::pixel::{GrayImage, RgbImage, fit};
@@ -146,9 +147,34 @@ impl Resampler {
         self.run_at::<C>(Level::best(), source, scratch, out)
     }
 
+    /// [`run`](Resampler::run) of a picture that may be large, for who may go away meanwhile.
+    ///
+    /// # Errors
+    /// As there; CANCELLED.
+    pub fn run_until<const C: usize>(
+        &self,
+        stop: &Stop,
+        source: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let how = (Level::best(), Some(stop));
+        self.passes::<C>(how, source, scratch, out)
+    }
+
     pub fn run_at<const C: usize>(
         &self,
         level: Level,
+        source: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.passes::<C>((level, None), source, scratch, out)
+    }
+
+    fn passes<const C: usize>(
+        &self,
+        how: (Level, Option<&Stop>),
         source: &[u8],
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
@@ -164,47 +190,81 @@ impl Resampler {
                 source.len()
             )));
         }
-        let across = |axis, width, source: &[u8], row: &mut Vec<i16>, out: &mut [u8]| {
-            let pass = Horizontal::<C> {
-                axis,
-                width,
-                source,
-                row,
-                out,
-            };
-            simd::run(level, pass);
-        };
-        let down = |axis, width, first_row, source: &[u8], out: &mut [u8]| {
-            let pass = Vertical {
-                axis,
-                first_row,
-                width,
-                source,
-                out,
-            };
-            simd::run(level, pass);
-        };
         let Scratch { between, row } = scratch;
         fit(out, target.0 * target.1 * C);
         match (&self.horizontal, &self.vertical) {
             (None, None) => out.copy_from_slice(source),
-            (Some(horizontal), None) => across(horizontal, width, source, row, out),
-            (None, Some(vertical)) => down(vertical, width * C, 0, source, out),
+            (Some(horizontal), None) => across::<C>(how, horizontal, (width, source), row, out)?,
+            (None, Some(vertical)) => down(how, vertical, (width * C, 0, source), out)?,
             (Some(horizontal), Some(vertical)) if self.vertical_first => {
                 let between = fit(between, target.1 * width * C);
-                down(vertical, width * C, 0, source, between);
-                across(horizontal, width, between, row, out);
+                down(how, vertical, (width * C, 0, source), between)?;
+                across::<C>(how, horizontal, (width, between), row, out)?;
             }
             (Some(horizontal), Some(vertical)) => {
                 let rows = vertical.span();
                 let between = fit(between, rows.len() * target.0 * C);
                 let source = &source[rows.start * width * C..rows.end * width * C];
-                across(horizontal, width, source, row, between);
-                down(vertical, target.0 * C, rows.start, between, out);
+                across::<C>(how, horizontal, (width, source), row, between)?;
+                down(how, vertical, (target.0 * C, rows.start, between), out)?;
             }
         }
         Ok(())
     }
+}
+
+/// Rows of so many bytes between two looks whether the picture is still wanted.
+fn stretch(row_bytes: usize) -> usize {
+    const BYTES: usize = 1 << 20;
+    (BYTES / row_bytes.max(1)).next_multiple_of(ROWS).max(ROWS)
+}
+
+/// The horizontal pass over rows of `width` pixels.
+fn across<const C: usize>(
+    (level, stop): (Level, Option<&Stop>),
+    axis: &Axis,
+    (width, source): (usize, &[u8]),
+    row: &mut Vec<i16>,
+    out: &mut [u8],
+) -> Result<()> {
+    let out_row = axis.starts.len() * C;
+    let rows = stretch(C * width.max(axis.starts.len()));
+    let sources = source.chunks(rows * width * C);
+    for (source, out) in sources.zip(out.chunks_mut(rows * out_row)) {
+        stop.map_or(Ok(()), Stop::check)?;
+        let pass = Horizontal::<C> {
+            axis,
+            width,
+            source,
+            row,
+            out,
+        };
+        simd::run(level, pass);
+    }
+    Ok(())
+}
+
+/// The vertical pass over rows of `width` bytes, of which `source` begins with the one of that number.
+fn down(
+    (level, stop): (Level, Option<&Stop>),
+    axis: &Axis,
+    (width, first_row, source): (usize, usize, &[u8]),
+    out: &mut [u8],
+) -> Result<()> {
+    let rows = stretch(width);
+    for (at, out) in out.chunks_mut(rows * width).enumerate() {
+        stop.map_or(Ok(()), Stop::check)?;
+        let pass = Vertical {
+            axis,
+            first_row,
+            first_target: at * rows,
+            width,
+            source,
+            out,
+        };
+        simd::run(level, pass);
+    }
+    Ok(())
 }
 
 /// Rows of one channel as 16-bit samples, of a source that is never there as a whole.
@@ -257,6 +317,7 @@ impl Resampler {
         let pass = Vertical {
             axis,
             first_row: 0,
+            first_target: 0,
             width,
             source: between,
             out: fit(out, width * height),
@@ -280,12 +341,101 @@ pub fn resize_gray(image: &GrayImage, geometry: &Geometry) -> Result<GrayImage> 
 
 /// `image` resized as Pillow's mode `RGB`. `geometry.source` must be the image's size.
 pub fn resize_rgb(image: &RgbImage, geometry: &Geometry) -> Result<RgbImage> {
+    resize_rgb_until(&Stop::never(), image, geometry)
+}
+
+/// [`resize_rgb`] for who may go away meanwhile: CANCELLED then.
+pub fn resize_rgb_until(stop: &Stop, image: &RgbImage, geometry: &Geometry) -> Result<RgbImage> {
     let mut data = Vec::new();
-    Resampler::new(geometry)?.run::<3>(&image.data, &mut Scratch::default(), &mut data)?;
+    let resampler = Resampler::new(geometry)?;
+    resampler.run_until::<3>(stop, &image.data, &mut Scratch::default(), &mut data)?;
     let (width, height) = geometry.target;
     Ok(RgbImage {
         width,
         height,
         data,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(width: usize, height: usize) -> RgbImage {
+        RgbImage {
+            width,
+            height,
+            data: (0..3 * width * height)
+                .map(|at| (at * at / 11 + at / 3) as u8)
+                .collect(),
+        }
+    }
+
+    fn resized(image: &RgbImage, target: (usize, usize)) -> Vec<u8> {
+        let source = (image.width, image.height);
+        let geometry = Geometry::whole(source, target, Filter::Lanczos);
+        resize_rgb(image, &geometry).unwrap().data
+    }
+
+    fn rows(image: &RgbImage, rows: std::ops::Range<usize>) -> RgbImage {
+        let row = 3 * image.width;
+        RgbImage {
+            width: image.width,
+            height: rows.len(),
+            data: image.data[rows.start * row..rows.end * row].to_vec(),
+        }
+    }
+
+    fn columns(image: &RgbImage, columns: std::ops::Range<usize>) -> RgbImage {
+        let rows = image.data.chunks(3 * image.width);
+        RgbImage {
+            width: columns.len(),
+            height: image.height,
+            data: rows
+                .flat_map(|row| &row[3 * columns.start..3 * columns.end])
+                .copied()
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn rows_of_another_width_are_the_same_in_whatever_stretches() {
+        let image = picture(1500, 1000);
+        let whole = resized(&image, (700, 1000));
+        let halves = [rows(&image, 0..333), rows(&image, 333..1000)];
+        let halves = halves.map(|half| resized(&half, (700, half.height)));
+        assert!(whole == halves.concat());
+    }
+
+    #[test]
+    fn columns_of_another_height_are_the_same_in_whatever_stretches() {
+        let image = picture(1500, 1000);
+        let whole = RgbImage {
+            data: resized(&image, (1500, 1999)),
+            height: 1999,
+            ..image
+        };
+        for half in [0..100, 100..1500] {
+            let own = resized(
+                &columns(&picture(1500, 1000), half.clone()),
+                (half.len(), 1999),
+            );
+            assert!(columns(&whole, half).data == own);
+        }
+    }
+
+    #[test]
+    fn a_picture_that_nobody_waits_for_any_more_is_not_resized_to_its_end() {
+        let image = picture(1500, 1000);
+        for target in [(700, 1000), (1500, 400), (700, 400), (1499, 100)] {
+            let geometry = Geometry::whole((1500, 1000), target, Filter::Lanczos);
+            let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let times = asked.clone();
+            let order = std::sync::atomic::Ordering::Relaxed;
+            let stop = Stop::when(move || times.fetch_add(1, order) == 1);
+            let error = resize_rgb_until(&stop, &image, &geometry).unwrap_err();
+            assert_eq!(error.reason(), crate::error::Reason::Cancelled);
+            assert_eq!(asked.load(order), 2);
+        }
+    }
 }

@@ -138,6 +138,8 @@ pub(crate) struct Vertical<'a> {
     pub axis: &'a Axis,
     /// The source row that `source` begins with.
     pub first_row: usize,
+    /// The target's row that `out` begins with.
+    pub first_target: usize,
     /// Bytes of a row.
     pub width: usize,
     pub source: &'a [u8],
@@ -150,7 +152,7 @@ impl Kernel for Vertical<'_> {
     #[inline(always)]
     fn run<M: Machine>(self) {
         for (index, out) in self.out.chunks_exact_mut(self.width).enumerate() {
-            let (start, weights) = self.axis.at(index);
+            let (start, weights) = self.axis.at(self.first_target + index);
             let rows = &self.source[(start - self.first_row) * self.width..];
             let (blocks, rest) = out.as_chunks_mut::<COLUMNS>();
             let first_of_rest = blocks.len() * COLUMNS;

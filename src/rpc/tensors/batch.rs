@@ -2,9 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
 
-use crate::account::Hold;
+use crate::account::{Hold, Working};
 use crate::error::{Error, Result};
 use crate::rpc::status::rpc_status;
 use crate::rpc::tensors::Batch;
@@ -39,7 +38,7 @@ struct Place {
 }
 
 enum Work {
-    Making(JoinHandle<Made>),
+    Making(Working<Made>),
     /// Its piece stays zeros.
     Failed(Error, Option<BytesMut>),
 }
@@ -95,7 +94,7 @@ impl Open {
         Ok(take(&mut rest.buffer, rest.frame_bytes))
     }
 
-    pub fn making(&mut self, label: Label, made: JoinHandle<Made>) {
+    pub fn making(&mut self, label: Label, made: Working<Made>) {
         self.push(label, Work::Making(made));
     }
 
@@ -123,10 +122,8 @@ impl Open {
         for (at, place) in (0..).zip(self.places) {
             let (piece, outcome) = match place.work {
                 Work::Failed(error, piece) => (piece, Err(error)),
-                Work::Making(made) => {
-                    let made = made.await;
-                    let made = made
-                        .map_err(|e| Error::internal("a thread failed at a frame").caused_by(e))?;
+                Work::Making(mut made) => {
+                    let made = made.end().await?;
                     joined.broken += u64::from(made.transform.is_err());
                     (Some(made.piece), made.transform)
                 }

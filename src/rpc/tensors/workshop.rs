@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
-use tokio::task::JoinHandle;
 
-use crate::account::{Account, Kind};
+use crate::account::{Account, Kind, Working};
+use crate::cancel::Stop;
 use crate::error::{Error, Result};
 use crate::foundry::Foundry;
 use crate::frames::Pixels;
@@ -55,18 +55,21 @@ impl Workshop {
         account: &Account,
         (recipe, picture): (Arc<Recipe>, Picture),
         mut piece: BytesMut,
-    ) -> Result<JoinHandle<Made>> {
+    ) -> Result<Working<Made>> {
         let room = account.take(Kind::Pictures, picture.bytes_to_decode()?);
         let room = room.await?;
-        let hand = account.take(Kind::Hands, 1).await?;
         let workshop = self.clone();
-        Ok(tokio::task::spawn_blocking(move || {
+        let work = move |stop: &Stop| {
             let mut bench = workshop.bench();
-            let transform = bench.make((&*workshop.foundry, &recipe), &picture, &mut piece);
+            let made = bench.make((&*workshop.foundry, &recipe), (&picture, stop), &mut piece);
             workshop.put_back(bench);
-            drop((hand, room));
-            Made { piece, transform }
-        }))
+            drop(room);
+            Made {
+                piece,
+                transform: made,
+            }
+        };
+        account.begin_by_hand(work).await
     }
 
     fn bench(&self) -> Bench {
@@ -88,12 +91,13 @@ impl Bench {
     fn make(
         &mut self,
         (foundry, recipe): (&dyn Foundry, &Recipe),
-        picture: &Picture,
+        (picture, stop): (&Picture, &Stop),
         out: &mut [u8],
     ) -> Result<Transform> {
+        stop.check()?;
         match picture {
             Picture::Still(still) => match &still.pixels {
-                Pixels::Rgb(rgb) => self.maker.make(recipe, rgb, out),
+                Pixels::Rgb(rgb) => self.maker.make((recipe, stop), rgb, out),
                 Pixels::Tensor(size, made) if made.len() == out.len() => {
                     out.copy_from_slice(made);
                     Ok(recipe.place(*size).transform())
@@ -102,7 +106,7 @@ impl Bench {
             },
             Picture::Jpeg(frame) => {
                 foundry.jpeg_into(&frame.jpeg, &mut self.rgb)?;
-                self.maker.make(recipe, &self.rgb, out)
+                self.maker.make((recipe, stop), &self.rgb, out)
             }
         }
     }
