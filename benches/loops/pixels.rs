@@ -99,6 +99,8 @@ fn resamplings(sides: Sides, level: Level) -> Vec<Loop> {
 fn of_whole_pictures(sides: Sides) -> Vec<Loop> {
     let (samples, planes) = jfif_planes(sides);
     let mut encoder = Encoder::new(85).unwrap();
+    let mut library = Encoder::of_library(85).unwrap();
+    let again = planes.clone();
     let file = encoder.encode(&planes).unwrap();
     let small = pattern((32, 32), 32 * 32);
     let (hashed, mut hasher) = (
@@ -129,6 +131,9 @@ fn of_whole_pictures(sides: Sides) -> Vec<Loop> {
         }),
         Loop::new("jpeg encode q85", pixels(sides), move || {
             black_box(encoder.encode(&planes).unwrap());
+        }),
+        Loop::new("jpeg encode q85 by the library", pixels(sides), move || {
+            black_box(library.encode(&again).unwrap());
         }),
         Loop::new("jpeg decode", pixels(sides), move || {
             black_box(jpeg::decode_rgb(&file).unwrap());

@@ -58,14 +58,14 @@ impl Coder {
         gray: bool,
         quality: u8,
         most: usize,
-    ) -> Result<Coding<'_>> {
+    ) -> Result<Work<'_>> {
         let sides = |side: usize| c_uint::try_from(side).unwrap_or(c_uint::MAX);
         // Grows only: pages behind it stay mapped, and only those written are ever touched.
         if self.out.len() < most {
             self.out = vec![0; most];
         }
         // SAFETY: the compressor is alive, and `out` neither moves nor is touched until the picture
-        // ends: `Coding` borrows it. libjpeg refuses sides that it does not take.
+        // ends: `Work` borrows it. libjpeg refuses sides that it does not take.
         let code = unsafe {
             framecache_coder_begin(
                 self.raw.as_ptr(),
@@ -78,12 +78,7 @@ impl Coder {
             )
         };
         self.check(code)?;
-        Ok(Coding {
-            coder: self,
-            size: (width, height),
-            gray,
-            rows: 0,
-        })
+        Ok(Work { coder: self })
     }
 
     fn check(&self, code: c_int) -> Result<()> {
@@ -106,46 +101,20 @@ impl Drop for Coder {
 
 /// A JPEG in the making. One that is dropped before its end leaves nothing behind.
 #[derive(Debug)]
-pub struct Coding<'c> {
+pub(super) struct Work<'c> {
     coder: &'c mut Coder,
-    size: (usize, usize),
-    gray: bool,
-    /// That have come.
-    rows: usize,
 }
 
-impl Coding<'_> {
-    /// The next rows, as planes that are so high: a multiple of 16, but at the picture's end.
+impl Work<'_> {
+    /// The next rows; planes are as long as they must be.
     ///
     /// # Errors
-    /// INTERNAL where they are not the picture's.
-    pub fn rows<'p>(&mut self, strip: impl Into<JfifView<'p>>) -> Result<()> {
-        let strip = strip.into();
-        let (width, height) = self.size;
-        let after = self.rows + strip.height;
-        let is_step = strip.height > 0 && (after == height || strip.height.is_multiple_of(16));
-        let half = width.div_ceil(2) * strip.height.div_ceil(2);
-        let chroma = if self.gray { 0 } else { half };
-        let fits = strip.width == width
-            && strip.y.len() == width * strip.height
-            && [strip.cb, strip.cr].map(<[u8]>::len) == [chroma; 2];
-        if !(is_step && fits && after <= height) {
-            return Err(Error::internal(format!(
-                "encode JPEG: planes do not fit their size width={width} height={height} \
-                 strip={}x{} at={} y={} cb={} cr={}",
-                strip.width,
-                strip.height,
-                self.rows,
-                strip.y.len(),
-                strip.cb.len(),
-                strip.cr.len()
-            )));
-        }
-        self.rows = after;
+    /// INTERNAL where libjpeg refuses.
+    pub fn rows(&mut self, strip: JfifView) -> Result<()> {
         let planes = [strip.y.as_ptr(), strip.cb.as_ptr(), strip.cr.as_ptr()];
         let raw = self.coder.raw.as_ptr();
-        // SAFETY: a picture was begun, its planes hold that many rows (checked above) of its width,
-        // and of gray pictures only the first is read.
+        // SAFETY: a picture was begun, its planes hold that many rows of its width, as `Coding` has
+        // checked, and of gray pictures only the first is read.
         let code = unsafe { framecache_coder_rows(raw, &planes, strip.height as c_uint) };
         self.coder.check(code)
     }

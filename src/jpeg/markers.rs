@@ -61,7 +61,7 @@ fn scans(jpeg: &[u8]) -> usize {
 
 /// The next marker that has a segment, the segment, and what is behind it. Coded data in front is passed
 /// over: in it, 0xff is followed by zero or a restart marker, or by more of its kind.
-fn next_segment(mut bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn next_segment(mut bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     loop {
         let at = bytes.iter().position(|byte| *byte == 0xff)?;
         bytes = bytes.get(at + 1..)?;

@@ -1,8 +1,13 @@
-//! JPEG from planes and back, by libjpeg-turbo: baseline, standard Huffman
+//! JPEG from planes and back, as libjpeg-turbo does it: baseline, standard Huffman
 //! tables, `islow` DCT both ways, fancy upsampling, as Pillow decodes.
+//!
+//! Files are libjpeg-turbo's whoever makes them: `coder` by itself, `own` on processors with AVX2.
 
 mod coder;
+mod coding;
 mod markers;
+#[cfg(target_arch = "x86_64")]
+mod own;
 mod raw;
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
@@ -12,8 +17,11 @@ use crate::media::picture::JfifView;
 use crate::pixel::{RgbImage, fit};
 
 use self::coder::Coder;
-pub use self::coder::Coding;
+pub use self::coding::Coding;
+use self::coding::Work;
 use self::markers::{check_scans, frame_size};
+#[cfg(target_arch = "x86_64")]
+use self::own::Own;
 pub use self::raw::RawPicture;
 
 /// The most pixels [`decode_rgb`] decodes.
@@ -22,21 +30,42 @@ const MAX_PIXELS: usize = 64 << 20;
 /// Encodes pictures at one quality; keep one for each thread.
 #[derive(Debug)]
 pub struct Encoder {
-    coder: Coder,
+    library: Coder,
+    #[cfg(target_arch = "x86_64")]
+    own: Option<Own>,
     quality: u8,
 }
 
 impl Encoder {
     /// `quality` 1 to 100; FIELD_INVALID otherwise.
     pub fn new(quality: u8) -> Result<Encoder> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let mut encoder = Encoder::of_library(quality)?;
+            encoder.own = Own::new(&mut encoder.library, quality)?;
+            Ok(encoder)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Encoder::of_library(quality)
+    }
+
+    /// An encoder that leaves all to libjpeg-turbo: what ours is measured by.
+    ///
+    /// # Errors
+    /// As [`Encoder::new`].
+    pub fn of_library(quality: u8) -> Result<Encoder> {
         if !(1..=100).contains(&quality) {
             return Err(
                 Error::field(format!("encode JPEG: no such quality quality={quality}"))
                     .hint("give a quality from 1 to 100"),
             );
         }
-        let coder = Coder::new()?;
-        Ok(Encoder { coder, quality })
+        Ok(Encoder {
+            library: Coder::new()?,
+            #[cfg(target_arch = "x86_64")]
+            own: None,
+            quality,
+        })
     }
 
     /// The planes as a JFIF file: 4:2:0, or gray.
@@ -64,7 +93,24 @@ impl Encoder {
         let subsamp = if gray { Subsamp::Gray } else { Subsamp::Sub2x2 };
         let most = turbojpeg::compressed_buf_len(width, height, subsamp)
             .map_err(|e| library("size a JPEG", e))?;
-        self.coder.begin((width, height), gray, self.quality, most)
+        let size = (width, height);
+        let work = self.work(size, gray, most)?;
+        Ok(Coding {
+            work,
+            size,
+            gray,
+            rows: 0,
+        })
+    }
+
+    /// Who makes the next file.
+    fn work(&mut self, size: (usize, usize), gray: bool, most: usize) -> Result<Work<'_>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(own) = &mut self.own {
+            return Ok(Work::Own(own.begin(size, gray, most)));
+        }
+        let work = self.library.begin(size, gray, self.quality, most)?;
+        Ok(Work::Library(work))
     }
 }
 

@@ -201,6 +201,17 @@ impl ToJfif {
     }
 }
 
+impl ToJfif {
+    /// Whether factors with 16 fraction bits fit words, those near 1 less 1: those of 8-bit samples do.
+    pub(crate) fn fits_words(&self) -> bool {
+        let up = 16u32.saturating_sub(self.shift);
+        let near_one = [self.uu, self.vv].map(|factor| (factor << up) - (1 << 16));
+        let others = [self.yu, self.yv, self.uv, self.vu].map(|factor| factor << up);
+        let mut all = near_one.into_iter().chain(others);
+        self.shift <= 16 && all.all(|factor| i16::try_from(factor).is_ok())
+    }
+}
+
 /// BT.601 Y', Cb', Cr' of the colour that has chroma (u, v) and luma 0 in `source`.
 fn chroma_to_jfif(source: LumaWeights, u: f64, v: f64) -> [f64; 3] {
     let red = 2.0 * (1.0 - source.red) * v;

@@ -1,14 +1,15 @@
-//! The same bytes with this machine's widest instructions as without them, on
-//! random pictures of odd sizes with padded rows. Tests only.
+//! The same bytes with this machine's widest instructions as without them, and by every short way
+//! as by the plain one, on random pictures of odd sizes with padded rows. Tests only.
 
 use proptest::prelude::*;
 
 use crate::hash::{self, Hasher};
 use crate::media::colour::{Matrix, Range};
 use crate::media::picture::{JfifPlanes, Layout, Orientation, Picture, Plane};
+use crate::pixel::coefficients::{ToRgb, luma_of};
 use crate::pixel::fit;
 use crate::pixel::jfif::{self, JfifRequest, Scratch, Strips};
-use crate::pixel::resample::{self, Filter, Geometry, Resampler};
+use crate::pixel::resample::{self, Axis, Filter, Geometry, Resampler};
 use crate::pixel::simd::Level;
 use crate::pixel::{luma, rgb};
 use crate::timeline::plan::HashKind;
@@ -45,39 +46,66 @@ struct Case {
     padding: usize,
     matrix: Matrix,
     range: Range,
+    content: Content,
     seed: u64,
+}
+
+/// What samples are.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// Anything.
+    Noise,
+    /// The least and the greatest alone.
+    Saturated,
+    /// Near a gray, which differs from row to row: hardly anything is clamped.
+    Mild,
+}
+
+impl Content {
+    fn of(self, byte: u8, row: usize) -> u8 {
+        match self {
+            Content::Noise => byte,
+            Content::Saturated => u8::from(byte > 127) * 255,
+            Content::Mild => 118 + (byte % 11) + (row % 13) as u8,
+        }
+    }
 }
 
 fn cases() -> impl Strategy<Value = Case> {
     let layout = prop::sample::select(&LAYOUTS[..]);
     let matrix = prop::sample::select(vec![Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020]);
     let range = prop::sample::select(vec![Range::Limited, Range::Full]);
+    let content = prop::sample::select(vec![Content::Noise, Content::Saturated, Content::Mild]);
     let sizes = (
         prop_oneof![1..70usize, 500..530usize, 1020..1040usize],
         1..12usize,
     );
     (
         layout,
-        8..=16u8,
+        prop_oneof![Just(8u8), 8..=16u8],
         sizes,
         0..40usize,
         matrix,
         range,
+        content,
         any::<u64>(),
     )
-        .prop_map(|(layout, depth, size, padding, matrix, range, seed)| Case {
-            layout,
-            depth: if matches!(layout, Layout::Packed { .. }) {
-                8
-            } else {
-                depth
+        .prop_map(
+            |(layout, depth, size, padding, matrix, range, content, seed)| Case {
+                layout,
+                depth: if matches!(layout, Layout::Packed { .. }) {
+                    8
+                } else {
+                    depth
+                },
+                size,
+                padding,
+                matrix,
+                range,
+                content,
+                seed,
             },
-            size,
-            padding,
-            matrix,
-            range,
-            seed,
-        })
+        )
 }
 
 fn random_bytes(count: usize, mut seed: u64) -> Vec<u8> {
@@ -96,6 +124,11 @@ fn with_picture(case: &Case, check: impl Fn(&Picture)) {
     let stride = 4 * case.size.0 + 8 + case.padding;
     let planes = [0, 1, 2].map(|plane| {
         let mut bytes = random_bytes(stride * case.size.1, case.seed ^ plane);
+        for (row, bytes) in bytes.chunks_exact_mut(stride).enumerate() {
+            for byte in bytes {
+                *byte = case.content.of(*byte, row);
+            }
+        }
         if case.depth > 8 {
             // A row begins at a multiple of the stride; only even strides keep words whole.
             let mask = ((1u32 << case.depth) - 1) as u16;
@@ -127,6 +160,99 @@ fn same_at_both_levels<T: PartialEq>(make: impl Fn(Level) -> T) {
         "{:?} differs",
         Level::best()
     );
+}
+
+/// Luma as it is defined, of 8-bit Y, Cb and Cr.
+fn luma_of_triple(c: &ToRgb, [y, u, v]: [u8; 3]) -> u8 {
+    let [y, u, v] = [y, u, v].map(i32::from);
+    let (y, u, v) = (c.cy * (y - c.luma_offset) + (1 << 15), u - 128, v - 128);
+    let value = |sum: i32| (sum >> 16).clamp(0, 255);
+    let green = value(y - c.cgu * u - c.cgv * v);
+    luma_of(value(y + c.crv * v), green, value(y + c.cbu * u)) as u8
+}
+
+/// A picture 32 wide of one Cb and Cr; each row has one Y.
+fn luma_of_one_chroma(matrix: Matrix, range: Range, [u, v]: [u8; 2], luma: &[u8]) -> Vec<u8> {
+    let rows: Vec<u8> = luma.iter().flat_map(|y| [*y; 32]).collect();
+    let chroma = [u, v].map(|sample| vec![sample; 16 * luma.len().div_ceil(2)]);
+    let plane = |data, stride| Plane { data, stride };
+    let picture = Picture {
+        layout: Layout::Yuv420,
+        depth: 8,
+        width: 32,
+        height: luma.len(),
+        planes: [
+            plane(&rows[..], 32),
+            plane(&chroma[0], 16),
+            plane(&chroma[1], 16),
+        ],
+        matrix,
+        range,
+    };
+    let mut pixels = Vec::new();
+    luma::convert(Level::best(), &picture, &mut pixels).unwrap();
+    pixels
+}
+
+/// The short way is taken where nothing is clamped: each Cb and Cr is tried at the ends of that.
+#[test]
+fn luma_of_every_chroma_is_as_defined_where_clamping_begins_and_ends() {
+    for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {
+        for range in [Range::Limited, Range::Full] {
+            let c = ToRgb::new(matrix, range, 8).unwrap();
+            for (u, v) in (0..=255u8).flat_map(|u| (0..=255u8).map(move |v| (u, v))) {
+                // One of 41, others for each u.
+                if (u32::from(u) + 3 * u32::from(v)) % 41 != 0 {
+                    continue;
+                }
+                let luma: Vec<u8> = (0..=255u8).step_by(5).chain([1, 15, 16, 17]).collect();
+                let pixels = luma_of_one_chroma(matrix, range, [u, v], &luma);
+                for (&y, row) in luma.iter().zip(pixels.chunks(32)) {
+                    let expected = luma_of_triple(&c, [y, u, v]);
+                    assert_eq!(row, [expected; 32], "{matrix:?} {range:?} {y} {u} {v}");
+                }
+            }
+        }
+    }
+}
+
+/// Both passes as they are defined, of one channel.
+fn resized_plainly(resampler: &Resampler, source: &[u8], width: usize) -> Vec<u8> {
+    let mut rows: Vec<Vec<u8>> = source.chunks(width).map(<[u8]>::to_vec).collect();
+    let weighed = |axis: &Axis, line: &dyn Fn(usize) -> u8| -> Vec<u8> {
+        let sample = |index: usize| {
+            let weights = &axis.weights[index * axis.taps..][..axis.counts[index]];
+            let terms = (axis.starts[index]..).zip(weights);
+            let sum: i64 = terms
+                .map(|(at, w)| i64::from(line(at)) * i64::from(*w))
+                .sum();
+            ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8
+        };
+        (0..axis.starts.len()).map(sample).collect()
+    };
+    let across = |rows: &mut Vec<Vec<u8>>| {
+        if let Some(axis) = resampler.horizontal() {
+            for row in rows {
+                *row = weighed(axis, &|at| row[at]);
+            }
+        }
+    };
+    if !resampler.is_vertical_first() {
+        across(&mut rows);
+    }
+    if let Some(axis) = resampler.vertical() {
+        let width = rows[0].len();
+        let columns: Vec<Vec<u8>> = (0..width)
+            .map(|x| weighed(axis, &|at| rows[at][x]))
+            .collect();
+        rows = (0..axis.starts.len())
+            .map(|y| columns.iter().map(|column| column[y]).collect())
+            .collect();
+    }
+    if resampler.is_vertical_first() {
+        across(&mut rows);
+    }
+    rows.concat()
 }
 
 proptest! {
@@ -223,5 +349,24 @@ proptest! {
             resampler.run_at::<1>(level, source, &mut resample::Scratch::default(), &mut out).unwrap();
             out
         });
+    }
+
+    #[test]
+    fn resized_samples_are_those_of_the_weights(
+        sizes in [1..700usize, 1..60usize, 1..60usize, 1..40usize],
+        filter in prop::sample::select(vec![Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos]),
+        content in prop::sample::select(vec![Content::Noise, Content::Saturated, Content::Mild]),
+        seed in any::<u64>(),
+    ) {
+        let [width, height, target_width, target_height] = sizes;
+        let geometry = Geometry::whole((width, height), (target_width, target_height), filter);
+        let resampler = Resampler::new(&geometry).unwrap();
+        let mut source = random_bytes(width * height, seed);
+        for (at, byte) in source.iter_mut().enumerate() {
+            *byte = content.of(*byte, at / width);
+        }
+        let mut out = Vec::new();
+        resampler.run::<1>(&source, &mut resample::Scratch::default(), &mut out).unwrap();
+        prop_assert_eq!(out, resized_plainly(&resampler, &source, width));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::media::picture::{Layout, Picture};
+use crate::pixel::simd::{Machine, Pairs};
 
 /// Luma samples handled at a time: the working set of a tile stays in the L1
 /// cache. A multiple of 4, the widest chroma sample.
@@ -184,6 +185,54 @@ impl<'a> Checked<'a> {
         }
     }
 }
+
+impl Checked<'_> {
+    /// As [`Checked::load_chroma`], `count` samples of 8 bits.
+    #[inline(always)]
+    pub fn load_pairs(&self, chroma: Chroma, at: (usize, usize), count: usize, out: &mut Pairs) {
+        let Pairs { u, v, .. } = out;
+        let (us, vs) = (&mut u[..count], &mut v[..count]);
+        let value = |sample: u8| i16::from(sample) - 128;
+        if chroma.interleaved {
+            let (pairs, _) = self.bytes(1, (at.0 * 2, at.1), count * 2).as_chunks::<2>();
+            for ((to_u, to_v), &[u, v]) in us.iter_mut().zip(vs).zip(pairs) {
+                (*to_u, *to_v) = (value(u), value(v));
+            }
+        } else {
+            for (plane, to) in [(1, us), (2, vs)] {
+                for (to, &sample) in to.iter_mut().zip(self.bytes(plane, at, count)) {
+                    *to = value(sample);
+                }
+            }
+        }
+        out.count = count;
+    }
+
+    /// Has the samples that lie under a tile brought into the cache: those of the chroma row after the
+    /// next, and of its luma. A tile's rows are too short for processors to see them coming.
+    #[inline(always)]
+    pub fn prefetch<M: Machine>(&self, chroma: Chroma, (x, y): (usize, usize), count: usize) {
+        let y = y + AHEAD;
+        let (_, height) = self.chroma_size(chroma);
+        if y >= height {
+            return;
+        }
+        let narrow = subsampled(count, 1);
+        if chroma.interleaved {
+            M::prefetch(self.bytes(1, (x, y), 2 * narrow));
+        } else {
+            M::prefetch(self.bytes(1, (x / 2, y), narrow));
+            M::prefetch(self.bytes(2, (x / 2, y), narrow));
+        }
+        let below = (y + 1) << chroma.shift_y;
+        for y in y << chroma.shift_y..below.min(self.picture.height) {
+            M::prefetch(self.bytes(0, (x, y), count));
+        }
+    }
+}
+
+/// Chroma rows from one that is read to the one that is prefetched.
+const AHEAD: usize = 2;
 
 /// Where [`Checked::load_chroma`] puts its samples; both of one length.
 pub(crate) struct ChromaTile<'t> {

@@ -13,7 +13,7 @@ use crate::pixel::jfif::Scratch;
 use crate::pixel::planes::{
     Byte, Checked, Chroma, ChromaTile, Kind, Sample, TILE, Word, replicate, subsampled,
 };
-use crate::pixel::simd::{self, Kernel, Level, Machine};
+use crate::pixel::simd::{self, Kernel, Level, Machine, PAIRS, Pairs, Terms};
 
 /// Rows that are converted before `along` hears of them: their samples are still in the cache.
 /// A multiple of the tallest chroma sample.
@@ -148,6 +148,7 @@ pub(super) struct Conversion<'a> {
     chroma: Chroma,
     to_jfif: ToJfif,
     tile: [[i32; TILE]; 4],
+    pairs: (Pairs, Terms),
 }
 
 /// Planes to be filled, Cb and Cr at the source's chroma sampling, and which row of the picture
@@ -167,6 +168,7 @@ impl<'a> Conversion<'a> {
             source,
             chroma,
             tile: [[0; TILE]; 4],
+            pairs: (Pairs::NONE, [0; PAIRS]),
         })
     }
 
@@ -203,6 +205,50 @@ impl<S: Sample> Kernel for Rows<'_, '_, '_, S> {
 
     #[inline(always)]
     fn run<M: Machine>(self) {
+        if M::PAIRS && self.0.chroma.shift_x == 1 && self.0.source.picture.depth == 8 {
+            self.in_pairs::<M>();
+        } else {
+            self.plain();
+        }
+    }
+}
+
+impl<S: Sample> Rows<'_, '_, '_, S> {
+    #[inline(always)]
+    fn in_pairs<M: Machine>(self) {
+        let Rows(conversion, strip, (origin, planes), _) = self;
+        let [out_y, out_cb, out_cr] = planes;
+        let Conversion {
+            source,
+            chroma,
+            to_jfif: c,
+            pairs: (pairs, terms),
+            ..
+        } = conversion;
+        let width = source.picture.width;
+        let (chroma_width, _) = source.chroma_size(*chroma);
+        let factor = c.yy << (16 - c.shift);
+        for chroma_y in strip.start >> chroma.shift_y..subsampled(strip.end, chroma.shift_y) {
+            let rows =
+                chroma_y << chroma.shift_y..((chroma_y + 1) << chroma.shift_y).min(strip.end);
+            for x in (0..width).step_by(TILE) {
+                let count = TILE.min(width - x);
+                let narrow = subsampled(count, 1);
+                source.prefetch::<M>(*chroma, (x, chroma_y), count);
+                source.load_pairs(*chroma, (x / 2, chroma_y), narrow, pairs);
+                let from = (chroma_y - (origin >> chroma.shift_y)) * chroma_width + x / 2;
+                let chroma_out = [&mut *out_cb, &mut *out_cr].map(|out| &mut out[from..][..narrow]);
+                M::jfif_chroma(pairs, c, chroma_out, terms);
+                for y in rows.clone() {
+                    let out = &mut out_y[(y - origin) * width + x..][..count];
+                    M::jfif_luma(source.bytes(0, (x, y), count), factor, terms, out);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn plain(self) {
         let Rows(conversion, strip, (origin, planes), _) = self;
         let [out_y, out_cb, out_cr] = planes;
         let Conversion {
@@ -210,6 +256,7 @@ impl<S: Sample> Kernel for Rows<'_, '_, '_, S> {
             chroma,
             to_jfif: c,
             tile: [cb, cr, narrow, wide],
+            ..
         } = conversion;
         let chroma = *chroma;
         let width = source.picture.width;

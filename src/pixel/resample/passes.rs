@@ -111,25 +111,50 @@ impl Rows<'_> {
 
     /// Always sums [`ROWS`] rows, so that each weight is loaded once for all;
     /// rows that `out` lacks hold old samples and are dropped.
+    ///
+    /// Weights as words are half the work. Where what they leave out could change the result, about
+    /// one in fifty, the sum is made anew.
     #[inline(always)]
     fn many<M: Machine, const C: usize>(&self, channel: usize, out: &mut [[u8; C]]) {
-        let taps = self.axis.taps;
-        let targets = self.axis.starts.len();
-        let weights = self
-            .axis
-            .high
-            .chunks_exact(taps)
-            .zip(self.axis.low.chunks_exact(taps));
-        for (index, ((high, low), &start)) in weights.zip(&self.axis.starts).enumerate() {
-            let samples: [&[i16]; ROWS] =
-                std::array::from_fn(|row| &self.wide[row * self.wide_row + start..][..taps]);
-            let sums = M::weigh(samples, high, low);
+        let Axis {
+            taps,
+            starts,
+            words,
+            ..
+        } = self.axis;
+        for (index, ((weights, rests), &start)) in words.targets().zip(starts).enumerate() {
+            // Not by a function of the row: it would not be inlined into code for wider vectors.
+            let row = |row: usize| row * self.wide_row + start;
+            let samples = [
+                &self.wide[row(0)..][..*taps],
+                &self.wide[row(1)..][..*taps],
+                &self.wide[row(2)..][..*taps],
+                &self.wide[row(3)..][..*taps],
+            ];
+            let sums = M::weigh(samples, weights);
             for (row, sum) in sums.into_iter().enumerate() {
-                if let Some(out) = out.get_mut(row * targets + index) {
-                    out[channel] = finish(sum.wrapping_add(HALF));
-                }
+                let Some(out) = out.get_mut(row * starts.len() + index) else {
+                    break;
+                };
+                let sum = (sum << words.shift).wrapping_add(HALF + rests.middle);
+                let least = sum.wrapping_sub(rests.away) >> 22;
+                out[channel] = if least == sum.wrapping_add(rests.away) >> 22 {
+                    least.clamp(0, 255) as u8
+                } else {
+                    self.exact(index, samples[row])
+                };
             }
         }
+    }
+
+    #[inline(always)]
+    fn exact(&self, index: usize, samples: &[i16]) -> u8 {
+        let weights = &self.axis.weights[index * self.axis.taps..][..self.axis.taps];
+        let mut sum = HALF;
+        for (&sample, &weight) in samples.iter().zip(weights) {
+            sum = sum.wrapping_add(i32::from(sample).wrapping_mul(weight));
+        }
+        finish(sum)
     }
 }
 

@@ -19,10 +19,7 @@ pub struct Axis {
     /// `starts.len() x taps`, 22 fraction bits. Under 2 in size, since half of
     /// the filter's main lobe always lies inside the picture.
     pub weights: Vec<i32>,
-    /// `weights >> 8` and `weights & 255`: each times an 8-bit sample fits the
-    /// 16-bit multiply-and-add that processors have.
-    pub(crate) high: Vec<i16>,
-    pub(crate) low: Vec<i16>,
+    pub(crate) words: Words,
     /// How many of the taps are the target sample's own.
     pub counts: Vec<usize>,
 }
@@ -42,8 +39,7 @@ impl Axis {
             starts: Vec::with_capacity(target),
             taps: padded(support.ceil() as usize * 2 + 1),
             weights: Vec::new(),
-            high: Vec::new(),
-            low: Vec::new(),
+            words: Words::default(),
             counts: Vec::with_capacity(target),
         };
         let mut raw = Vec::new();
@@ -61,16 +57,7 @@ impl Axis {
             );
             axis.push(start, &raw);
         }
-        axis.high = axis
-            .weights
-            .iter()
-            .map(|weight| (weight >> 8) as i16)
-            .collect();
-        axis.low = axis
-            .weights
-            .iter()
-            .map(|weight| (weight & 255) as i16)
-            .collect();
+        axis.words = Words::of(&axis.weights, axis.taps);
         axis
     }
 
@@ -128,6 +115,79 @@ impl Axis {
         let weights = &self.weights[index * self.taps..][..self.counts[index]];
         (self.starts[index], weights)
     }
+}
+
+/// Weights rounded to words, for the 16-bit multiply-and-add that processors have:
+/// `weight = (word << shift) + rest`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words {
+    /// Of `taps` each. Targets beside each other often have the same, which then stand here once,
+    /// and stay in the cache.
+    rows: Vec<i16>,
+    taps: usize,
+    /// The row of each target sample.
+    row_of: Vec<usize>,
+    pub shift: u32,
+    /// Of each row.
+    rests: Vec<Rests>,
+}
+
+/// What the rests add to a sum: with samples of 128 - 128 to 128 + 127, `middle` and at most `away`
+/// more or less.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rests {
+    pub middle: i32,
+    pub away: i32,
+}
+
+impl Words {
+    fn of(weights: &[i32], taps: usize) -> Words {
+        let fit = |shift: &u32| {
+            let mut words = weights.iter().map(|&weight| to_word(weight, *shift));
+            words.all(|word| i16::try_from(word).is_ok())
+        };
+        let mut words = Words {
+            taps,
+            // Weights are under 2^23 in size.
+            shift: (0..9).find(fit).unwrap_or(9),
+            ..Words::default()
+        };
+        let mut before: &[i32] = &[];
+        for weights in weights.chunks_exact(taps) {
+            if weights != before {
+                words.push(weights);
+            }
+            words.row_of.push(words.rests.len() - 1);
+            before = weights;
+        }
+        words
+    }
+
+    fn push(&mut self, weights: &[i32]) {
+        let shift = self.shift;
+        let words = weights.iter().map(|&weight| to_word(weight, shift));
+        let rests = weights.iter().zip(words.clone());
+        let rests = rests.map(|(weight, word)| weight - (word << shift));
+        let (sum, sizes) = rests.fold((0, 0), |(sum, sizes), rest| {
+            (sum + rest, sizes + rest.abs())
+        });
+        self.rests.push(Rests {
+            middle: 128 * sum,
+            away: 128 * sizes,
+        });
+        self.rows.extend(words.map(|word| word as i16));
+    }
+
+    /// Of each target sample.
+    #[inline(always)]
+    pub fn targets(&self) -> impl Iterator<Item = (&[i16], Rests)> {
+        let rows = |&row: &usize| (&self.rows[row * self.taps..][..self.taps], self.rests[row]);
+        self.row_of.iter().map(rows)
+    }
+}
+
+fn to_word(weight: i32, shift: u32) -> i32 {
+    (weight + (1 << shift >> 1)) >> shift
 }
 
 /// Room for `taps` weights in the widths that the passes are unrolled for.
