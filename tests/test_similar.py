@@ -389,7 +389,7 @@ def f1(cuts, truth):
 @pytest.mark.slow
 @pytest.mark.skipif(MEDIA is None, reason=NO_MEDIA)
 def test_cuts_are_found_at_least_as_well_as_by_pyscenedetects_adaptive_detector(new_store, tmp_path):
-    scenedetect = pytest.importorskip("scenedetect", reason="pip install scenedetect opencv-python-headless")
+    scenedetect = pytest.importorskip("scenedetect", reason="pip install -r tests/requirements-scenes.txt")
     ours, theirs = [], []
     for seed in range(8):
         frames, truth = joined(seed, fades=seed >= 4)

@@ -1,29 +1,22 @@
 //! Frames whose hash is near another's, in one timeline or in all: each hash that the cache holds is looked at.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::account::Kind;
+use crate::account::{Kind, Wanted};
 use crate::cache::Profile;
-use crate::cache::columns::Column;
 use crate::cache::read::View;
 use crate::error::{Error, Reason, Result};
-use crate::frames::serve::OnMiss;
 use crate::frames::{Frames, absent};
-use crate::hash::compute;
-use crate::jpeg::dimensions;
-use crate::media::limits::MAX_PIXELS;
-use crate::pixel::RgbImage;
-use crate::pixel::luma::of_rgb;
-use crate::similar::cuts::hash_of;
-use crate::similar::mirror::mirrored;
-use crate::similar::scan::near;
-use crate::similar::tones::{is_flat, is_flatness_of_flat};
 use crate::timeline::plan::HashKind;
+
+mod like;
+mod nearest;
+
+use nearest::{Batch, Scan};
 
 /// Hashes that are looked at by one hand: a millisecond or two.
 const BATCH: usize = 1 << 18;
@@ -114,14 +107,6 @@ pub struct Found {
     pub unread: Vec<String>,
 }
 
-/// The hashes that are looked for.
-#[derive(Debug, Clone, Copy)]
-struct Like {
-    hash: u64,
-    mirrored: Option<u64>,
-    flat: bool,
-}
-
 impl Frames {
     /// # Errors
     /// TIMELINE_NOT_FOUND, FRAME_NOT_CACHED; FIELD_INVALID for a frame that has no such hash and for what is
@@ -148,70 +133,6 @@ impl Frames {
             }
         }
         Ok(scan.found())
-    }
-
-    async fn like(&self, search: &Search) -> Result<Like> {
-        let kind = search.kind;
-        match &search.query {
-            Query::Hash(hash) => Ok(Like {
-                hash: *hash,
-                mirrored: search.mirrored.then(|| mirrored(kind, *hash)),
-                flat: false,
-            }),
-            Query::Picture(jpeg) => self.like_picture(jpeg.clone(), search).await,
-            Query::Frame {
-                timeline,
-                profile,
-                seq,
-            } => {
-                let profile = self.cache().profile(timeline, profile)?;
-                self.like_frame((&profile, *seq), search).await
-            }
-        }
-    }
-
-    /// Mirrored, a frame is looked for by its stored picture: its hash does not tell all of it.
-    async fn like_frame(&self, (profile, seq): (&Profile, u64), search: &Search) -> Result<Like> {
-        let serving = self.serve(profile);
-        let facts = serving.find_facts(seq, OnMiss::Fail).await?;
-        let facts = facts.ok_or_else(|| Error::internal("a frame was left out"))?;
-        let hash = hash_of(&facts, search.kind).ok_or_else(|| no_hash(profile, seq))?;
-        let mut like = Like {
-            hash,
-            mirrored: None,
-            flat: is_flat(&facts),
-        };
-        if !search.mirrored || like.flat {
-            return Ok(like);
-        }
-        like.mirrored = match search.kind {
-            HashKind::AverageHash => Some(mirrored(search.kind, hash)),
-            HashKind::Phash | HashKind::Dhash => {
-                let frame = serving.find_frame(seq, OnMiss::Fail, None).await?;
-                let frame = frame.ok_or_else(|| Error::internal("a frame was left out"))?;
-                self.like_picture(frame.jpeg.clone(), search)
-                    .await?
-                    .mirrored
-            }
-        };
-        Ok(like)
-    }
-
-    /// The hashes of a JPEG's picture, decoded where all pictures are.
-    async fn like_picture(&self, jpeg: Bytes, search: &Search) -> Result<Like> {
-        let bytes = bytes_to_hash(&jpeg)?;
-        let account = self.cache().account();
-        let _hold = account.take(Kind::Pictures, bytes).await?;
-        let (foundry, kind, turn) = (self.foundry().clone(), search.kind, search.mirrored);
-        let work = move |wanted: &crate::account::Wanted| {
-            let picture = foundry.jpeg(&jpeg).map_err(|error| match error.reason() {
-                Reason::MediaCorrupt => no_picture().caused_by(error),
-                _ => error,
-            })?;
-            wanted.check()?;
-            like_pixels(picture, kind, turn)
-        };
-        account.by_hand(work).await
     }
 
     /// The profiles to search, each with what it is now.
@@ -274,7 +195,7 @@ impl Frames {
 
     async fn by_hand(&self, batch: Batch, mut scan: Scan) -> Result<Scan> {
         let account = self.cache().account();
-        let work = move |_: &crate::account::Wanted| {
+        let work = move |_: &Wanted| {
             batch
                 .columns
                 .iter()
@@ -285,220 +206,7 @@ impl Frames {
     }
 }
 
-/// Columns of one timeline that are scanned together.
-struct Batch {
-    timeline: Arc<str>,
-    columns: Vec<Arc<Column>>,
-    hashes: usize,
-}
-
-impl Batch {
-    fn of(timeline: &Arc<str>) -> Batch {
-        Batch {
-            timeline: timeline.clone(),
-            columns: Vec::new(),
-            hashes: 0,
-        }
-    }
-
-    fn add(&mut self, column: Arc<Column>) {
-        self.hashes += column.hashes.len();
-        self.columns.push(column);
-    }
-}
-
-/// A search under way: the nearest that were found so far, one more than are asked for.
-struct Scan {
-    like: Like,
-    kind: HashKind,
-    distance: u32,
-    most: usize,
-    after: Option<Place>,
-    itself: Option<(String, u64)>,
-    nearest: BinaryHeap<Near>,
-    searched: u64,
-    unread: Vec<String>,
-}
-
-impl Scan {
-    fn new(search: &Search, like: Like) -> Scan {
-        let itself = match &search.query {
-            Query::Frame {
-                timeline,
-                profile,
-                seq,
-            } if *profile == search.profile => Some((timeline.clone(), *seq)),
-            _ => None,
-        };
-        Scan {
-            like,
-            kind: search.kind,
-            distance: search.distance,
-            most: search.limit.max(1) + 1,
-            after: search.after.clone(),
-            itself,
-            nearest: BinaryHeap::new(),
-            searched: 0,
-            unread: Vec::new(),
-        }
-    }
-
-    fn column(&mut self, timeline: &Arc<str>, column: &Column) {
-        self.searched += column.hashes.len() as u64;
-        let like = self.like;
-        for (hash, is_mirrored) in [(Some(like.hash), false), (like.mirrored, true)] {
-            let Some(hash) = hash else { continue };
-            let other = if is_mirrored {
-                Some(like.hash)
-            } else {
-                like.mirrored
-            };
-            near(
-                &column.hashes,
-                hash,
-                self.farthest(),
-                &mut |at, distance| {
-                    let apart = |other: u64| {
-                        column
-                            .hashes
-                            .get(at)
-                            .map_or(u32::MAX, |h| (h ^ other).count_ones())
-                    };
-                    // As one that shows it as it is, unless it is nearer mirrored.
-                    let better = other.is_some_and(|other| match is_mirrored {
-                        true => apart(other) <= distance,
-                        false => apart(other) < distance,
-                    });
-                    if !better {
-                        self.take(timeline, (column, at), (distance, is_mirrored));
-                    }
-                },
-            );
-        }
-    }
-
-    /// What is farther than this is not wanted any more.
-    fn farthest(&self) -> u32 {
-        match self.nearest.peek() {
-            Some(last) if self.nearest.len() == self.most => self.distance.min(last.place.distance),
-            _ => self.distance,
-        }
-    }
-
-    fn take(
-        &mut self,
-        timeline: &Arc<str>,
-        (column, at): (&Column, usize),
-        (distance, mirrored): (u32, bool),
-    ) {
-        let (Some(&seq), Some(&time)) = (column.seqs.get(at), column.times.get(at)) else {
-            return;
-        };
-        let place = Place {
-            distance,
-            timeline: timeline.clone(),
-            seq,
-        };
-        let is_itself = |(id, own): &(String, u64)| **id == **timeline && *own == seq;
-        if self.after.as_ref().is_some_and(|after| place <= *after)
-            || self.itself.as_ref().is_some_and(is_itself)
-        {
-            return;
-        }
-        self.nearest.push(Near {
-            place,
-            timestamp: Some(time).filter(|time| !time.is_nan()),
-            mirrored,
-        });
-        if self.nearest.len() > self.most {
-            self.nearest.pop();
-        }
-    }
-
-    fn unread(&mut self, timeline: &str) {
-        if self.unread.len() < MAX_UNREAD {
-            self.unread.push(timeline.to_owned());
-        }
-    }
-
-    fn found(self) -> Found {
-        let mut near = self.nearest.into_sorted_vec();
-        let more = near.len() == self.most;
-        near.truncate(self.most - 1);
-        Found {
-            hash: self.like.hash,
-            flat: self.like.flat,
-            near,
-            more,
-            searched: self.searched,
-            unread: self.unread,
-        }
-    }
-}
-
 /// Of one timeline, and no reason not to search the others.
 fn is_its_own(error: &Error) -> bool {
     matches!(error.reason(), Reason::PlanDiffers | Reason::ObjectCorrupt)
-}
-
-fn like_pixels(mut picture: RgbImage, kind: HashKind, turn: bool) -> Result<Like> {
-    // Tones are of phash's small picture.
-    let kinds = [HashKind::Phash, kind];
-    let kinds = if kind == HashKind::Phash {
-        &kinds[..1]
-    } else {
-        &kinds[..]
-    };
-    let hashes = compute(&of_rgb(&picture), kinds)?;
-    let of = |hashes: crate::hash::Hashes| match kind {
-        HashKind::Phash => hashes.phash,
-        HashKind::Dhash => hashes.dhash,
-        HashKind::AverageHash => hashes.average_hash,
-    };
-    let other = turn.then(|| {
-        let row = (3 * picture.width).max(3);
-        for row in picture.data.chunks_mut(row) {
-            row.as_chunks_mut::<3>().0.reverse();
-        }
-        compute(&of_rgb(&picture), &[kind])
-    });
-    let tones = hashes.tones;
-    Ok(Like {
-        hash: of(hashes).ok_or_else(|| Error::internal("no hash was made"))?,
-        mirrored: other.transpose()?.and_then(of),
-        flat: tones.is_some_and(|tones| is_flatness_of_flat(tones.flatness())),
-    })
-}
-
-/// Bytes of its pixels and their luma.
-fn bytes_to_hash(jpeg: &[u8]) -> Result<u64> {
-    let (width, height) = dimensions(jpeg).map_err(|error| no_picture().caused_by(error))?;
-    let pixels = (width as u64).saturating_mul(height as u64);
-    if pixels > MAX_PIXELS {
-        let message = format!(
-            "the picture is too large: width={width} height={height} max_pixels={MAX_PIXELS}"
-        );
-        return Err(Error::new(Reason::RequestLimit, message)
-            .hint("send a smaller one: hashes are of 32 x 32 pixels")
-            .in_field("picture"));
-    }
-    Ok(4 * pixels)
-}
-
-fn no_picture() -> Error {
-    Error::field("the picture is no JPEG that can be decoded")
-        .hint("send the bytes of a JPEG file")
-        .in_field("picture")
-}
-
-fn no_hash(profile: &Profile, seq: u64) -> Error {
-    let message = format!(
-        "the frame has no hash of this kind: seq={seq} {}",
-        profile.keys().facts()
-    );
-    Error::field(message)
-        .hint(
-            "ask by a kind that the profile was extracted with, as `framecache timelines ID` says",
-        )
-        .in_field("kind")
 }

@@ -35,7 +35,7 @@ impl Memory {
     }
 
     /// The next search lists the profile's records.
-    pub(super) async fn forget_recorded(&self, profile: &Profile) {
+    pub(in crate::cache) async fn forget_recorded(&self, profile: &Profile) {
         let key = Key::Recorded(profile.keys.place());
         self.kept.invalidate(&key).await;
     }
