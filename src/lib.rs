@@ -35,6 +35,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod sheet;
 pub mod signals;
+pub mod similar;
 pub mod source;
 pub mod stderr;
 pub mod store;

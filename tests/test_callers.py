@@ -73,6 +73,8 @@ def calls_of(v1, channel, source):
         "timeline": lambda **m: frames.GetTimeline(v1.GetTimelineRequest(timeline="t"), **m),
         "timeline and sources": lambda **m: frames.GetTimeline(v1.GetTimelineRequest(timeline="t", check_sources=True), **m),
         "timelines": lambda **m: frames.ListTimelines(v1.ListTimelinesRequest(), **m),
+        "similar": lambda **m: frames.GetSimilar(v1.GetSimilarRequest(hash="0" * 16), **m),
+        "cuts": lambda **m: list(frames.GetCuts(v1.GetCutsRequest(timeline="t"), **m)),
         "overlays": lambda **m: list(overlays.GetOverlays(v1.GetOverlaysRequest(timeline="t", job="j", stage="s"), **m)),
         "list overlays": lambda **m: overlays.ListOverlays(v1.ListOverlaysRequest(timeline="t"), **m),
         "server": lambda **m: media.GetServerInfo(v1.GetServerInfoRequest(), **m),
@@ -87,7 +89,7 @@ def calls_of(v1, channel, source):
 
 READS = {
     "frames, or skip", "frames, or fail", "tensors, or skip", "list frames", "timeline", "timelines", "overlays",
-    "list overlays", "server",
+    "list overlays", "server", "similar", "cuts",
 }  # fmt: skip
 
 

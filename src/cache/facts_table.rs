@@ -62,6 +62,8 @@ for_each_fact!(
     phash,
     dhash,
     average_hash,
+    flatness,
+    luma,
     colour,
     backend,
     fallback_reason,

@@ -5,6 +5,7 @@
 //! is where frames are read, only under a valid record and with their sha256.
 
 pub mod clear;
+pub mod columns;
 pub mod commit;
 mod compact;
 pub mod facts;

@@ -24,6 +24,7 @@ use crate::cache::sealed::sha256_hex;
 use crate::cache::{CONCURRENCY, Profile};
 use crate::error::{Error, Reason, Result};
 use crate::media::facts::FrameFacts;
+use crate::similar::tones;
 use crate::store::{Condition, Written};
 use crate::timeline::plan::{FrameLayout, Kind, Plan, SCHEMA};
 
@@ -86,6 +87,7 @@ impl PutFrame {
             let message = format!("a put frame's time is no number: seq={seq}");
             return Err(Error::field(message).in_field(format!("facts.{name}")));
         }
+        check_tones(seq, given)?;
         let facts = FrameFacts {
             seq,
             bytes: Some(self.jpeg.len() as u64),
@@ -100,6 +102,25 @@ impl PutFrame {
             jpeg: self.jpeg,
         })
     }
+}
+
+/// # Errors
+/// FIELD_INVALID for a flatness or luma that no picture has.
+fn check_tones(seq: u64, given: &FrameFacts) -> Result<()> {
+    let flat = given.flatness.is_none_or(|f| (0.0..=1.0).contains(&f));
+    let spread = given
+        .luma
+        .as_deref()
+        .is_none_or(|l| tones::spread(l).is_some());
+    let field = match (flat, spread) {
+        (true, true) => return Ok(()),
+        (false, _) => "flatness",
+        (true, false) => "luma",
+    };
+    let message = format!("a put frame's {field} is none that a picture has: seq={seq}");
+    Err(Error::field(message)
+        .hint("pass on what this timeline's facts have, or leave it out")
+        .in_field(format!("facts.{field}")))
 }
 
 /// What a put did.

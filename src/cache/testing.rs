@@ -142,6 +142,8 @@ pub fn every_fact(seq: u64) -> FrameFacts {
         phash: Some(format!("{:016x}", seq.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
         dhash: Some("00ff00ff00ff00ff".to_owned()),
         average_hash: Some("0f0f0f0f0f0f0f0f".to_owned()),
+        flatness: Some(0.5 + (seq % 1000) as f64 / 10_000.0),
+        luma: Some("10".repeat(16)),
         colour: Some(Colour {
             matrix: Matrix::Bt709,
             range: Range::Limited,

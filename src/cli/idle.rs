@@ -18,6 +18,8 @@ type Idle = (
 const COMMANDS: &[Idle] = &[
     ("frames", &[&MEDIA, &["workers"]], &[]),
     ("export", &[&MEDIA, &["workers"]], &[]),
+    ("similar", &[&["workers"]], &[]),
+    ("cuts", &[&MEDIA, &["workers"]], &[]),
     ("put", &[&MEDIA, &["workers"]], &[]),
     ("overlays", &[&MEDIA, &["workers"]], &[]),
     ("timelines", &[&MEDIA, &["workers"]], &[]),

@@ -5,6 +5,7 @@ mod clear;
 mod common;
 mod completions;
 mod csv;
+mod cuts;
 mod doctor;
 mod environment;
 mod export;
@@ -25,6 +26,7 @@ mod repack;
 mod select;
 mod serve;
 mod sheet;
+mod similar;
 #[cfg(feature = "nats")]
 mod submit;
 mod timelines;
@@ -79,6 +81,8 @@ enum Command {
     Export(export::Args),
     Put(put::Args),
     Sheet(sheet::Args),
+    Similar(similar::Args),
+    Cuts(cuts::Args),
     Overlays(overlays::Args),
     Timelines(timelines::Args),
     Clear(clear::Args),
@@ -198,7 +202,12 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
     }
     let writes = !matches!(
         cli.command,
-        Command::Framemd5(_) | Command::Probe(_) | Command::Doctor(_) | Command::Frames(_)
+        Command::Framemd5(_)
+            | Command::Probe(_)
+            | Command::Doctor(_)
+            | Command::Frames(_)
+            | Command::Similar(_)
+            | Command::Cuts(_)
     );
     let outcome = runtime.block_on(async {
         tokio::select! {
@@ -224,6 +233,8 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         Command::Export(args) => export::run(context, args).await,
         Command::Put(args) => put::run(context, args).await,
         Command::Sheet(args) => sheet::run(context, args).await,
+        Command::Similar(args) => similar::run(context, args).await,
+        Command::Cuts(args) => cuts::run(context, args).await,
         Command::Overlays(args) => overlays::run(context, args).await,
         Command::Timelines(args) => timelines::run(context, args).await,
         Command::Clear(args) => clear::run(context, args).await,

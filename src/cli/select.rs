@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::cli::common::Context;
 use crate::client::{Client, Of};
 use crate::error::{Error, Reason, Result};
+use crate::frames::{OnMiss, Pick, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::timeline::plan::Window;
@@ -36,7 +37,17 @@ pub struct Selection {
     /// Each n-th of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub every: Option<u64>,
+    /// So many of each scene, spread evenly; scenes are those of `framecache cuts`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub per_scene: Option<u64>,
+    /// Only frames whose hash is more than so many of its 64 bits from that of the last one kept; 8 leaves
+    /// near duplicates out
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=63))]
+    pub distinct: Option<u32>,
 }
+
+/// Frames that are named one by one, of which some are picked.
+const MAX_PICKED: u64 = 100_000;
 
 /// First and last, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +98,11 @@ pub fn sequences(ranges: &[SeqRange], limit: u64) -> Result<Vec<u64>> {
 impl Selection {
     /// No frames are named: neither some nor, in so many words, all.
     pub fn is_empty(&self) -> bool {
-        self.seq.is_empty() && self.at.is_empty() && !self.all && !self.has_window()
+        self.seq.is_empty()
+            && self.at.is_empty()
+            && !self.all
+            && !self.has_window()
+            && self.pick().is_all()
     }
 
     fn has_window(&self) -> bool {
@@ -103,7 +118,10 @@ impl Selection {
         context: &Context,
         (client, of): (&dyn Client, Of<'_>),
     ) -> Result<Vec<u64>> {
-        let seqs = if !self.seq.is_empty() {
+        let seqs = if !self.pick().is_all() {
+            let which = self.which(context.settings.limits.frames)?;
+            client.picked(of, which, self.pick()).await?
+        } else if !self.seq.is_empty() {
             sequences(&self.seq, context.settings.limits.frames)?
         } else if !self.at.is_empty() {
             client.shown_at(of, &self.times()?).await?
@@ -118,7 +136,17 @@ impl Selection {
     /// # Errors
     /// As [`Selection::resolve`].
     pub async fn filter(&self, (client, of): (&dyn Client, Of<'_>)) -> Result<Filter> {
-        let keep = if !self.seq.is_empty() {
+        let keep = if !self.pick().is_all() {
+            // What is not there is not listed.
+            let of = Of {
+                on_miss: OnMiss::Skip,
+                ..of
+            };
+            let picked = client
+                .picked(of, self.which(MAX_PICKED)?, self.pick())
+                .await?;
+            Keep::Sequences(picked.into_iter().collect())
+        } else if !self.seq.is_empty() {
             Keep::Ranges(self.seq.clone())
         } else if !self.at.is_empty() {
             let shown = client.shown_at(of, &self.times()?).await?;
@@ -130,6 +158,24 @@ impl Selection {
             keep,
             step: self.step(),
             kept: 0,
+        })
+    }
+
+    fn pick(&self) -> Pick {
+        Pick {
+            per_scene: self.per_scene,
+            distinct: self.distinct,
+        }
+    }
+
+    /// Of which frames some are picked.
+    fn which(&self, limit: u64) -> Result<Which> {
+        Ok(match (&self.seq[..], &self.at[..], self.has_window()) {
+            ([range], ..) => Which::Range(range.first..=range.last),
+            ([_, ..], ..) => Which::Sequences(sequences(&self.seq, limit)?),
+            (_, [_, ..], _) => Which::Times(self.times()?),
+            (_, _, true) => Which::Window(self.window()?),
+            _ => Which::All,
         })
     }
 

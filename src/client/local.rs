@@ -22,10 +22,12 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Frames, Selected, Selection, Serving, Summary, Take, Which, absent,
+    Asked, Event, Extraction, Found, Frames, Pick, Search, Selected, Selection, Serving, Summary,
+    Take, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
+use crate::similar::cuts::Scored;
 use crate::timeline::plan::{ChunkSpec, Window};
 
 /// Overlays read ahead.
@@ -119,8 +121,13 @@ impl Client for Local {
             true => Which::All,
             false => Which::Window(window),
         };
+        self.picked(of, which, Pick::default()).await
+    }
+
+    async fn picked(&self, of: Of<'_>, which: Which, pick: Pick) -> Result<Vec<u64>> {
         let selection = Selection {
             which,
+            pick,
             step: 1,
             limit: None,
         };
@@ -134,6 +141,15 @@ impl Client for Local {
             Asked::Time(_) => None,
         });
         Ok(numbered.collect())
+    }
+
+    async fn similar(&self, search: Search) -> Result<Found> {
+        self.frames_service()?.similar(&search).await
+    }
+
+    async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>> {
+        let profile = self.profile(of)?;
+        self.frames_service()?.cuts(&profile, threshold).await
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()> {

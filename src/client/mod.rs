@@ -18,9 +18,10 @@ use crate::cache::put::{PutDone, ReadyFrame};
 use crate::cache::status::Ids;
 use crate::error::Result;
 use crate::foundry::Probe;
-use crate::frames::{Extraction, OnMiss, Progress, Summary, Take};
+use crate::frames::{Extraction, Found, OnMiss, Pick, Progress, Search, Summary, Take, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
+use crate::similar::cuts::Scored;
 use crate::timeline::plan::{ChunkSpec, Window};
 
 pub use local::Local;
@@ -131,6 +132,15 @@ pub trait Client: Send + Sync {
 
     /// The sequences of the planned frames that lie in the window.
     async fn within(&self, of: Of<'_>, window: Window) -> Result<Vec<u64>>;
+
+    /// The sequences of those frames that are picked.
+    async fn picked(&self, of: Of<'_>, which: Which, pick: Pick) -> Result<Vec<u64>>;
+
+    /// A page of the frames that are like another.
+    async fn similar(&self, search: Search) -> Result<Found>;
+
+    /// How much changes from frame to frame, some frames at a time.
+    async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>>;
 
     /// Refuses sequences that the profile cannot have, and extracts those that are not there.
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()>;

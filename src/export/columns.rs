@@ -11,6 +11,8 @@ pub enum Type {
     Unsigned(u8),
     Signed,
     Seconds,
+    /// 0 to 1.
+    Fraction,
     /// Unknown where the facts do not say.
     Flag,
     /// False where the facts do not say.
@@ -23,7 +25,7 @@ pub enum Type {
 }
 
 /// The contract's JSON names; a dot leads into an object.
-pub const COLUMNS: [(&str, Type); 32] = [
+pub const COLUMNS: [(&str, Type); 34] = [
     ("seq", Type::Unsigned(64)),
     ("timestamp", Type::Seconds),
     ("duration", Type::Seconds),
@@ -46,6 +48,8 @@ pub const COLUMNS: [(&str, Type); 32] = [
     ("phash", Type::Hash),
     ("dhash", Type::Hash),
     ("average_hash", Type::Hash),
+    ("flatness", Type::Fraction),
+    ("luma", Type::Text),
     ("colour.matrix", Type::Text),
     ("colour.range", Type::Text),
     ("colour.primaries", Type::Text),

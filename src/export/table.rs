@@ -215,7 +215,7 @@ fn physical(kind: Type) -> Physical {
     match kind {
         Type::Unsigned(64) | Type::Signed | Type::Hash => Physical::INT64,
         Type::Unsigned(_) => Physical::INT32,
-        Type::Seconds => Physical::DOUBLE,
+        Type::Seconds | Type::Fraction => Physical::DOUBLE,
         Type::Flag | Type::Mark => Physical::BOOLEAN,
         Type::Text => Physical::BYTE_ARRAY,
         Type::Sha256 => Physical::FIXED_LEN_BYTE_ARRAY,

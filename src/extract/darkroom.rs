@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::extract::cards::Card;
 use crate::extract::deal::Mode;
 use crate::extract::decoding::Found;
-use crate::extract::develop::{Converted, Exposed, Pixels, checked_colour, own_facts};
+use crate::extract::develop::{Converted, Exposed, Pixels, checked_colour, hashes_made, own_facts};
 use crate::extract::job::{Output, SpanJob};
 use crate::extract::parts::PictureTask;
 use crate::extract::span::SpanRun;
@@ -74,7 +74,7 @@ impl Wish {
                     orientation,
                     max_side: job.parameters.max_side,
                 };
-                Wish::Frames(request, job.parameters.hashes.clone())
+                Wish::Frames(request, hashes_made(&job.parameters).into_owned())
             }
             (Output::Rgb, None) => Wish::Rgb(orientation),
             (Output::Rgb, Some(recipe)) => Wish::Tensor(orientation, recipe.clone()),

@@ -1,5 +1,7 @@
 //! One decoded picture to its JPEG, its hashes and its facts.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::av::Frame;
@@ -17,7 +19,7 @@ use crate::media::picture::{JfifPlanes, Orientation};
 use crate::pixel::RgbImage;
 use crate::pixel::jfif::{self, JfifRequest, Strips, to_jfif_into};
 use crate::pixel::rgb::to_rgb_into;
-use crate::timeline::plan::Parameters;
+use crate::timeline::plan::{HashKind, Parameters};
 
 /// What is made of a picture.
 pub struct Development<'a> {
@@ -74,9 +76,9 @@ impl Developer {
             orientation: how.orientation,
             max_side: parameters.max_side,
         };
-        let (asked, turn) = (&parameters.hashes, how.orientation);
+        let (made, turn) = (hashes_made(parameters), how.orientation);
         let encoder = encoder(&mut self.encoder, parameters.quality)?;
-        let mut hashing = self.hasher.begin(&picture, turn, asked)?;
+        let mut hashing = self.hasher.begin(&picture, turn, &made)?;
         let mut along = |rows| hashing.rows(rows);
         let planes = &mut self.planes;
         let (size, jpeg) = if let Some(strips) = Strips::of(&picture, &request)? {
@@ -106,7 +108,7 @@ impl Developer {
         let (layout, bytes) = (&converted.layout, converted.bytes.get()?.bytes()?);
         let mut hashes = Hashes::default();
         for (kind, small) in layout.small(0) {
-            hashes.set(kind, hash::of_small(kind, &bytes[small]));
+            hashes.add(kind, &bytes[small]);
         }
         let (planes, parameters) = (layout.planes(bytes, 0)?, how.parameters);
         let jpeg = encoder(&mut self.encoder, parameters.quality)?.encode(planes)?;
@@ -141,6 +143,16 @@ fn encoder(kept: &mut Option<(u8, Encoder)>, quality: u8) -> Result<&mut Encoder
     Ok(&mut kept.insert((quality, encoder)).1)
 }
 
+/// The hashes that are made of each picture: where any is asked for, `phash`'s small picture is there, which
+/// tones are told by.
+pub(super) fn hashes_made(parameters: &Parameters) -> Cow<'_, [HashKind]> {
+    let asked = &parameters.hashes;
+    match asked.is_empty() || asked.contains(&HashKind::Phash) {
+        true => Cow::Borrowed(asked),
+        false => Cow::Owned([&[HashKind::Phash], &asked[..]].concat()),
+    }
+}
+
 /// All facts of a frame, with its picture's `own`.
 fn coded_facts(
     (width, height): (usize, usize),
@@ -148,6 +160,7 @@ fn coded_facts(
     hashes: Hashes,
     (own, parameters): (FrameFacts, &Parameters),
 ) -> FrameFacts {
+    let asked = parameters.hashes.contains(&HashKind::Phash);
     FrameFacts {
         width: u32::try_from(width).ok(),
         height: u32::try_from(height).ok(),
@@ -155,9 +168,11 @@ fn coded_facts(
         sha256: Some(hex(&Sha256::digest(jpeg))),
         content_type: Some("image/jpeg".to_owned()),
         quality: Some(parameters.quality),
-        phash: hashes.phash.map(hash::to_hex),
+        phash: hashes.phash.filter(|_| asked).map(hash::to_hex),
         dhash: hashes.dhash.map(hash::to_hex),
         average_hash: hashes.average_hash.map(hash::to_hex),
+        flatness: hashes.tones.map(|tones| tones.flatness()),
+        luma: hashes.tones.map(|tones| tones.luma()),
         ..own
     }
 }

@@ -7,6 +7,7 @@ use crate::cache::planned::{Planned, Row};
 use crate::cache::read::View;
 use crate::cache::record::Outcome;
 use crate::error::{Error, Reason, Result};
+use crate::frames::pick::Pick;
 use crate::frames::serve::{OnMiss, Serving};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
@@ -30,6 +31,8 @@ pub enum Which {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     pub which: Which,
+    /// Before step and limit.
+    pub pick: Pick,
     /// At least 1.
     pub step: u64,
     pub limit: Option<u64>,
@@ -129,12 +132,17 @@ impl Run {
 }
 
 impl Serving {
-    /// Looks a selection up. Only a window that cuts a span in two asks for that span's facts.
+    /// Looks a selection up. Only a window that cuts a span in two asks for that span's facts, and a pick for
+    /// those of all frames.
     ///
     /// # Errors
     /// TIMELINE_NOT_FOUND; FRAME_NOT_CACHED for a window over frames without times, or over a span
-    /// that is not there and not to be extracted; those of that span.
-    pub async fn select(&self, selection: Selection, on_miss: OnMiss) -> Result<Selected> {
+    /// that is not there and not to be extracted; those of that span; what a pick refuses.
+    pub async fn select(
+        self: &Arc<Self>,
+        selection: Selection,
+        on_miss: OnMiss,
+    ) -> Result<Selected> {
         let view = self.view().await?;
         let pieces = match selection.which {
             Which::Sequences(seqs) => Pieces::Runs(merged(seqs.into_iter())),
@@ -143,11 +151,35 @@ impl Serving {
             Which::All => Pieces::Runs(self.in_range(&view, 0..=u64::MAX).await?),
             Which::Window(window) => Pieces::Runs(self.in_window(&view, window, on_miss).await?),
         };
-        Ok(Selected {
+        let step = selection.step.max(1);
+        let selected = Selected {
             pieces,
-            step: selection.step.max(1),
+            step,
             limit: selection.limit,
-        })
+        };
+        if selection.pick.is_all() {
+            return Ok(selected);
+        }
+        self.select_picked(selected, selection.pick, on_miss).await
+    }
+
+    /// Of what is selected those that are picked; then step and limit.
+    async fn select_picked(
+        self: &Arc<Self>,
+        selected: Selected,
+        pick: Pick,
+        on_miss: OnMiss,
+    ) -> Result<Selected> {
+        let (step, limit) = (selected.step, selected.limit);
+        let most = limit.map_or(u64::MAX, |limit| limit.saturating_mul(step));
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let all = Selected {
+            step: 1,
+            limit: None,
+            ..selected
+        };
+        let seqs = self.pick(all, (pick, most), on_miss).await?;
+        Ok(Selected::of(seqs, step, limit))
     }
 
     async fn in_range(&self, view: &View, range: RangeInclusive<u64>) -> Result<Vec<Run>> {

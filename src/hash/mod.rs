@@ -13,6 +13,7 @@ use crate::pixel::each::Pixels;
 use crate::pixel::luma::{Luma, to_luma_into};
 use crate::pixel::resample::{Filter, Geometry, ROWS, Resampler, Scratch, Strip};
 use crate::pixel::simd::Level;
+use crate::similar::tones::Tones;
 use crate::timeline::plan::HashKind;
 
 /// Side of the picture that `phash` is made of.
@@ -26,9 +27,19 @@ pub struct Hashes {
     pub phash: Option<u64>,
     pub dhash: Option<u64>,
     pub average_hash: Option<u64>,
+    /// Of the picture that `phash` is made of.
+    pub tones: Option<Tones>,
 }
 
 impl Hashes {
+    /// What the small picture of a kind gives.
+    pub fn add(&mut self, kind: HashKind, small: &[u8]) {
+        self.set(kind, of_small(kind, small));
+        if kind == HashKind::Phash {
+            self.tones = Tones::of_small(small);
+        }
+    }
+
     pub fn set(&mut self, kind: HashKind, hash: u64) {
         let of_kind = match kind {
             HashKind::Phash => &mut self.phash,
@@ -89,7 +100,7 @@ impl Hasher {
             let reduction = &mut self.reductions[kind as usize];
             let resampler = reduction.of_size(kind, (luma.width, luma.height))?;
             resampler.run::<1>(&luma.data, &mut self.scratch, &mut self.small)?;
-            hashes.set(kind, of_small(kind, &self.small));
+            hashes.add(kind, &self.small);
         }
         Ok(hashes)
     }
@@ -196,7 +207,7 @@ impl Hashing<'_, '_> {
             if let Some(resampler) = resampler {
                 resampler.finish(Level::best(), between, small)?;
             }
-            hashes.set(kind, of_small(kind, small));
+            hashes.add(kind, small);
         }
         Ok(hashes)
     }

@@ -65,6 +65,14 @@ pub struct FrameFacts {
     pub dhash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average_hash: Option<String>,
+    /// 1 for a picture of one tone, 0 for one half black and half white. Hashes of pictures of 0.98 and more
+    /// are those of their noise, and are near none. Absent where no hash was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flatness: Option<f64>,
+    /// How luma is spread, 32 hex digits: of 16 even steps from dark to bright how many 256ths of the picture
+    /// each has. What `change` is told by, between any two frames. Absent where no hash was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub luma: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub colour: Option<Colour>,
     /// `cpu` or `nvdec`.

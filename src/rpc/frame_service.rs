@@ -18,6 +18,7 @@ impl FrameService for Service {
     type ExtractFramesStream = Answers<v1::ExtractFramesResponse>;
     type GetFramesStream = Answers<v1::GetFramesResponse>;
     type GetTensorsStream = Answers<v1::GetTensorsResponse>;
+    type GetCutsStream = Answers<v1::GetCutsResponse>;
 
     async fn extract_frames(
         &self,
@@ -80,6 +81,24 @@ impl FrameService for Service {
         let service = self.called_by(&request);
         let answer = service.clear_timeline(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn get_similar(
+        &self,
+        request: Request<v1::GetSimilarRequest>,
+    ) -> Result<Response<v1::GetSimilarResponse>, Status> {
+        let service = self.called_by(&request);
+        let answer = service.get_similar(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
+    async fn get_cuts(
+        &self,
+        request: Request<v1::GetCutsRequest>,
+    ) -> Result<Response<Self::GetCutsStream>, Status> {
+        let service = self.called_by(&request);
+        let answers = service.get_cuts(request.into_inner());
+        answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
     async fn put_frames(

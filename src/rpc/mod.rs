@@ -6,7 +6,9 @@ pub mod codec;
 pub mod convert;
 mod extract_frames;
 mod frame_service;
+mod get_cuts;
 mod get_frames;
+mod get_similar;
 mod get_tensors;
 mod get_timeline;
 mod incoming;
@@ -24,6 +26,7 @@ pub mod status;
 mod tensors;
 mod tokens;
 
+pub use get_similar::hash as hash_of_text;
 pub use media_service::ServerInfo;
 
 use std::sync::Arc;

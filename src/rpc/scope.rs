@@ -16,10 +16,12 @@ pub enum Scope {
 }
 
 /// The methods that a `read` token may call; some of them not with every field ([`Asks`]).
-const READS: [&str; 8] = [
+const READS: [&str; 10] = [
+    "GetCuts",
     "GetFrames",
     "GetOverlays",
     "GetServerInfo",
+    "GetSimilar",
     "GetTensors",
     "GetTimeline",
     "ListFrames",

@@ -1,7 +1,7 @@
 //! Selections, as requests word them.
 
 use crate::error::{Error, Reason, Result};
-use crate::frames::{OnMiss, Selection, Which};
+use crate::frames::{OnMiss, Pick, Selection, Which};
 use crate::rpc::convert::{choice, exacts, window};
 use crate::rpc::v1;
 
@@ -65,8 +65,14 @@ fn parse(asked: v1::Selection) -> Result<Selection> {
                 .hint("give exactly one of sequences, range, times, window and all"),
         );
     }
+    let pick = Pick {
+        per_scene: asked.per_scene,
+        distinct: asked.distinct,
+    };
+    pick.check()?;
     Ok(Selection {
         which: found.pop().ok_or_else(nothing)?,
+        pick,
         step: above_zero("step", asked.step)?.unwrap_or(1),
         limit: above_zero("limit", asked.limit)?,
     })

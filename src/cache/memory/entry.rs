@@ -7,6 +7,7 @@ use bytes::Bytes;
 use moka::Expiry;
 
 use crate::cache::Profile;
+use crate::cache::columns::{Column, RecordedRows};
 use crate::cache::legacy::{LegacyFrames, Version};
 use crate::cache::overlays::Listed;
 use crate::cache::planned::Row;
@@ -16,6 +17,7 @@ use crate::cache::record::Record;
 use crate::cache::status::Status;
 use crate::media::facts::FrameFacts;
 use crate::store::ETag;
+use crate::timeline::plan::HashKind;
 
 /// After this a plan is asked for again, and frames without one are listed again.
 const MAX_PLAN_AGE: Duration = Duration::from_secs(5);
@@ -27,6 +29,8 @@ const FACTS_BYTES: u64 = 900;
 const ROW_BYTES: u64 = 700;
 /// An overlay in a listing, with its texts.
 const LISTED_BYTES: u64 = 400;
+/// A row that has a record, with its version.
+const RECORDED_BYTES: u64 = 100;
 /// An entry's own.
 const ENTRY_BYTES: u64 = 200;
 
@@ -52,6 +56,10 @@ pub(super) enum Key {
     Legacy(Arc<str>),
     /// By its profile's place, sequence and version.
     LegacyFrame(Arc<str>, u64, Version),
+    /// Hashes of a kind, by their profile's place, the row's digest and the record's version.
+    Column(Arc<str>, String, Option<String>, HashKind),
+    /// Which rows of a profile have a record.
+    Recorded(Arc<str>),
 }
 
 #[derive(Clone)]
@@ -66,6 +74,8 @@ pub(super) enum Kept {
     Legacy(Arc<LegacyFrames>),
     /// With what is known of it, so that its sha256 is taken once.
     LegacyFrame(Arc<FrameFacts>, Bytes),
+    Column(Arc<Column>),
+    Recorded(Arc<RecordedRows>),
 }
 
 impl Key {
@@ -85,8 +95,9 @@ impl Expiry<Key, Kept> for Ages {
     fn expire_after_create(&self, key: &Key, _: &Kept, _: Instant) -> Option<Duration> {
         match key {
             Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) | Key::Puts(_) => None,
-            Key::Record(..) | Key::Status(_) => Some(MAX_RECORD_AGE),
-            Key::View(_) | Key::Legacy(_) | Key::Stage(_) => Some(MAX_PLAN_AGE),
+            Key::Column(_, _, Some(_), _) => None,
+            Key::Record(..) | Key::Status(_) | Key::Column(..) => Some(MAX_RECORD_AGE),
+            Key::View(_) | Key::Legacy(_) | Key::Stage(_) | Key::Recorded(_) => Some(MAX_PLAN_AGE),
         }
     }
 
@@ -113,6 +124,8 @@ pub(super) fn weigh(_: &Key, kept: &Kept) -> u32 {
         Kept::Stage(listed) => listed.rows() as u64 * LISTED_BYTES,
         Kept::Legacy(listed) => size_of_val(listed.frames()) as u64,
         Kept::LegacyFrame(_, jpeg) => FACTS_BYTES + jpeg.len() as u64,
+        Kept::Column(column) => column.bytes(),
+        Kept::Recorded(rows) => rows.len() as u64 * RECORDED_BYTES,
     };
     u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
 }

@@ -26,6 +26,7 @@ use crate::hex::unhex;
 use crate::media::facts::FrameFacts;
 use crate::store::ETag;
 
+mod columns;
 mod entry;
 
 use entry::{Ages, Kept, Key, StageKey, weigh};
@@ -183,6 +184,7 @@ impl Memory {
 
     pub(super) async fn forget_record(&self, profile: &Profile, row: Row<'_>) {
         self.kept.invalidate(&Key::record(profile, row)).await;
+        self.forget_recorded(profile).await;
     }
 
     pub(super) async fn known_view(&self, profile: &Profile) -> Option<View> {
@@ -298,6 +300,7 @@ impl Memory {
             Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) => false,
             Key::Stage(_) | Key::Puts(_) => false,
             Key::Record(of, _) | Key::View(of) | Key::Legacy(of) | Key::Status(of) => *of == place,
+            Key::Column(of, ..) | Key::Recorded(of) => *of == place,
         };
         self.overlays_changed();
         // Fails only where closures are not supported, and they are.

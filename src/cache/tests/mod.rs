@@ -3,6 +3,7 @@
 mod claims;
 mod clearing;
 mod collecting;
+mod columns;
 mod crash;
 mod legacy;
 mod neighbours;

@@ -11,7 +11,7 @@ use crate::client::remote::join::Join;
 use crate::client::remote::{Remote, nonsense};
 use crate::client::{Of, Picture};
 use crate::error::{Error, Reason, Result};
-use crate::frames::OnMiss;
+use crate::frames::{OnMiss, Pick, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::rpc::convert::{facts, window_message};
@@ -40,11 +40,19 @@ pub async fn shown_at(remote: &Remote, of: Of<'_>, times: &[Exact]) -> Result<Ve
 }
 
 pub async fn within(remote: &Remote, of: Of<'_>, window: Window) -> Result<Vec<u64>> {
-    let all = window == Window::default();
+    let which = match window == Window::default() {
+        true => Which::All,
+        false => Which::Window(window),
+    };
+    picked(remote, of, (which, Pick::default())).await
+}
+
+/// What of the frames named is picked, by the server.
+pub async fn picked(remote: &Remote, of: Of<'_>, (which, pick): (Which, Pick)) -> Result<Vec<u64>> {
     let selection = v1::Selection {
-        all,
-        window: (!all).then(|| window_message(&window)),
-        ..v1::Selection::default()
+        per_scene: pick.per_scene,
+        distinct: pick.distinct,
+        ..selection(which)
     };
     let mut items = Items::ask(remote, request(of, selection, v1::Payload::None)).await?;
     let mut seqs = Vec::new();
@@ -53,6 +61,21 @@ pub async fn within(remote: &Remote, of: Of<'_>, window: Window) -> Result<Vec<u
         seqs.push(item.sequence);
     }
     Ok(seqs)
+}
+
+fn selection(which: Which) -> v1::Selection {
+    let mut selection = v1::Selection::default();
+    match which {
+        Which::Sequences(seqs) => selection.sequences = seqs,
+        Which::Range(range) => {
+            let (first, last) = range.into_inner();
+            selection.range = Some(v1::SequenceRange { first, last });
+        }
+        Which::Times(times) => selection.times = times.iter().map(Exact::to_string).collect(),
+        Which::Window(window) => selection.window = Some(window_message(&window)),
+        Which::All => selection.all = true,
+    }
+    selection
 }
 
 pub async fn prepare(remote: &Remote, of: Of<'_>, seqs: &[u64]) -> Result<()> {

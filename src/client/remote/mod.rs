@@ -10,6 +10,7 @@ mod join;
 mod overlays;
 mod probe;
 mod put;
+mod similar;
 mod tensors;
 mod timelines;
 
@@ -28,12 +29,13 @@ use crate::client::{
 };
 use crate::error::{Error, Result};
 use crate::foundry::Probe;
-use crate::frames::{Extraction, Summary, Take};
+use crate::frames::{Extraction, Found, Pick, Search, Summary, Take, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::rpc::v1::frame_service_client::FrameServiceClient;
 use crate::rpc::v1::media_service_client::MediaServiceClient;
 use crate::rpc::v1::overlay_service_client::OverlayServiceClient;
+use crate::similar::cuts::Scored;
 use crate::source::check_absolute;
 use crate::timeline::plan::{ChunkSpec, Window};
 
@@ -92,6 +94,18 @@ impl Client for Remote {
 
     async fn within(&self, of: Of<'_>, window: Window) -> Result<Vec<u64>> {
         frames::within(self, of, window).await
+    }
+
+    async fn picked(&self, of: Of<'_>, which: Which, pick: Pick) -> Result<Vec<u64>> {
+        frames::picked(self, of, (which, pick)).await
+    }
+
+    async fn similar(&self, search: Search) -> Result<Found> {
+        similar::similar(self, search).await
+    }
+
+    async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>> {
+        similar::cuts(self, of, threshold).await
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], _: Hear<'_>) -> Result<()> {

@@ -212,9 +212,11 @@ impl Footage {
     ///
     /// # Errors
     /// TIMELINE_NOT_FOUND; the source's own, for a window that cuts a span in two.
-    pub async fn select(&self, serving: &Serving, selection: Selection) -> Result<Selected> {
-        let Which::Window(window) = selection.which else {
-            return serving.select(selection, OnMiss::Fail).await;
+    pub async fn select(&self, serving: &Arc<Serving>, selection: Selection) -> Result<Selected> {
+        // What is picked is picked by facts, which are cached or are not.
+        let window = match selection.which {
+            Which::Window(window) if selection.pick.is_all() => window,
+            _ => return serving.select(selection, OnMiss::Fail).await,
         };
         let mut seqs: Vec<u64> = Vec::new();
         let mut rows = Rows::default();

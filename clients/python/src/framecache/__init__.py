@@ -28,6 +28,7 @@ from ._errors import (
 )
 from ._overlays import Overlay, OverlayEntry
 from ._requests import Chunk
+from ._similar import Cuts, Hashes, Similar
 from ._upload import PutFrame, PutResult
 from .frames import Frame
 from .results import (
@@ -50,7 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient", "Batch", "Busy", "Cancelled", "Chunk", "ChunkResult", "ChunkStatus", "Cleared", "Client", "Colour",
-    "Damaged", "Denied", "Error", "Extraction", "Facts", "Frame", "Invalid", "NotFound", "OutOfRange", "Overlay",
-    "OverlayEntry", "Progress", "Put", "PutFrame", "PutResult", "Refused", "Tally", "TimedOut", "Timeline",
-    "Transform", "Unauthenticated", "Unavailable", "Video", "VideoMetadata",
+    "Cuts", "Damaged", "Denied", "Error", "Extraction", "Facts", "Frame", "Hashes", "Invalid", "NotFound",
+    "OutOfRange", "Overlay", "OverlayEntry", "Progress", "Put", "PutFrame", "PutResult", "Refused", "Similar",
+    "Tally", "TimedOut", "Timeline", "Transform", "Unauthenticated", "Unavailable", "Video", "VideoMetadata",
 ]

@@ -15,6 +15,7 @@ from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
 from ._signatures import spelled_out
+from ._similar import Asked, Cuts, Gathered, Hashes, Picture, Similar, check_kind, cuts_request, hashes, similar
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
@@ -116,6 +117,42 @@ class AsyncClient(_base.Base):
     async def table(self, timeline: str, profile: Optional[str] = None) -> Any:
         """See `Client.table`."""
         return facts_table([known async for known in self.facts(timeline, profile)])
+
+    async def hashes(
+        self, timeline: str, profile: Optional[str] = None, *, kind: Literal["phash", "dhash", "average_hash"] = "phash"
+    ) -> Hashes:
+        """See `Client.hashes`."""
+        return hashes([known async for known in self.facts(timeline, profile)], check_kind(kind))
+
+    async def similar(
+        self,
+        timeline: Optional[str] = None,
+        profile: Optional[str] = None,
+        *,
+        sequence: Optional[int] = None,
+        hash: Union[None, str, int] = None,
+        picture: Optional[Picture] = None,
+        kind: Literal["phash", "dhash", "average_hash"] = "phash",
+        distance: int = 8,
+        mirrored: bool = False,
+        everywhere: bool = False,
+        limit: Optional[int] = None,
+    ) -> List[Similar]:
+        """See `Client.similar`."""
+        asked = Asked(timeline, profile, sequence, hash, picture, kind, distance, mirrored, everywhere, limit)
+        found: List[Similar] = []
+        async for page in pages(self._call(_methods.GET_SIMILAR), asked.request()):
+            found.extend(map(similar, page.frames))
+            if asked.cut(found):
+                break
+        return found
+
+    async def cuts(self, timeline: str, profile: Optional[str] = None, *, threshold: Optional[float] = None) -> Cuts:
+        """See `Client.cuts`."""
+        gathered = Gathered()
+        async for response in self._connection.stream(_methods.GET_CUTS, cuts_request(timeline, profile, threshold)):
+            gathered.add(response)
+        return gathered.all()
 
     async def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """See `Client.timeline`."""

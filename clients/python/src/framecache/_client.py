@@ -15,6 +15,7 @@ from ._extract import Callback, Collector
 from ._overlays import Overlays
 from ._plain import plain
 from ._signatures import spelled_out
+from ._similar import Asked, Cuts, Gathered, Hashes, Picture, Similar, check_kind, cuts_request, hashes, similar
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
@@ -182,6 +183,67 @@ class Client(_base.Base):
         `.to_pandas()` makes a DataFrame of it, `polars.from_arrow(…)` one of polars.
         """
         return facts_table(self.facts(timeline, profile))
+
+    def hashes(
+        self, timeline: str, profile: Optional[str] = None, *, kind: Literal["phash", "dhash", "average_hash"] = "phash"
+    ) -> Hashes:
+        """The perceptual hashes of the frames that are there, as NumPy arrays.
+
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            kind: Which hash; frames without it are left out.
+        """
+        return hashes(self.facts(timeline, profile), check_kind(kind))
+
+    def similar(
+        self,
+        timeline: Optional[str] = None,
+        profile: Optional[str] = None,
+        *,
+        sequence: Optional[int] = None,
+        hash: Union[None, str, int] = None,
+        picture: Optional[Picture] = None,
+        kind: Literal["phash", "dhash", "average_hash"] = "phash",
+        distance: int = 8,
+        mirrored: bool = False,
+        everywhere: bool = False,
+        limit: Optional[int] = None,
+    ) -> List[Similar]:
+        """Cached frames whose hash is near another's, nearest first. Nothing is extracted; flat pictures are like none.
+
+        Args:
+            timeline: Where to search; default: all timelines of the store.
+            profile: Which of their profiles; default: "default".
+            sequence: Look for this frame of the timeline, which is not found itself …
+            hash: … or for a hash: 16 hex digits, an int, or ImageHash's …
+            picture: … or for a JPEG: its bytes, or its path as an os.PathLike.
+            kind: Which hash; the frames must have been extracted with it.
+            distance: How many of its 64 bits may differ.
+            mirrored: Frames that show it mirrored left to right, too.
+            everywhere: Search all timelines for the frame of `timeline`.
+            limit: Frames at most.
+        """
+        asked = Asked(timeline, profile, sequence, hash, picture, kind, distance, mirrored, everywhere, limit)
+        found: List[Similar] = []
+        for page in pages(self._call(_methods.GET_SIMILAR), asked.request()):
+            found.extend(map(similar, page.frames))
+            if asked.cut(found):
+                break
+        return found
+
+    def cuts(self, timeline: str, profile: Optional[str] = None, *, threshold: Optional[float] = None) -> Cuts:
+        """How much changes from each cached frame to the next, and where scenes end. Nothing is extracted.
+
+        Args:
+            timeline: The timeline's id.
+            profile: Which of its profiles; default: "default".
+            threshold: How much has to change, 0 to 1. Default 0.4.
+        """
+        gathered = Gathered()
+        for response in self._connection.stream(_methods.GET_CUTS, cuts_request(timeline, profile, threshold)):
+            gathered.add(response)
+        return gathered.all()
 
     def timeline(self, timeline: str, profile: Optional[str] = None, *, check_sources: bool = False) -> Timeline:
         """How much of a profile is there; `state` is "absent" where nothing is.

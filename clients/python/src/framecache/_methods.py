@@ -25,6 +25,8 @@ def _method(module: Any, service: str, name: str) -> Method:
 EXTRACT = _method(frames, "FrameService", "ExtractFrames")
 GET_FRAMES = _method(frames, "FrameService", "GetFrames")
 GET_TENSORS = _method(frames, "FrameService", "GetTensors")
+GET_SIMILAR = _method(frames, "FrameService", "GetSimilar")
+GET_CUTS = _method(frames, "FrameService", "GetCuts")
 LIST_FRAMES = _method(frames, "FrameService", "ListFrames")
 GET_TIMELINE = _method(frames, "FrameService", "GetTimeline")
 LIST_TIMELINES = _method(frames, "FrameService", "ListTimelines")

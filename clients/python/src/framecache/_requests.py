@@ -129,11 +129,15 @@ def selection(
     all: bool = False,
     step: Optional[int] = None,
     limit: Optional[int] = None,
+    distinct: Optional[int] = None,
+    per_scene: Optional[int] = None,
 ) -> Optional[common.Selection]:
     """None where an empty list was asked for: there is nothing to ask."""
     if builtins.sum(value is not None for value in (sequences, range, times, window, all or None)) > 1:
         raise invalid("give one of sequences, range, times, window and all", "selection")
-    message: common.Selection = fill(common.Selection(), step=step, limit=limit)
+    message: common.Selection = fill(
+        common.Selection(), step=step, limit=limit, distinct=distinct, per_scene=per_scene
+    )
     if sequences is not None:
         message.sequences.extend(_sequence(number, "sequences") for number in sequences)
         return message if message.sequences else None
@@ -359,7 +363,8 @@ def _channelwise(value: Union[None, float, Sequence[float]]) -> Optional[List[fl
 
 
 def _selected(rest: dict[str, Any]) -> Optional[common.Selection]:
-    return selection(**_taken(rest, ("sequences", "range", "times", "window", "all", "step", "limit")))
+    names = ("sequences", "range", "times", "window", "all", "step", "limit", "distinct", "per_scene")
+    return selection(**_taken(rest, names))
 
 
 def _select(request: Any, rest: dict[str, Any]) -> bool:

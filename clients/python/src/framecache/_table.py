@@ -11,7 +11,7 @@ _TYPES: Dict[str, str] = {
     "sequence": "uint64", "pts": "int64", "timestamp": "float64", "duration": "float64", "keyframe": "bool_",
     "width": "uint32", "height": "uint32", "source_width": "uint32", "source_height": "uint32", "mirrored": "bool_",
     "rotation": "uint32", "interlaced": "bool_", "bytes": "uint64", "quality": "uint32", "damaged": "bool_",
-    "missing": "bool_", "repeats": "uint64",
+    "missing": "bool_", "repeats": "uint64", "flatness": "float64",
 }
 _NAMES = [item.name for item in dataclasses.fields(Facts)]
 

@@ -91,6 +91,10 @@ class SelectionOptions(TypedDict, total=False):
     step: Optional[int]
     #: Of those at most so many.
     limit: Optional[int]
+    #: Before step and limit: only frames whose hash is more than so many bits from that of the last one kept.
+    distinct: Optional[int]
+    #: Before distinct: so many of each scene, spread evenly.
+    per_scene: Optional[int]
 
 
 class FramesOptions(SelectionOptions, total=False):

@@ -61,6 +61,10 @@ class Facts:
     phash: Optional[str] = None
     dhash: Optional[str] = None
     average_hash: Optional[str] = None
+    #: 1.0 for a picture of one tone; hashes of pictures of 0.98 and more say nothing of them.
+    flatness: Optional[float] = None
+    #: How luma is spread: 32 hex digits, of 16 even steps from dark to bright 256ths of the picture.
+    luma: Optional[str] = None
     colour: Optional[Colour] = None
     #: What decoded it: "cpu" or "nvdec"; and why another than the one chosen.
     backend: Optional[str] = None

@@ -121,6 +121,18 @@ class CommittedFrames(_message.Message):
     frames: _containers.RepeatedCompositeFieldContainer[_frames_pb2.Facts]
     def __init__(self, frames: _Optional[_Iterable[_Union[_frames_pb2.Facts, _Mapping]]] = ...) -> None: ...
 
+class CutsSummary(_message.Message):
+    __slots__ = ["cuts", "frames", "threshold", "unknown"]
+    CUTS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    cuts: int
+    frames: int
+    threshold: float
+    unknown: int
+    def __init__(self, frames: _Optional[int] = ..., unknown: _Optional[int] = ..., cuts: _Optional[int] = ..., threshold: _Optional[float] = ...) -> None: ...
+
 class ExtractFramesRequest(_message.Message):
     __slots__ = ["backend", "chunks", "colour", "dedup", "frame_layout", "hashes", "jpeg", "max_side", "no_hashes", "only_chunk_ids", "plan_only", "profile", "replace", "retry_failed", "sampling", "shard", "skip_bad", "timeline", "window"]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +207,18 @@ class ExtractSummary(_message.Message):
     written: int
     def __init__(self, frames: _Optional[int] = ..., written: _Optional[int] = ..., reused: _Optional[int] = ..., seconds: _Optional[float] = ..., media_seconds: _Optional[float] = ..., failed_chunks: _Optional[int] = ..., missing_frames: _Optional[int] = ...) -> None: ...
 
+class FrameChanges(_message.Message):
+    __slots__ = ["changes", "cuts", "sequences", "timestamps"]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    CUTS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMPS_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedScalarFieldContainer[float]
+    cuts: _containers.RepeatedScalarFieldContainer[int]
+    sequences: _containers.RepeatedScalarFieldContainer[int]
+    timestamps: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, sequences: _Optional[_Iterable[int]] = ..., timestamps: _Optional[_Iterable[float]] = ..., changes: _Optional[_Iterable[float]] = ..., cuts: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class FrameCounts(_message.Message):
     __slots__ = ["bytes", "damaged", "frames", "missing", "planned", "repeats", "stored"]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -245,6 +269,34 @@ class FrameItem(_message.Message):
     sequence: int
     def __init__(self, index: _Optional[int] = ..., sequence: _Optional[int] = ..., data: _Optional[_Union[FrameData, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
+class FrameName(_message.Message):
+    __slots__ = ["profile", "sequence", "timeline"]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    profile: str
+    sequence: int
+    timeline: str
+    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class GetCutsRequest(_message.Message):
+    __slots__ = ["profile", "threshold", "timeline"]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    profile: str
+    threshold: float
+    timeline: str
+    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., threshold: _Optional[float] = ...) -> None: ...
+
+class GetCutsResponse(_message.Message):
+    __slots__ = ["changes", "summary"]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    changes: FrameChanges
+    summary: CutsSummary
+    def __init__(self, changes: _Optional[_Union[FrameChanges, _Mapping]] = ..., summary: _Optional[_Union[CutsSummary, _Mapping]] = ...) -> None: ...
+
 class GetFramesRequest(_message.Message):
     __slots__ = ["height", "on_miss", "payload", "profile", "quality", "selection", "timeline", "width"]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +324,46 @@ class GetFramesResponse(_message.Message):
     frame: FrameItem
     summary: GetSummary
     def __init__(self, frame: _Optional[_Union[FrameItem, _Mapping]] = ..., summary: _Optional[_Union[GetSummary, _Mapping]] = ...) -> None: ...
+
+class GetSimilarRequest(_message.Message):
+    __slots__ = ["distance", "frame", "hash", "kind", "mirrored", "page_size", "page_token", "picture", "profile", "timeline"]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    distance: int
+    frame: FrameName
+    hash: str
+    kind: _frames_pb2.Hash
+    mirrored: bool
+    page_size: int
+    page_token: str
+    picture: bytes
+    profile: str
+    timeline: str
+    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., hash: _Optional[str] = ..., frame: _Optional[_Union[FrameName, _Mapping]] = ..., picture: _Optional[bytes] = ..., kind: _Optional[_Union[_frames_pb2.Hash, str]] = ..., distance: _Optional[int] = ..., mirrored: bool = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class GetSimilarResponse(_message.Message):
+    __slots__ = ["flat", "frames", "hash", "next_page_token", "searched", "unread_timelines"]
+    FLAT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_TIMELINES_FIELD_NUMBER: _ClassVar[int]
+    flat: bool
+    frames: _containers.RepeatedCompositeFieldContainer[SimilarFrame]
+    hash: str
+    next_page_token: str
+    searched: int
+    unread_timelines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, frames: _Optional[_Iterable[_Union[SimilarFrame, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., hash: _Optional[str] = ..., flat: bool = ..., searched: _Optional[int] = ..., unread_timelines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetSummary(_message.Message):
     __slots__ = ["failed", "frames", "skipped"]
@@ -565,6 +657,20 @@ class Shard(_message.Message):
     count: int
     index: int
     def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SimilarFrame(_message.Message):
+    __slots__ = ["distance", "mirrored", "sequence", "timeline", "timestamp"]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    distance: int
+    mirrored: bool
+    sequence: int
+    timeline: str
+    timestamp: float
+    def __init__(self, timeline: _Optional[str] = ..., sequence: _Optional[int] = ..., timestamp: _Optional[float] = ..., distance: _Optional[int] = ..., mirrored: bool = ...) -> None: ...
 
 class SpanWithout(_message.Message):
     __slots__ = ["chunk_id", "count", "first", "span", "why"]

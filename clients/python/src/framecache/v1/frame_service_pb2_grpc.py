@@ -44,6 +44,16 @@ class FrameServiceStub(object):
                 request_serializer=framecache_dot_v1_dot_frame__service__pb2.ListTimelinesRequest.SerializeToString,
                 response_deserializer=framecache_dot_v1_dot_frame__service__pb2.ListTimelinesResponse.FromString,
                 )
+        self.GetSimilar = channel.unary_unary(
+                '/framecache.v1.FrameService/GetSimilar',
+                request_serializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.SerializeToString,
+                response_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.FromString,
+                )
+        self.GetCuts = channel.unary_stream(
+                '/framecache.v1.FrameService/GetCuts',
+                request_serializer=framecache_dot_v1_dot_frame__service__pb2.GetCutsRequest.SerializeToString,
+                response_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetCutsResponse.FromString,
+                )
         self.ClearTimeline = channel.unary_unary(
                 '/framecache.v1.FrameService/ClearTimeline',
                 request_serializer=framecache_dot_v1_dot_frame__service__pb2.ClearTimelineRequest.SerializeToString,
@@ -107,6 +117,21 @@ class FrameServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSimilar(self, request, context):
+        """Cached frames whose hash is near another's, nearest first: of one timeline, or of all. Every hash is
+        looked at; nothing is extracted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCuts(self, request, context):
+        """How much changes from each cached frame to the next, and where scenes end. Nothing is extracted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ClearTimeline(self, request, context):
         """Removes frames and records; overlays and the plan only when asked.
         """
@@ -154,6 +179,16 @@ def add_FrameServiceServicer_to_server(servicer, server):
                     servicer.ListTimelines,
                     request_deserializer=framecache_dot_v1_dot_frame__service__pb2.ListTimelinesRequest.FromString,
                     response_serializer=framecache_dot_v1_dot_frame__service__pb2.ListTimelinesResponse.SerializeToString,
+            ),
+            'GetSimilar': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSimilar,
+                    request_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.FromString,
+                    response_serializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.SerializeToString,
+            ),
+            'GetCuts': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetCuts,
+                    request_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetCutsRequest.FromString,
+                    response_serializer=framecache_dot_v1_dot_frame__service__pb2.GetCutsResponse.SerializeToString,
             ),
             'ClearTimeline': grpc.unary_unary_rpc_method_handler(
                     servicer.ClearTimeline,
@@ -274,6 +309,40 @@ class FrameService(object):
         return grpc.experimental.unary_unary(request, target, '/framecache.v1.FrameService/ListTimelines',
             framecache_dot_v1_dot_frame__service__pb2.ListTimelinesRequest.SerializeToString,
             framecache_dot_v1_dot_frame__service__pb2.ListTimelinesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetSimilar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/framecache.v1.FrameService/GetSimilar',
+            framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.SerializeToString,
+            framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetCuts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/framecache.v1.FrameService/GetCuts',
+            framecache_dot_v1_dot_frame__service__pb2.GetCutsRequest.SerializeToString,
+            framecache_dot_v1_dot_frame__service__pb2.GetCutsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

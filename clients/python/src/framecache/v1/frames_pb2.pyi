@@ -92,7 +92,7 @@ class Colour(_message.Message):
     def __init__(self, matrix: _Optional[str] = ..., range: _Optional[str] = ..., primaries: _Optional[str] = ..., transfer: _Optional[str] = ..., assumed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Facts(_message.Message):
-    __slots__ = ["average_hash", "backend", "bytes", "chunk_id", "colour", "content_type", "damaged", "dhash", "duration", "fallback_reason", "height", "interlaced", "keyframe", "mirrored", "missing", "phash", "pts", "quality", "repeats", "rotation", "sample_aspect_ratio", "sequence", "sha256", "source_height", "source_width", "time_base", "timestamp", "width"]
+    __slots__ = ["average_hash", "backend", "bytes", "chunk_id", "colour", "content_type", "damaged", "dhash", "duration", "fallback_reason", "flatness", "height", "interlaced", "keyframe", "luma", "mirrored", "missing", "phash", "pts", "quality", "repeats", "rotation", "sample_aspect_ratio", "sequence", "sha256", "source_height", "source_width", "time_base", "timestamp", "width"]
     AVERAGE_HASH_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -103,9 +103,11 @@ class Facts(_message.Message):
     DHASH_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_REASON_FIELD_NUMBER: _ClassVar[int]
+    FLATNESS_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     INTERLACED_FIELD_NUMBER: _ClassVar[int]
     KEYFRAME_FIELD_NUMBER: _ClassVar[int]
+    LUMA_FIELD_NUMBER: _ClassVar[int]
     MIRRORED_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     PHASH_FIELD_NUMBER: _ClassVar[int]
@@ -131,9 +133,11 @@ class Facts(_message.Message):
     dhash: str
     duration: float
     fallback_reason: str
+    flatness: float
     height: int
     interlaced: bool
     keyframe: bool
+    luma: str
     mirrored: bool
     missing: bool
     phash: str
@@ -149,7 +153,7 @@ class Facts(_message.Message):
     time_base: str
     timestamp: float
     width: int
-    def __init__(self, sequence: _Optional[int] = ..., chunk_id: _Optional[str] = ..., pts: _Optional[int] = ..., time_base: _Optional[str] = ..., timestamp: _Optional[float] = ..., duration: _Optional[float] = ..., keyframe: bool = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., source_width: _Optional[int] = ..., source_height: _Optional[int] = ..., mirrored: bool = ..., rotation: _Optional[int] = ..., sample_aspect_ratio: _Optional[str] = ..., interlaced: bool = ..., bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., quality: _Optional[int] = ..., phash: _Optional[str] = ..., dhash: _Optional[str] = ..., average_hash: _Optional[str] = ..., colour: _Optional[_Union[Colour, _Mapping]] = ..., backend: _Optional[str] = ..., fallback_reason: _Optional[str] = ..., damaged: bool = ..., missing: bool = ..., repeats: _Optional[int] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., chunk_id: _Optional[str] = ..., pts: _Optional[int] = ..., time_base: _Optional[str] = ..., timestamp: _Optional[float] = ..., duration: _Optional[float] = ..., keyframe: bool = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., source_width: _Optional[int] = ..., source_height: _Optional[int] = ..., mirrored: bool = ..., rotation: _Optional[int] = ..., sample_aspect_ratio: _Optional[str] = ..., interlaced: bool = ..., bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., quality: _Optional[int] = ..., phash: _Optional[str] = ..., dhash: _Optional[str] = ..., average_hash: _Optional[str] = ..., colour: _Optional[_Union[Colour, _Mapping]] = ..., backend: _Optional[str] = ..., fallback_reason: _Optional[str] = ..., damaged: bool = ..., missing: bool = ..., repeats: _Optional[int] = ..., flatness: _Optional[float] = ..., luma: _Optional[str] = ...) -> None: ...
 
 class Pause(_message.Message):
     __slots__ = ["to"]
@@ -175,22 +179,26 @@ class Sampling(_message.Message):
     def __init__(self, fps: _Optional[str] = ..., every: _Optional[int] = ..., all: bool = ..., keyframes: bool = ..., timestamps: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Selection(_message.Message):
-    __slots__ = ["all", "limit", "range", "sequences", "step", "times", "window"]
+    __slots__ = ["all", "distinct", "limit", "per_scene", "range", "sequences", "step", "times", "window"]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    DISTINCT_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PER_SCENE_FIELD_NUMBER: _ClassVar[int]
     RANGE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     all: bool
+    distinct: int
     limit: int
+    per_scene: int
     range: SequenceRange
     sequences: _containers.RepeatedScalarFieldContainer[int]
     step: int
     times: _containers.RepeatedScalarFieldContainer[str]
     window: Window
-    def __init__(self, sequences: _Optional[_Iterable[int]] = ..., range: _Optional[_Union[SequenceRange, _Mapping]] = ..., times: _Optional[_Iterable[str]] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., all: bool = ..., step: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+    def __init__(self, sequences: _Optional[_Iterable[int]] = ..., range: _Optional[_Union[SequenceRange, _Mapping]] = ..., times: _Optional[_Iterable[str]] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., all: bool = ..., step: _Optional[int] = ..., limit: _Optional[int] = ..., distinct: _Optional[int] = ..., per_scene: _Optional[int] = ...) -> None: ...
 
 class SequenceRange(_message.Message):
     __slots__ = ["first", "last"]
