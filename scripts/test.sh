@@ -70,7 +70,9 @@ else
 fi
 failed=0
 .venv/bin/python -m pytest tests --basetemp "$scratch/pytest" "${exec_pytest[@]}" "$@" || failed=$?
-[ -z "$slow" ] || PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh torch --basetemp "$scratch/client" || failed=$?
+for with in ${slow:+torch ray}; do
+  PATH="$PWD/.venv/bin:$PATH" clients/python/test.sh "$with" --basetemp "$scratch/client" || failed=$?
+done
 if [ -n "$beside_pid" ]; then
   wait "$beside_pid" || failed=$?
   beside_pid=

@@ -1,6 +1,7 @@
 """The pages of docs/: they build into a site without a warning, and what they show is what happens."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -11,9 +12,10 @@ import pytest
 import yaml
 
 from .support import framecache as runner
-from .support import nats, pages
+from .support import nats, pages, slurmd
 
 DOCS = runner.ROOT / "docs"
+DEPLOY = runner.ROOT / "deploy"
 
 
 def free_ports(*shown):
@@ -61,12 +63,49 @@ def test_the_page_on_operations_makes_certificates_and_tokens_that_a_server_and_
     assert "openssl req" in OPERATIONS and "framecache_build_info" in operated
 
 
-def test_the_page_on_many_machines_does_what_it_says_from_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", nats.PATH)
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    with pages.Reader(folder, free_ports(4222, 50051, 9464)) as reader:
-        assert reader.follow(DOCS / "clusters.md") > 10
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    """The folder that the page on many machines leaves, beside what a checkout has; Slurm is this machine's own."""
+    folder = tmp_path_factory.mktemp("clusters")
+    (folder / "deploy").symlink_to(DEPLOY)
+    before = os.environ["PATH"]
+    os.environ["PATH"] = nats.PATH
+    try:
+        with (
+            slurmd.running(tmp_path_factory.mktemp("slurm") / "here") as slurm,
+            pages.Reader(folder, free_ports(4222, 50051, 9464), SLURM_CONF=slurm.environment["SLURM_CONF"]) as reader,
+        ):
+            assert reader.follow(DOCS / "clusters.md") > 30
+    finally:
+        os.environ["PATH"] = before
+    return folder
+
+
+def test_the_page_on_many_machines_does_what_it_says_from_an_empty_folder(clustered):
+    assert (clustered / "frames/cache/timelines/queued/plan.json").exists()
+
+
+def test_the_page_on_many_machines_makes_every_secret_that_the_manifests_name(clustered):
+    made = {
+        each["metadata"]["name"]: set(each["data"])
+        for each in yaml.safe_load_all((clustered / "secrets.yaml").read_text()) if each
+    }  # fmt: skip
+    spoken = json.dumps(list(yaml.safe_load_all((clustered / "all.yaml").read_text())))
+    keys = set(re.findall(r'"secretKeyRef": \{"key": "([\w.-]+)", "name": "([\w-]+)"\}', spoken))
+    assert len(keys) == 2 and all(key in made[name] for key, name in keys)
+    for name, folder in re.findall(r'"name": "(\w+)", "secret": \{"defaultMode": \d+, "secretName": "([\w-]+)"', spoken):
+        paths = re.findall(rf"/etc/framecache/{name}/([\w.]+)", spoken)
+        assert paths and made[folder] == set(paths)
+    assert made.keys() == {"framecache-tls", "framecache-tokens", "framecache-queue", "framecache-s3"}
+
+
+def test_commands_that_the_page_on_many_machines_has_for_a_cluster_are_those_of_its_files():
+    text = (DOCS / "clusters.md").read_text()
+    shown = [block.text for block in pages.blocks(DOCS / "clusters.md") if block.language == "sh"]
+    for path in re.findall(r"deploy/(?:kubernetes|slurm|aws-batch)[\w./-]*\w", text):
+        assert (runner.ROOT / path).exists(), path
+    for command, flag in re.findall(r"-- framecache (\w+)[^\n]*?(--[a-z-]+)", "".join(shown)):
+        assert re.search(rf"^ +{flag}\b", help_of(command), re.M), (command, flag)
 
 
 def test_the_page_on_similar_frames_does_what_it_says_from_an_empty_folder(tmp_path):

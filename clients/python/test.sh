@@ -3,6 +3,7 @@
 # and with the oldest ones on its oldest. FRAMECACHE_BIN names the server (default: the repository's release build).
 # usage: test.sh [PYTEST ARGUMENT...]
 #        test.sh torch [PYTEST ARGUMENT...]   what is named after torch, with the real one, in a venv of 4.6 GB
+#        test.sh ray [PYTEST ARGUMENT...]     the same of Ray, in one of 0.6 GB
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -38,6 +39,13 @@ if [ "${1:-}" = torch ]; then
   pytest_arguments=(-k torch "${@:2}")
   echo "==> framecache for Python, torch, $newest"
   suite torch "$newest" --no-deps --no-cache-dir -r tests/newest.txt -r ../../benches/peers/requirements-torch.txt
+  exit
+fi
+
+if [ "${1:-}" = ray ]; then
+  pytest_arguments=(-k ray "${@:2}")
+  echo "==> framecache for Python, Ray, $newest"
+  FRAMECACHE_TEST_S3=none suite ray "$newest" -r tests/ray.txt
   exit
 fi
 

@@ -59,15 +59,16 @@ def pattern(said):
 
 
 class Reader:
-    """Somebody who works through a page. ports: {those of the page: those that are free here}."""
+    """Somebody who works through a page. ports: {those of the page: those that are free here}; and further variables."""
 
-    def __init__(self, folder, ports=()):
+    def __init__(self, folder, ports=(), **variables):
         self._folder = Path(folder)
         self._ports = dict(ports)
         self._running = ExitStack()
         self._environment = runner.clean_environment(
             PATH=f"{Path(sys.executable).parent}:{self._commands()}:{runner.clean_environment()['PATH']}",
             PYTHONPATH=str(runner.ROOT / "clients" / "python" / "src"),
+            **variables,
         )
 
     def __enter__(self):

@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Optional, Tuple, Union
 
 from . import _requests
 from ._errors import invalid
-from ._server import PrivateServer, roots
+from ._server import PrivateServer, arguments
 from ._settings import Settings, from_environment, is_loopback
 from .v1 import frame_service_pb2 as pb
 from .v1 import media_service_pb2 as media
@@ -27,6 +27,8 @@ class Base:
         timeout: Optional[float] = None,
         store: Optional[str] = None,
         source_roots: Union[None, str, List[str]] = None,
+        source_buckets: Union[None, str, List[str]] = None,
+        workers: Optional[int] = None,
     ) -> None:
         """
         Args:
@@ -40,13 +42,17 @@ class Base:
             tls_key: Path of the PEM file of its key.
             timeout: Seconds that one call may take, a stream to its end; default: as long as it goes on.
             store: Of a server that is started: a folder or s3://bucket; default FRAMECACHE_STORE.
-            source_roots: Of a server that is started: folders that it may read; default: the current one.
+            source_roots: Of a server that is started: folders that it may read; default: the current one, where no
+                buckets are named either.
+            source_buckets: Of a server that is started: buckets that it may read; default: none.
+            workers: Of a server that is started: threads that decode; default: all cores.
         """
         settings = from_environment(Settings(target, token, tls_ca, tls_cert, tls_key, timeout))
-        server = PrivateServer(store, roots(source_roots)) if settings.target is None else None
-        if server is None and (store is not None or source_roots is not None):
+        own = {"store": store, "source_roots": source_roots, "source_buckets": source_buckets, "workers": workers}
+        server = PrivateServer(arguments(own)) if settings.target is None else None
+        if server is None and any(value is not None for value in own.values()):
             raise invalid(
-                f"store and source_roots are for a server of one's own: target={settings.target}", "store",
+                f"{', '.join(own)} are for a server of one's own: target={settings.target}", "store",
                 "leave target and FRAMECACHE_SERVER out, or set them where that server is started",
             )
         self._begin(settings, server, local=server is not None)

@@ -14,7 +14,7 @@ import sysconfig
 import threading
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ._errors import Error, Unavailable, invalid
 from ._folders import PrivateFolder
@@ -42,9 +42,8 @@ class PrivateServer(Inheritable):
     One that ended by itself is started again, on the same socket, at the next use.
     """
 
-    def __init__(self, store: Optional[str], source_roots: Sequence[str]) -> None:
-        self._store = store
-        self._source_roots = list(source_roots)
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self._arguments = list(arguments)
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -129,7 +128,9 @@ class PrivateServer(Inheritable):
             raise
 
     def _run(self, binary: str, folder: Path, started: threading.Event) -> None:
-        command = _tied_to_this_process([binary, *self._arguments(folder)])
+        command = _tied_to_this_process([
+            binary, "serve", "--listen", f"unix:{folder}/socket", "--metrics", "none", *self._arguments,
+        ])
         try:
             with open(folder / "log", "wb") as log:
                 process = subprocess.Popen(
@@ -141,14 +142,6 @@ class PrivateServer(Inheritable):
         self._process = process
         started.set()
         process.wait()
-
-    def _arguments(self, folder: Path) -> List[str]:
-        arguments = ["serve", "--listen", f"unix:{folder}/socket", "--metrics", "none"]
-        if self._store:
-            arguments += ["--store", self._store]
-        for root in self._source_roots:
-            arguments += ["--source-root", root]
-        return arguments
 
     def _wait_until_ready(self, folder: Path) -> None:
         give_up = time.monotonic() + START_SECONDS
@@ -208,12 +201,14 @@ def _tail(log: Path) -> str:
     return " / ".join(lines[-3:]) or "it said nothing"
 
 
-def roots(source_roots: Optional[object]) -> List[str]:
-    """source_roots as a list of paths."""
-    if source_roots is None:
-        return []
-    if isinstance(source_roots, (str, os.PathLike)):
-        return [os.fspath(source_roots)]
-    if isinstance(source_roots, (list, tuple)):
-        return [os.fspath(root) for root in source_roots]
-    raise invalid("source_roots is a folder or a list of them", "source_roots")
+def arguments(options: Mapping[str, Any]) -> List[str]:
+    """Of `framecache serve`, by what a client was given."""
+    found = []
+    for name, value in options.items():
+        flag = f"--{name.rstrip('s').replace('_', '-')}" if name.startswith("source") else f"--{name}"
+        several = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        for each in several:
+            if isinstance(each, bool) or not isinstance(each, (str, os.PathLike, int)):
+                raise invalid(f"{name} cannot be {value!r}", name)
+            found += [flag, os.fspath(each) if isinstance(each, os.PathLike) else str(each)]
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Iterable, Literal, Mapping, Optional, Sequence, Tuple, Type, TypedDict, Union
+from typing import Any, Iterable, List, Literal, Mapping, Optional, Sequence, Tuple, Type, TypedDict, Union
 
 import numpy as np
 
@@ -151,3 +151,18 @@ class TensorOptions(SelectionOptions, ArrayOptions, total=False):
     on_miss: Optional[OnMiss]
     #: Frames in a batch. Default 16.
     batch: Optional[int]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What a `Client` is made of, where it is made elsewhere: `Client` explains them."""
+
+    target: Optional[str]
+    token: Optional[str]
+    tls_ca: Optional[str]
+    tls_cert: Optional[str]
+    tls_key: Optional[str]
+    timeout: Optional[float]
+    store: Optional[str]
+    source_roots: Union[None, str, List[str]]
+    source_buckets: Union[None, str, List[str]]
+    workers: Optional[int]
