@@ -254,8 +254,8 @@ def test_a_front_workers_and_a_queue_do_as_their_manifests_say(cluster, buckets,
         until(lambda: lags(here.manifests) == {"normal": 0, "waiting": 0}, "nothing is left to scale for")
         here.start("CronJob", "framecache-gc").ends()
         assert stored(buckets, "frames", "ordered") == quiet
-        assert [pod.is_ended() for pod in (*workers, front)] == [0, 0, 0]
-        queue.is_ended()
+        assert pods.ended([*workers, front]) == [0, 0, 0]
+        pods.ended([queue])
 
 
 def test_an_indexed_jobs_shards_are_byte_for_byte_one_run(cluster, buckets):

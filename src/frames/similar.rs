@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::account::{Kind, Wanted};
+use crate::account::Kind;
 use crate::cache::Profile;
 use crate::cache::read::View;
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::frames::{Frames, absent};
 use crate::timeline::plan::HashKind;
@@ -195,7 +196,7 @@ impl Frames {
 
     async fn by_hand(&self, batch: Batch, mut scan: Scan) -> Result<Scan> {
         let account = self.cache().account();
-        let work = move |_: &Wanted| {
+        let work = move |_: &Stop| {
             batch
                 .columns
                 .iter()

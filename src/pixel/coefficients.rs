@@ -201,6 +201,7 @@ impl ToJfif {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 impl ToJfif {
     /// Whether factors with 16 fraction bits fit words, those near 1 less 1: those of 8-bit samples do.
     pub(crate) fn fits_words(&self) -> bool {

@@ -217,15 +217,19 @@ class Pod:
         assert self.process.wait(timeout) == 0, self.said
         return self.said
 
-    def is_ended(self):
-        """As a kubelet ends it, within the time that it has. Its status."""
-        before = self.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(self.spec["terminationGracePeriodSeconds"] - before)
-
     def kill(self):
         self.process.kill()
         self.process.wait(30)
         self.out.close()
         self.log.close()
 
+
+def ended(pods):
+    """Statuses of pods that are ended as a kubelet ends them, each within the time that it has."""
+    for pod in pods:
+        pod.process.send_signal(signal.SIGTERM)
+    statuses = []
+    for pod in pods:
+        before = pod.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        statuses.append(pod.process.wait(pod.spec["terminationGracePeriodSeconds"] - before))
+    return statuses

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::account::{Kind, Wanted};
+use crate::account::Kind;
 use crate::cache::Profile;
+use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::frames::Frames;
 use crate::frames::serve::OnMiss;
@@ -80,12 +81,12 @@ impl Frames {
         let account = self.cache().account();
         let _hold = account.take(Kind::Pictures, bytes).await?;
         let (foundry, kind, turn) = (self.foundry().clone(), search.kind, search.mirrored);
-        let work = move |wanted: &Wanted| {
+        let work = move |stop: &Stop| {
             let picture = foundry.jpeg(&jpeg).map_err(|error| match error.reason() {
                 Reason::MediaCorrupt => no_picture().caused_by(error),
                 _ => error,
             })?;
-            wanted.check()?;
+            stop.check()?;
             like_pixels(picture, kind, turn)
         };
         account.by_hand(work).await

@@ -290,13 +290,6 @@ fn load_16(lanes: &[u8; 16]) -> __m128i {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_bytes(lanes: &[u8; 32]) -> __m256i {
-    // SAFETY: the reference covers the 32 bytes read; the load needs no alignment.
-    unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
 fn store(lanes: __m256i, to: &mut [i16; LANES]) {
     // SAFETY: the reference covers the 32 bytes written; the store needs no alignment.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), lanes) }
