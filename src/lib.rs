@@ -1,6 +1,7 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
 pub mod account;
+pub mod api;
 pub mod app;
 pub mod av;
 pub mod aws;

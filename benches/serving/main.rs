@@ -11,8 +11,8 @@ mod running;
 
 use std::time::{Duration, Instant};
 
-use framecache::rpc::v1;
-use framecache::rpc::v1::frame_service_client::FrameServiceClient;
+use framecache::api::v1;
+use framecache::api::v1::frame_service_client::FrameServiceClient;
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 

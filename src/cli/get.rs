@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use futures::StreamExt;
 
+use crate::api::reshape::Reshape;
 use crate::app;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line, write_out};
 use crate::cli::output::{Folder, Picture, base64_line, file_of, stack_header};
@@ -19,7 +20,6 @@ use crate::foundry::Foundry;
 use crate::frames::{OnMiss, Shot};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
-use crate::rpc::reshape::Reshape;
 use crate::verdict::Verdict;
 
 /// Who is asked, and of which profile.

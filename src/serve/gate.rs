@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::account::{self, Account, Accountant, Hold, KINDS, Peer};
+use crate::api::scope::{self, Scope};
+use crate::api::status::status;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::rpc::scope::{self, Scope};
-use crate::rpc::status::status;
 use crate::serve::body::Running;
 use crate::serve::methods::{Kind, Method, Methods};
 use crate::serve::refusal;

@@ -41,11 +41,12 @@ use tonic::transport::server::{Connected, Router};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
+use crate::api::{Api, ServerInfo};
 use crate::config::serve::ServeSettings;
 use crate::error::{Error, Result};
 use crate::frames::Frames;
 use crate::metrics::Metrics;
-use crate::rpc::{ServerInfo, Service};
+use crate::rpc::Service;
 use crate::signals::Signals;
 use connections::Connections;
 use drain::Ending;
@@ -111,7 +112,7 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     let gate = Arc::new(Gate::new(rules(&server, &tokens), server.metrics.clone())?);
     let health = HealthReporter::new();
     let connections = Connections::new(server.frames.cache().memory().accountant());
-    let service = Service::new(server.frames.clone()).with_info(server.info.clone());
+    let service = Service::new(api(&server));
     let routes = services::routes(service, &health)?;
     let router = transport(settings)
         .layer(CallLayer(gate.clone()))
@@ -157,6 +158,10 @@ fn reloaded(
     let tokens = tokens.clone().map(|t| t as Arc<dyn Reloaded>);
     let certificates = certificates.clone().map(|c| c as Arc<dyn Reloaded>);
     tokens.into_iter().chain(certificates).collect()
+}
+
+fn api(server: &Server) -> Api {
+    Api::new(server.frames.clone()).with_info(server.info.clone())
 }
 
 fn rules(server: &Server, tokens: &Option<Arc<Tokens>>) -> Rules {

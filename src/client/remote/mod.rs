@@ -18,6 +18,9 @@ use futures::stream::BoxStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::api::v1::frame_service_client::FrameServiceClient;
+use crate::api::v1::media_service_client::MediaServiceClient;
+use crate::api::v1::overlay_service_client::OverlayServiceClient;
 use crate::cache::Tally;
 use crate::cache::clear::Cleared;
 use crate::cache::overlays::{OverlayScope, PutOverlay};
@@ -31,9 +34,6 @@ use crate::foundry::Probe;
 use crate::frames::{Extraction, Summary, Take};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::rpc::v1::frame_service_client::FrameServiceClient;
-use crate::rpc::v1::media_service_client::MediaServiceClient;
-use crate::rpc::v1::overlay_service_client::OverlayServiceClient;
 use crate::source::check_absolute;
 use crate::timeline::plan::{ChunkSpec, Window};
 

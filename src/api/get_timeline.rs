@@ -5,16 +5,16 @@ use std::ops::Range;
 
 use prost::Message;
 
+use crate::api::convert::{
+    chunk_message, clock_message, colour_rule_name, hash_message, page_size, profile_name,
+    sampling_message, unshown_message, window_message,
+};
+use crate::api::status::{chunk_status, rpc_status};
+use crate::api::{Api, pages, v1};
 use crate::cache::planned::Planned;
 use crate::cache::status::{FrameCounts, SpanState, State, Status};
 use crate::error::Result;
 use crate::frames::SourceFinding;
-use crate::rpc::convert::{
-    chunk_message, clock_message, colour_rule_name, hash_message, page_size, profile_name,
-    sampling_message, unshown_message, window_message,
-};
-use crate::rpc::status::{chunk_status, rpc_status};
-use crate::rpc::{Service, tokens, v1};
 use crate::timeline::plan::{Kind, Plan, PlannedChunk};
 
 const TOKEN: &str = "chunk";
@@ -22,14 +22,14 @@ const TOKEN: &str = "chunk";
 const MAX_SAMPLING_BYTES: usize = 1 << 20;
 const MAX_CHUNKS_BYTES: usize = 2 << 20;
 
-impl Service {
-    pub(super) async fn get_timeline(
+impl Api {
+    pub async fn get_timeline(
         &self,
         asked: v1::GetTimelineRequest,
     ) -> Result<v1::GetTimelineResponse> {
         let cache = self.frames.cache();
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
-        let after = tokens::value(TOKEN, &asked.page_token)?;
+        let after = pages::value(TOKEN, &asked.page_token)?;
         let status = profile.status_for_page(after.is_none()).await?;
         let mut answer = v1::GetTimelineResponse {
             timeline: asked.timeline.clone(),
@@ -53,7 +53,7 @@ impl Service {
         if page.end < plan.plan().chunks.len()
             && let Some(last) = chunks.last()
         {
-            answer.next_page_token = tokens::token(TOKEN, &last.spec.chunk_id);
+            answer.next_page_token = pages::token(TOKEN, &last.spec.chunk_id);
         }
         add_chunks(
             &mut answer,
@@ -71,7 +71,7 @@ fn page_of(plan: &Plan, after: Option<&str>, size: usize) -> Result<Range<usize>
         None => 0,
         Some(id) => {
             let place = plan.chunks.iter().position(|c| c.spec.chunk_id == id);
-            place.ok_or_else(tokens::wrong)? + 1
+            place.ok_or_else(pages::wrong)? + 1
         }
     };
     let mut bytes = 0;

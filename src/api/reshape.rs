@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::account::{Account, Hold, Kind, Wanted};
+use crate::cache::memory::{Memory, Rendition};
 use crate::cache::read::Frame;
 use crate::error::{Error, Reason, Result};
 use crate::extract::MAX_PIXELS;
 use crate::foundry::Foundry;
+use crate::hex::unhex;
 use crate::jpeg::{RawPicture, dimensions};
 use crate::pixel::RgbImage;
 use crate::pixel::resample::{Filter, Geometry, resize_rgb};
@@ -70,7 +72,7 @@ impl Reshape {
         }))
     }
 
-    /// Decodes, resizes as Pillow's BILINEAR does, and encodes.
+    /// The frame's rendition: out of memory, or made once for all who ask for it.
     ///
     /// # Errors
     /// MEDIA_CORRUPT for a stored frame that is no JPEG; LIMIT_EXCEEDED for pictures too large;
@@ -79,21 +81,42 @@ impl Reshape {
         self,
         frame: &Frame,
         (account, foundry): (&Account, Arc<dyn Foundry>),
+        memory: &Memory,
     ) -> Result<Reshaped> {
-        let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
-        let source = dimensions(&jpeg)?;
+        let source = dimensions(&frame.jpeg)?;
         let target = self.target(source.0, source.1);
         check_pixels(source).and_then(|()| check_pixels(target))?;
-        let mut hold = pictures(account, cost(source, target)).await?;
-        let work = move |wanted: &Wanted| self.reshaped((&jpeg, own), &*foundry, wanted);
-        let made = account.by_hand(work).await?;
-        hold.shrink_to(made.len() as u64);
+        let making = self.made(frame, (source, target), (account, foundry));
+        let own = frame.facts.quality.unwrap_or(DEFAULT_QUALITY);
+        let rendition = Rendition {
+            size: (target.0 as u32, target.1 as u32),
+            quality: self.quality.unwrap_or(own),
+        };
+        let jpeg = match frame.facts.sha256.as_deref().and_then(unhex) {
+            Some(sha256) => memory.rendition((sha256, rendition), making).await?,
+            None => making.await?,
+        };
+        let hold = account.take(Kind::Pictures, jpeg.len() as u64).await?;
+        let (width, height) = rendition.size;
         Ok(Reshaped {
-            jpeg: made.into(),
-            width: target.0 as u32,
-            height: target.1 as u32,
+            jpeg,
+            width,
+            height,
             hold,
         })
+    }
+
+    /// Decodes, resizes as Pillow's BILINEAR does, and encodes.
+    async fn made(
+        self,
+        frame: &Frame,
+        (source, target): (Size, Size),
+        (account, foundry): (&Account, Arc<dyn Foundry>),
+    ) -> Result<Bytes> {
+        let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
+        let _room = pictures(account, cost(source, target)).await?;
+        let work = move |wanted: &Wanted| self.reshaped((&jpeg, own), &*foundry, wanted);
+        account.by_hand(work).await.map(Bytes::from)
     }
 
     fn reshaped(
@@ -163,7 +186,7 @@ fn check_pixels((width, height): Size) -> Result<()> {
 }
 
 /// One that is larger than its share is made alone, and none that all memory for answers would not hold.
-async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
+pub(super) async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
     let limit = account.accountant().on_their_way_bytes();
     if bytes > limit {
         let message =

@@ -3,25 +3,25 @@
 use futures::TryStreamExt;
 use prost::Message;
 
+use crate::api::convert::{facts_message, page_size, profile_name};
+use crate::api::status::rpc_status;
+use crate::api::{Api, PART_BYTES, pages, v1};
 use crate::cache::Profile;
 use crate::cache::facts::FactsBatch;
 use crate::cache::read::{Miss, View};
 use crate::error::{Error, Reason, Result};
 use crate::frames::{absent, recorded};
-use crate::rpc::convert::{facts_message, page_size, profile_name};
-use crate::rpc::status::rpc_status;
-use crate::rpc::{PART_BYTES, Service, tokens, v1};
 
 const TOKEN: &str = "frame";
 
-impl Service {
-    pub(super) async fn list_frames(
+impl Api {
+    pub async fn list_frames(
         &self,
         asked: v1::ListFramesRequest,
     ) -> Result<v1::ListFramesResponse> {
         let cache = self.frames.cache();
         let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
-        let first = tokens::number(TOKEN, &asked.page_token)?.unwrap_or(0);
+        let first = pages::number(TOKEN, &asked.page_token)?.unwrap_or(0);
         let view = profile.view().await?;
         if matches!(view, View::Absent) {
             return Err(absent(&profile));
@@ -72,7 +72,7 @@ impl Page {
                         _ => left || batches.try_next().await?.is_some(),
                     };
                     if more {
-                        self.answer.next_page_token = tokens::token(TOKEN, self.next);
+                        self.answer.next_page_token = pages::token(TOKEN, self.next);
                     }
                     return Ok(());
                 }
