@@ -22,6 +22,7 @@ pub mod frames;
 pub mod gpu;
 pub mod hash;
 pub mod hex;
+pub mod http;
 pub mod jpeg;
 pub mod media;
 pub mod metrics;

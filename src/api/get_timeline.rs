@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use prost::Message;
 
@@ -27,19 +28,9 @@ impl Api {
         &self,
         asked: v1::GetTimelineRequest,
     ) -> Result<v1::GetTimelineResponse> {
-        let cache = self.frames.cache();
-        let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
         let after = pages::value(TOKEN, &asked.page_token)?;
-        let status = profile.status_for_page(after.is_none()).await?;
-        let mut answer = v1::GetTimelineResponse {
-            timeline: asked.timeline.clone(),
-            profile: profile.keys().profile().to_owned(),
-            state: state(status.state).into(),
-            plan: status.plan.as_deref().map(plan_message),
-            counts: counts_message(&status),
-            profiles: cache.list_profiles(&asked.timeline).await?,
-            ..v1::GetTimelineResponse::default()
-        };
+        let of = (&*asked.timeline, profile_name(&asked.profile));
+        let (status, mut answer) = self.status_of(of, after.is_none()).await?;
         let Some(plan) = &status.plan else {
             return Ok(answer);
         };
@@ -62,6 +53,39 @@ impl Api {
             &findings,
         );
         Ok(answer)
+    }
+
+    /// How a profile stands, without its chunks.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn timeline_stands(
+        &self,
+        timeline: &str,
+        profile: &str,
+    ) -> Result<v1::GetTimelineResponse> {
+        let (_, answer) = self.status_of((timeline, profile), false).await?;
+        Ok(answer)
+    }
+
+    async fn status_of(
+        &self,
+        (timeline, profile): (&str, &str),
+        afresh: bool,
+    ) -> Result<(Arc<Status>, v1::GetTimelineResponse)> {
+        let cache = self.frames.cache();
+        let profile = cache.profile(timeline, profile)?;
+        let status = profile.status_for_page(afresh).await?;
+        let answer = v1::GetTimelineResponse {
+            timeline: timeline.to_owned(),
+            profile: profile.keys().profile().to_owned(),
+            state: state(status.state).into(),
+            plan: status.plan.as_deref().map(plan_message),
+            counts: counts_message(&status),
+            profiles: cache.list_profiles(timeline).await?,
+            ..v1::GetTimelineResponse::default()
+        };
+        Ok((status, answer))
     }
 }
 

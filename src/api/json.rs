@@ -54,6 +54,18 @@ pub fn from_json<T: Message + Default>(name: &str, text: &[u8]) -> Result<T> {
     decoded.map_err(|e| Error::internal("could not read a message").caused_by(e))
 }
 
+/// The names that the fields of a message have in JSON.
+///
+/// # Errors
+/// INTERNAL for a name that is none.
+pub fn names(name: &str) -> Result<Vec<String>> {
+    let fields = descriptor(name)?;
+    Ok(fields
+        .fields()
+        .map(|field| field.json_name().to_owned())
+        .collect())
+}
+
 fn descriptor(name: &str) -> Result<MessageDescriptor> {
     let pool = POOL.as_ref();
     let found = pool.and_then(|pool| pool.get_message_by_name(&format!("framecache.v1.{name}")));

@@ -20,6 +20,7 @@ pub mod reshape;
 pub mod scope;
 pub mod selection;
 pub mod status;
+pub mod strips;
 
 pub use extract_frames::Told;
 pub use get_frames::{Got, Ready};

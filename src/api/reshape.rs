@@ -39,7 +39,7 @@ pub struct Reshaped {
 }
 
 /// Width and height.
-type Size = (usize, usize);
+pub(super) type Size = (usize, usize);
 
 impl Reshape {
     /// # Errors
@@ -174,7 +174,7 @@ impl Reshape {
     }
 }
 
-fn check_pixels((width, height): Size) -> Result<()> {
+pub(super) fn check_pixels((width, height): Size) -> Result<()> {
     let pixels = (width as u64).saturating_mul(height as u64);
     if pixels <= MAX_PIXELS {
         return Ok(());
@@ -199,7 +199,7 @@ pub(super) async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
 
 /// Bytes of the pictures that there are at once: source, what is between the passes of the resampler,
 /// and target; then the target, its planes and its JPEG.
-fn cost(source: Size, target: Size) -> u64 {
+pub(super) fn cost(source: Size, target: Size) -> u64 {
     let rgb = |(width, height): Size| 3 * width as u64 * height as u64;
     let across_or_down_first = rgb((target.0, source.1)).max(rgb((source.0, target.1)));
     // The resampler begins with the pass that makes less.

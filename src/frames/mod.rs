@@ -46,7 +46,7 @@ pub use orders::{Elsewhere, News, Order, Place, Taken, Told, lost};
 pub use others::{Fallback, Others, UNREACHED};
 pub use refusal::{absent, recorded};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
-pub use select::{Asked, Selected, Selection, Which};
+pub use select::{Asked, Selected, Selection, Which, is_inside, within};
 pub use serve::{OnMiss, Serving, again, place_of};
 pub use sources::SourceFinding;
 pub use task::Task;
