@@ -103,7 +103,7 @@ def test_facts_are_those_of_the_command_line_and_come_in_pages(asked, fc):
 
 
 def test_timelines_tell_their_state_and_counts(asked, fc, v1):
-    server, client = asked
+    _, client = asked
     (stands,) = client.ok("/v1/timelines").json["timelines"]
     frames = fc.frames("t")
     assert (stands["timeline"], stands["state"], stands["counts"]["frames"]) == ("t", "PROFILE_STATE_COMPLETE", len(frames))
@@ -262,6 +262,7 @@ HOSTILE = ["..", "%2e%2e", "%2E%2e", ".", "%2e", "a%2fb", "a%2f..%2f..", "%00", 
 
 def test_ids_and_numbers_are_checked_as_grpc_checks_them_and_lead_nowhere_else(asked, fc, tmp_path):
     server, client = asked
+    server.wait_until_it_is_ready()
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     before = sorted(tmp_path.rglob("*"))
     for hostile in HOSTILE:

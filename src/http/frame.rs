@@ -18,7 +18,7 @@ use crate::frames::OnMiss;
 use crate::http::asked::whole;
 use crate::http::sent::{Answer, Sent, done, early, message};
 use crate::http::waiting::patiently;
-use crate::http::{Asked, Problem, nowhere, upload};
+use crate::http::{Asked, Problem, upload};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::store::MAX_OBJECT_BYTES;
@@ -33,7 +33,7 @@ pub async fn one(asked: Asked) -> Answer {
         asked.only(&OF_FACTS)?;
         return facts(&asked, whole("seq", number)?).await;
     }
-    let number = file.strip_suffix(".jpg").ok_or_else(nowhere)?;
+    let number = file.strip_suffix(".jpg").ok_or_else(Problem::nowhere)?;
     asked.only(&OF_JPEG)?;
     jpeg(&asked, whole("seq", number)?).await
 }
@@ -41,7 +41,7 @@ pub async fn one(asked: Asked) -> Answer {
 /// `at/{seconds}.jpg`: the frame shown then, by its own address unless asked for directly.
 pub async fn at(asked: Asked) -> Answer {
     let file = asked.part("file");
-    let text = file.strip_suffix(".jpg").ok_or_else(nowhere)?;
+    let text = file.strip_suffix(".jpg").ok_or_else(Problem::nowhere)?;
     asked.only(&["profile", "w", "h", "q", "wait", "on_miss", "direct"])?;
     let time: Exact = text.parse().map_err(|e: Error| e.in_field("seconds"))?;
     let seq = shown_at(&asked, time).await?;
@@ -78,11 +78,12 @@ async fn shown_at(asked: &Asked, time: Exact) -> Result<u64, Problem> {
         v1::OnMiss::Extract | v1::OnMiss::Unspecified => OnMiss::Extract,
     };
     let serving = asked.api.serving(&request.timeline, &request.profile)?;
-    patiently(asked, async move {
-        serving.view().await?;
-        serving.shown_at(time, on_miss).await
-    })
-    .await
+    serving.view().await?;
+    match serving.shown_at(time, OnMiss::Fail).await {
+        Err(error) if on_miss == OnMiss::Extract && is_missing(&error) => {}
+        shown => return Ok(shown?),
+    }
+    patiently(asked, async move { serving.shown_at(time, on_miss).await }).await
 }
 
 fn request(asked: &Asked, seq: u64, payload: v1::Payload) -> Result<v1::GetFramesRequest> {
@@ -108,10 +109,31 @@ async fn get(api: Api, request: v1::GetFramesRequest) -> Result<Ready> {
     found.ok_or_else(|| Error::new(Reason::FrameNotCached, "there is no such frame"))
 }
 
+/// The same: what is there at once, and what is extracted first within the time that the request allows.
+async fn found(asked: &Asked, request: v1::GetFramesRequest) -> Result<Ready, Problem> {
+    let there = v1::GetFramesRequest {
+        on_miss: v1::OnMiss::Fail.into(),
+        ..request.clone()
+    };
+    match get(asked.api.clone(), there).await {
+        Err(error) if request.on_miss() == v1::OnMiss::Extract && is_missing(&error) => {}
+        found => return Ok(found?),
+    }
+    patiently(asked, get(asked.api.clone(), request)).await
+}
+
+/// Whether extracting may mend it.
+fn is_missing(error: &Error) -> bool {
+    matches!(
+        error.reason(),
+        Reason::FrameNotCached | Reason::ObjectCorrupt
+    )
+}
+
 async fn facts(asked: &Asked, seq: u64) -> Answer {
     let request = request(asked, seq, v1::Payload::None)?;
-    let found = patiently(asked, get(asked.api.clone(), request)).await?;
-    message(asked, "Facts", &facts_message(found.facts))
+    let known = found(asked, request).await?;
+    message(asked, "Facts", &facts_message(known.facts))
 }
 
 async fn jpeg(asked: &Asked, seq: u64) -> Answer {
@@ -129,7 +151,7 @@ async fn jpeg(asked: &Asked, seq: u64) -> Answer {
             quality: None,
             ..request.clone()
         };
-        let known = patiently(asked, get(asked.api.clone(), facts)).await?.facts;
+        let known = found(asked, facts).await?.facts;
         check_named(named.as_deref(), known.sha256.as_deref())?;
         if let Some(sha256) = known.sha256
             && let Some(unmodified) = early(asked, &etag(&sha256, size), named.is_some())?
@@ -137,16 +159,16 @@ async fn jpeg(asked: &Asked, seq: u64) -> Answer {
             return Ok(unmodified);
         }
     }
-    let found = patiently(asked, get(asked.api.clone(), request)).await?;
-    let stored = found.facts.sha256;
-    let sha256 = stored.unwrap_or_else(|| sha256_hex(&[&found.jpeg]));
+    let frame = found(asked, request).await?;
+    let stored = frame.facts.sha256;
+    let sha256 = stored.unwrap_or_else(|| sha256_hex(&[&frame.jpeg]));
     check_named(named.as_deref(), Some(&sha256))?;
     let sent = Sent {
-        bytes: found.jpeg,
+        bytes: frame.jpeg,
         kind: "image/jpeg",
         etag: etag(&sha256, size),
         immutable: named.is_some(),
-        hold: found.hold,
+        hold: frame.hold,
     };
     sent.answer(asked)
 }
@@ -187,7 +209,7 @@ pub async fn put(asked: Asked, body: Body) -> Answer {
     let number = asked
         .part("file")
         .strip_suffix(".jpg")
-        .ok_or_else(nowhere)?;
+        .ok_or_else(Problem::nowhere)?;
     let seq = whole("seq", number)?;
     let profile = asked.profile()?;
     let cache = asked.api.frames().cache();

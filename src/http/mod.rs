@@ -23,7 +23,6 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::api::Api;
-use crate::error::{Error, Reason};
 
 pub use asked::Asked;
 pub use problem::{Ended, Problem};
@@ -72,15 +71,7 @@ pub fn addresses(web: Web) -> Router {
             &below("/overlays/{job}/{stage}/{seq}/{file}"),
             get(overlays::one).put(overlays::put),
         )
-        .fallback(async || nowhere())
+        .fallback(async || Problem::nowhere())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .with_state(Arc::new(web))
-}
-
-fn nowhere() -> Problem {
-    let error = Error::new(Reason::FieldInvalid, "there is no such address")
-        .hint("/openapi.json lists those that there are");
-    Problem::of(&error)
-        .with_status(404)
-        .with_reason("ADDRESS_UNKNOWN")
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Reason, Result};
 use crate::http::asked::whole;
 use crate::http::frame::{check_unconditional, put_answer};
 use crate::http::sent::{Answer, Sent, done, json};
-use crate::http::{Asked, nowhere, upload};
+use crate::http::{Asked, Problem, upload};
 use crate::timeline::request::check_id;
 
 /// `GET overlays`
@@ -131,11 +131,11 @@ pub async fn one(asked: Asked) -> Answer {
     sent.answer(&asked)
 }
 
-fn id(asked: &Asked) -> std::result::Result<OverlayId, crate::http::Problem> {
+fn id(asked: &Asked) -> std::result::Result<OverlayId, Problem> {
     let name = asked
         .part("file")
         .strip_suffix(".png")
-        .ok_or_else(nowhere)?;
+        .ok_or_else(Problem::nowhere)?;
     Ok(OverlayId {
         job: asked.id("job")?,
         stage: asked.id("stage")?,

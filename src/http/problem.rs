@@ -16,8 +16,11 @@ use crate::error::{Code, Error, Reason};
 pub struct Ended(pub Code);
 
 /// What is wrong with a request, or with its answer.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Document>);
+
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+struct Document {
     #[serde(rename = "type")]
     kind: String,
     title: String,
@@ -32,7 +35,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip)]
-    code: Option<Code>,
+    code: Code,
 }
 
 impl From<Error> for Problem {
@@ -43,39 +46,30 @@ impl From<Error> for Problem {
 
 impl Problem {
     pub fn of(error: &Error) -> Problem {
-        Problem::told(Told::of(error))
-    }
-
-    fn told(told: Told) -> Problem {
-        let code = told.reason.code();
-        let problem = Problem {
-            kind: String::new(),
-            title: String::new(),
-            status: status_of(told.reason),
-            detail: told.message,
-            reason: String::new(),
-            field: told.field,
-            hint: told.hint,
-            retry_after: told.retry_after.map(whole_secs),
-            code: Some(code),
-        };
-        problem.with_reason(told.reason.name())
+        let told = Told::of(error);
+        let status = status_of(told.reason);
+        let mut problem = Problem::new(status, told.reason.name(), told.message);
+        problem.0.field = told.field;
+        problem.0.hint = told.hint;
+        problem.0.retry_after = told.retry_after.map(whole_secs);
+        problem.0.code = told.reason.code();
+        problem
     }
 
     /// One that is none of the API's own: of the server around it, or of HTTP.
     pub fn new(status: u16, reason: &str, detail: impl Into<String>) -> Problem {
-        let problem = Problem {
-            kind: String::new(),
-            title: String::new(),
+        let title = reason.to_lowercase().replace('_', " ");
+        Problem(Box::new(Document {
+            kind: format!("urn:framecache:{}", title.replace(' ', "-")),
+            title,
             status,
             detail: detail.into(),
-            reason: String::new(),
+            reason: reason.to_owned(),
             field: None,
             hint: None,
             retry_after: None,
-            code: Some(code_of(status)),
-        };
-        problem.with_reason(reason)
+            code: code_of(status),
+        }))
     }
 
     pub fn method_not_allowed() -> Problem {
@@ -83,38 +77,25 @@ impl Problem {
             .hint("/openapi.json lists the methods of each")
     }
 
-    pub fn with_status(self, status: u16) -> Problem {
-        Problem { status, ..self }
+    pub fn nowhere() -> Problem {
+        Problem::new(404, "ADDRESS_UNKNOWN", "there is no such address")
+            .hint("/openapi.json lists those that there are")
     }
 
-    pub fn with_reason(self, reason: &str) -> Problem {
-        let title = reason.to_lowercase().replace('_', " ");
-        Problem {
-            kind: format!("urn:framecache:{}", title.replace(' ', "-")),
-            reason: reason.to_owned(),
-            title,
-            ..self
-        }
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.0.hint = Some(hint.into());
+        self
     }
 
-    pub fn hint(self, hint: impl Into<String>) -> Problem {
-        Problem {
-            hint: Some(hint.into()),
-            ..self
-        }
-    }
-
-    pub fn again_after(self, after: Duration) -> Problem {
-        Problem {
-            retry_after: Some(whole_secs(after)),
-            ..self
-        }
+    pub fn again_after(mut self, after: Duration) -> Problem {
+        self.0.retry_after = Some(whole_secs(after));
+        self
     }
 
     /// In one line.
     pub fn json(&self) -> String {
         // Text and numbers: it cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(&self.0).unwrap_or_default()
     }
 }
 
@@ -122,18 +103,16 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.json()));
         *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if let Some(code) = self.code {
-            response.extensions_mut().insert(Ended(code));
-        }
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(Ended(self.0.code));
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, kind);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(secs) = self.retry_after {
+        if let Some(secs) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(secs));
         }
-        if self.status == 401 {
+        if self.0.status == 401 {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -187,9 +166,9 @@ mod tests {
     fn who_may_come_again_is_told_when_and_nobody_else() {
         for reason in ALL {
             let problem = Problem::of(&Error::new(reason, "m"));
-            let again = matches!(problem.status, 503 | 504 | 507) && reason != Reason::Cancelled;
-            assert_eq!(problem.retry_after.is_some(), again, "{reason:?}");
-            assert_eq!(problem.reason, reason.name());
+            let again = matches!(problem.0.status, 503 | 504 | 507) && reason != Reason::Cancelled;
+            assert_eq!(problem.0.retry_after.is_some(), again, "{reason:?}");
+            assert_eq!(problem.0.reason, reason.name());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::cache::sealed::sha256_hex;
 use crate::error::{Error, Result};
 use crate::http::asked::whole;
 use crate::http::sent::{self, Answer, Sent, early, streamed};
-use crate::http::{Asked, nowhere};
+use crate::http::{Asked, Problem};
 
 /// Of a tile, in pixels, unless said otherwise.
 const HEIGHT: u32 = 90;
@@ -31,7 +31,7 @@ pub async fn strip(asked: Asked) -> Answer {
     let page = asked
         .part("file")
         .strip_suffix(".jpg")
-        .ok_or_else(nowhere)?;
+        .ok_or_else(Problem::nowhere)?;
     let page = whole("page", page)?;
     let strips = opened(&asked).await?;
     let strip = strips.page(page).await?;
