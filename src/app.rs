@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::{Accountant, MAX_WAIT, Means};
+use crate::api::{self, ServerInfo, v1};
 use crate::av;
 use crate::cache::Cache;
 use crate::cache::keys::Layout;
@@ -24,7 +25,6 @@ use crate::gpu;
 use crate::metrics::Metrics;
 #[cfg(feature = "nats")]
 use crate::queue::Broker;
-use crate::rpc::{self, ServerInfo, v1};
 use crate::sandbox::Report;
 use crate::serve::{Descriptors, Server};
 use crate::source::SourcePolicy;
@@ -264,7 +264,7 @@ fn server_info(
             side: MAX_SIDE,
             chunks_per_timeline: settings.limits.chunks,
             frames_per_profile: settings.limits.frames,
-            part_bytes: rpc::PART_BYTES as u64,
+            part_bytes: api::PART_BYTES as u64,
             concurrent_calls: count(serve.max_calls),
             memory_bytes: serve.memory_bytes,
         }),

@@ -1,6 +1,7 @@
 //! framecache: decodes a timeline's video once, and keeps its frames.
 
 pub mod account;
+pub mod api;
 pub mod app;
 pub mod av;
 pub mod aws;
@@ -21,6 +22,7 @@ pub mod frames;
 pub mod gpu;
 pub mod hash;
 pub mod hex;
+pub mod http;
 pub mod jpeg;
 pub mod media;
 pub mod metrics;

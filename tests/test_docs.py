@@ -115,6 +115,13 @@ def test_the_page_on_similar_frames_does_what_it_says_from_an_empty_folder(tmp_p
         assert reader.follow(DOCS / "similar.md") > 5
 
 
+def test_the_page_on_http_does_what_it_says_from_an_empty_folder(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    with pages.Reader(folder, free_ports(50051, 8080, 9464)) as reader:
+        assert reader.follow(DOCS / "http.md") > 10
+
+
 def test_every_metric_and_label_that_the_page_on_operations_names_is_there(operated):
     there = set(re.findall(r"^(\w+)[{ ]", operated, re.M))
     there |= {name.removesuffix("_bucket") for name in there}

@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use framecache::rpc::v1;
+use framecache::api::v1;
 use futures::future::BoxFuture;
 use futures::stream;
 use prost::Message;

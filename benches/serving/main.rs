@@ -1,18 +1,21 @@
 //! Serves small JPEGs from memory, over gRPC on loopback, beside what gRPC itself gives with a
 //! handler that does nothing: `cargo bench --bench serving [-- part of a name]`.
 //!
+//! The last rows are the same frames by plain HTTP; what gRPC gives for a call beside them is the ceiling there.
+//!
 //! Server and client share the machine, as they did when the target was set. Rounds alternate;
 //! the ratio is of medians. CPU time is the server's own: it says what a noisy machine hides.
 
 #![allow(clippy::unwrap_used)] // a panic is a failed measurement
 
+mod address;
 mod ceiling;
 mod running;
 
 use std::time::{Duration, Instant};
 
-use framecache::rpc::v1;
-use framecache::rpc::v1::frame_service_client::FrameServiceClient;
+use framecache::api::v1;
+use framecache::api::v1::frame_service_client::FrameServiceClient;
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 
@@ -20,6 +23,7 @@ use running::Running;
 
 const CEILING: &str = "--ceiling";
 const SERVING: &str = "framecache: serving on ";
+const HTTP: &str = "framecache: http on ";
 const FRAMES: usize = 600;
 const CLIENTS: [usize; 3] = [1, 8, 64];
 const ROUNDS: usize = 5;
@@ -44,6 +48,8 @@ enum Work {
     Call,
     /// All frames in one stream.
     Stream,
+    /// One frame by its address, over a connection that stays.
+    Address,
 }
 
 struct Case {
@@ -52,7 +58,7 @@ struct Case {
     payload: v1::Payload,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     Case {
         name: "one frame a call, jpeg",
         work: Work::Call,
@@ -72,6 +78,11 @@ const CASES: [Case; 4] = [
         name: "one stream, base64",
         work: Work::Stream,
         payload: v1::Payload::Base64,
+    },
+    Case {
+        name: "one frame by HTTP",
+        work: Work::Address,
+        payload: v1::Payload::Jpeg,
     },
 ];
 
@@ -146,14 +157,20 @@ async fn round(server: &Running, case: &Case, clients: usize) -> Round {
     let until = begun + ROUND;
     let each = (0..clients).map(|n| {
         let (address, work, payload) = (server.address.clone(), case.work, case.payload);
-        tokio::spawn(async move { client(&address, (work, payload), (n, until)).await })
+        let http = server.http.clone().filter(|_| work == Work::Address);
+        tokio::spawn(async move {
+            match http {
+                Some(http) => address::client(&http, (n, until)).await,
+                None => client(&address, (work, payload), (n, until)).await,
+            }
+        })
     });
     let mut calls = Vec::new();
     for each in each.collect::<Vec<_>>() {
         calls.extend(each.await.unwrap());
     }
     let frames = match case.work {
-        Work::Call => calls.len(),
+        Work::Call | Work::Address => calls.len(),
         Work::Stream => calls.len() * FRAMES,
     };
     let (took, cpu) = (begun.elapsed(), server.cpu() - cpu);
@@ -180,7 +197,7 @@ async fn client(
     let mut calls = Vec::new();
     while Instant::now() < until {
         let (request, expected) = match work {
-            Work::Call => (one(n % FRAMES, payload), 1),
+            Work::Call | Work::Address => (one(n % FRAMES, payload), 1),
             Work::Stream => (all(payload), FRAMES),
         };
         n += 1;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{CEILING, FRAMES, SERVING};
+use crate::{CEILING, FRAMES, HTTP, SERVING};
 
 pub const TIMELINE: &str = "small";
 pub const WIDTH: usize = 320;
@@ -16,6 +16,8 @@ const FRAMECACHE: &str = env!("CARGO_BIN_EXE_framecache");
 pub struct Running {
     process: Child,
     pub address: String,
+    /// Of plain HTTP, where there is any.
+    pub http: Option<String>,
 }
 
 impl Running {
@@ -26,6 +28,8 @@ impl Running {
             "--listen",
             "127.0.0.1:0",
             "--metrics",
+            "127.0.0.1:0",
+            "--http",
             "127.0.0.1:0",
             "--store",
         ]);
@@ -40,14 +44,18 @@ impl Running {
     fn start(command: &mut Command) -> Running {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .find_map(|line| line.ok()?.strip_prefix(SERVING).map(str::to_owned));
+        let mut http = None;
+        let address = lines.by_ref().find_map(|line| {
+            let line = line.ok()?;
+            http = http.take().or(line.strip_prefix(HTTP).map(str::to_owned));
+            line.strip_prefix(SERVING).map(str::to_owned)
+        });
         // It logs each call: the pipe must not fill up.
         std::thread::spawn(move || lines.for_each(drop));
         Running {
             process,
             address: address.unwrap(),
+            http,
         }
     }
 

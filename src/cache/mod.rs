@@ -28,7 +28,7 @@ pub mod record;
 pub mod repack;
 pub mod retention;
 mod reuse;
-mod sealed;
+pub(crate) mod sealed;
 pub mod status;
 pub mod sweep;
 pub mod used;

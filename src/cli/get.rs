@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use futures::StreamExt;
 
+use crate::api::reshape::Reshape;
 use crate::app;
 use crate::cancel::Stop;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line, write_out};
@@ -20,7 +21,6 @@ use crate::foundry::Foundry;
 use crate::frames::{OnMiss, Shot};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
-use crate::rpc::reshape::Reshape;
 use crate::verdict::Verdict;
 
 /// Who is asked, and of which profile.

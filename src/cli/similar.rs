@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::json;
 
+use crate::api::similar::hash;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line};
 use crate::cli::format::clock;
 use crate::cli::output::read_file;
 use crate::error::{Error, Result};
 use crate::frames::{Found, Near, Query, Search};
 use crate::hash::to_hex;
-use crate::rpc::hash_of_text;
 use crate::similar::DISTANCE;
 use crate::timeline::plan::HashKind;
 
@@ -93,7 +93,7 @@ impl Args {
     fn search(&self, context: &Context) -> Result<Search> {
         let profile = context.global.profile.clone();
         let query = match (&self.hash, &self.picture, self.seq, &self.timeline) {
-            (Some(text), ..) => Query::Hash(hash_of_text(text)?),
+            (Some(text), ..) => Query::Hash(hash(text)?),
             (_, Some(path), ..) => Query::Picture(read_file(path)?),
             (_, _, Some(seq), Some(timeline)) => Query::Frame {
                 timeline: timeline.clone(),

@@ -30,6 +30,19 @@ pub struct ServeOptions {
     /// Where calls are taken: an address (port 0: any free one), or a Unix socket [default: 127.0.0.1:50051]
     #[arg(long, env = "FRAMECACHE_LISTEN", value_name = "HOST:PORT|unix:PATH")]
     pub listen: Option<String>,
+    /// Where plain HTTP is answered: frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
+    #[arg(long, env = "FRAMECACHE_HTTP", value_name = "HOST:PORT|none")]
+    pub http: Option<String>,
+    /// An origin whose pages may read what HTTP answers, as in https://tools.example; repeatable [default: none]
+    #[arg(
+        long,
+        env = "FRAMECACHE_HTTP_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    #[serde(alias = "http_origins", deserialize_with = "one_or_several")]
+    pub http_origin: Vec<String>,
     /// Where /livez, /readyz and /metrics are [default: 127.0.0.1:9464]
     #[arg(long, env = "FRAMECACHE_METRICS", value_name = "HOST:PORT|none")]
     pub metrics: Option<String>,
@@ -239,6 +252,10 @@ pub struct TlsFiles {
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
     pub listen: Listen,
+    /// `HOST:PORT` of plain HTTP; none for none.
+    pub http: Option<String>,
+    /// Origins (RFC 6454) that may read it.
+    pub http_origins: Vec<String>,
     /// `HOST:PORT` of the side port; none for none.
     pub metrics: Option<String>,
     pub source_roots: Vec<PathBuf>,
@@ -266,6 +283,8 @@ impl ServeOptions {
         let either = |mine: bool, other: bool| mine || other;
         ServeOptions {
             listen: self.listen.or(other.listen),
+            http: self.http.or(other.http),
+            http_origin: filled(self.http_origin, other.http_origin),
             metrics: self.metrics.or(other.metrics),
             source_root: filled(self.source_root, other.source_root),
             source_bucket: filled(self.source_bucket, other.source_bucket),
@@ -327,7 +346,9 @@ impl ServeSettings {
         source_endpoint.check()?;
         let settings = ServeSettings {
             listen: listen(said.listen.as_deref().unwrap_or(LISTEN))?,
-            metrics: metrics(said.metrics.as_deref().unwrap_or(METRICS))?,
+            http: address("http", said.http.as_deref().unwrap_or("none"))?,
+            http_origins: origins(said.http_origin)?,
+            metrics: address("metrics", said.metrics.as_deref().unwrap_or(METRICS))?,
             source_roots: said.source_root,
             source_buckets: said.source_bucket,
             source_endpoint,
@@ -379,10 +400,28 @@ fn listen(text: &str) -> Result<Listen> {
     }
 }
 
-fn metrics(text: &str) -> Result<Option<String>> {
+fn address(what: &str, text: &str) -> Result<Option<String>> {
     match text {
         "none" => Ok(None),
-        text => host_and_port("metrics", text).map(Some),
+        text => host_and_port(what, text).map(Some),
+    }
+}
+
+/// As browsers write them: a scheme, a host, a port where it is not the scheme's, and nothing else.
+fn origins(said: Vec<String>) -> Result<Vec<String>> {
+    let fits = |origin: &String| {
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| origin.strip_prefix(scheme));
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]".contains(&b);
+        host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
+    };
+    match said.iter().find(|origin| !fits(origin)) {
+        None => Ok(said),
+        Some(origin) => Err(Error::field(format!(
+            "this is no origin of pages: http_origin={origin:?}"
+        ))
+        .hint("write it as browsers do, in lower case and without a path: https://tools.example")),
     }
 }
 

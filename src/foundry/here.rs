@@ -101,6 +101,10 @@ impl Foundry for Here {
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
         jpeg::decode_rgb_into(jpeg, out)
     }
+
+    fn jpeg_at_least(&self, jpeg: &[u8], least: (usize, usize)) -> Result<RgbImage> {
+        jpeg::decode_rgb_at_least(jpeg, least)
+    }
 }
 
 fn media_here(media: &Media) -> Result<&SpanMedia> {

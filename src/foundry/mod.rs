@@ -84,6 +84,12 @@ pub trait Foundry: Send + Sync {
     /// As [`crate::jpeg::decode_rgb`].
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()>;
 
+    /// The same as a new one, of at least this size (width, height) where it is that large, and hardly larger.
+    ///
+    /// # Errors
+    /// As [`crate::jpeg::decode_rgb_at_least`].
+    fn jpeg_at_least(&self, jpeg: &[u8], least: (usize, usize)) -> Result<RgbImage>;
+
     /// The same as a new one.
     fn jpeg(&self, jpeg: &[u8]) -> Result<RgbImage> {
         let mut image = RgbImage::default();

@@ -39,6 +39,8 @@ pub(super) enum Request {
     Footage(Footing, Box<SpanJob>, Beside),
     /// The bulk is the file.
     Jpeg,
+    /// The same, of at least this width and height.
+    JpegAtLeast(usize, usize),
 }
 
 /// What a process is held by.

@@ -50,7 +50,7 @@ pub use others::{Fallback, Others, UNREACHED};
 pub use pick::Pick;
 pub use refusal::{absent, recorded};
 pub use request::{ChunkResult, Event, Extraction, Only, Progress, Sink, Stage, Summary};
-pub use select::{Asked, Selected, Selection, Which};
+pub use select::{Asked, Selected, Selection, Which, is_inside, within};
 pub use serve::{OnMiss, Serving, again, place_of};
 pub use similar::{Found, Near, Place as NearPlace, Query, Search};
 pub use sources::SourceFinding;

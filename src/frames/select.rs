@@ -260,8 +260,18 @@ fn ends(row: Row<'_>) -> Option<Run> {
     })
 }
 
-fn is_inside(facts: &FrameFacts, window: &Window) -> bool {
+/// Whether the frame's time is known and lies in the window.
+pub fn is_inside(facts: &FrameFacts, window: &Window) -> bool {
     facts.timestamp.is_some_and(|time| is_in(time, window))
+}
+
+/// From the first to the last sequence of the rows that reach into the window; none where none does.
+pub fn within(plan: &Planned, window: &Window) -> Option<RangeInclusive<u64>> {
+    let rows = plan.in_sequence().filter(|row| overlaps(*row, window));
+    rows.filter_map(ends).fold(None, |all, run| {
+        let (first, last) = all.map_or((run.first, run.last), RangeInclusive::into_inner);
+        Some(first.min(run.first)..=last.max(run.last))
+    })
 }
 
 pub(super) fn is_in(time: f64, window: &Window) -> bool {

@@ -10,7 +10,7 @@ mod markers;
 mod own;
 mod raw;
 
-use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, Subsamp};
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp};
 
 use crate::error::{Error, Reason, Result};
 use crate::media::picture::JfifView;
@@ -133,8 +133,23 @@ pub fn decode_rgb(jpeg: &[u8]) -> Result<RgbImage> {
     Ok(image)
 }
 
+/// The same at a half, a quarter or an eighth of its size, where that is as large as `least` (width, height) still: of a
+/// large picture that is to be a small one most is never decoded. Pictures of inks are decoded whole.
+///
+/// # Errors
+/// As [`decode_rgb`].
+pub fn decode_rgb_at_least(jpeg: &[u8], least: (usize, usize)) -> Result<RgbImage> {
+    let mut image = RgbImage::default();
+    decode(jpeg, &mut image, Some(least))?;
+    Ok(image)
+}
+
 /// [`decode_rgb`] into a buffer that the caller keeps; what it holds after an error is nothing.
 pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
+    decode(jpeg, out, None)
+}
+
+fn decode(jpeg: &[u8], out: &mut RgbImage, least: Option<(usize, usize)>) -> Result<()> {
     let mut decompressor = Decompressor::new().map_err(|e| library("start a JPEG decoder", e))?;
     let header = decompressor
         .read_header(jpeg)
@@ -149,6 +164,13 @@ pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
         ));
     }
     check_scans(jpeg)?;
+    let inked = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
+    let least = least.filter(|_| !inked).unwrap_or((width, height));
+    let factor = smallest((width, height), least);
+    decompressor
+        .set_scaling_factor(factor)
+        .map_err(|e| library("scale a JPEG", e))?;
+    let (width, height) = (factor.scale(width), factor.scale(height));
     (out.width, out.height) = (width, height);
     let mut decode = |format: PixelFormat, pixels: &mut [u8]| {
         let image = Image {
@@ -162,7 +184,7 @@ pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
         decoded.map_err(|e| corrupt("decode JPEG", jpeg, e))
     };
     let out = fit(&mut out.data, 3 * width * height);
-    if !matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+    if !inked {
         return decode(PixelFormat::RGB, out);
     }
     let mut inks = vec![0; 4 * width * height];
@@ -173,6 +195,18 @@ pub fn decode_rgb_into(jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
         *out = [cyan, magenta, yellow].map(|ink| of_ink(*ink, *black));
     }
     Ok(())
+}
+
+/// The least of the quick ones at which the picture is as large as that.
+fn smallest((width, height): (usize, usize), least: (usize, usize)) -> ScalingFactor {
+    let quick = [
+        ScalingFactor::ONE_EIGHTH,
+        ScalingFactor::ONE_QUARTER,
+        ScalingFactor::ONE_HALF,
+    ];
+    let fits =
+        |factor: &ScalingFactor| factor.scale(width) >= least.0 && factor.scale(height) >= least.1;
+    quick.into_iter().find(fits).unwrap_or(ScalingFactor::ONE)
 }
 
 /// Pillow's CMYK to RGB, of inks as Adobe writes them: inverted, so that 255 is none.
@@ -211,6 +245,25 @@ mod tests {
             cb: vec![90; half],
             cr: vec![160; half],
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_to_be_small_is_decoded_small_and_looks_the_same() {
+        let file = Encoder::new(95).unwrap().encode(&planes(640, 360)).unwrap();
+        for (least, size) in [
+            ((80, 45), (80, 45)),
+            ((81, 45), (160, 90)),
+            ((320, 181), (640, 360)),
+            ((9999, 1), (640, 360)),
+        ] {
+            let picture = decode_rgb_at_least(&file, least).unwrap();
+            assert_eq!((picture.width, picture.height), size, "{least:?}");
+        }
+        assert_eq!(
+            decode_rgb_at_least(&file, (640, 360)).unwrap(),
+            decode_rgb(&file).unwrap()
+        );
+        assert!(decode_rgb_at_least(&file[..40], (1, 1)).is_err());
     }
 
     #[test]

@@ -62,7 +62,7 @@ mod tests {
     use tonic::codec::{Codec as _, EncodeBody, SingleMessageCompressionOverride};
 
     use super::*;
-    use crate::rpc::v1;
+    use crate::api::v1;
 
     #[tokio::test]
     async fn the_buffer_of_a_message_is_hardly_larger_than_the_message() {

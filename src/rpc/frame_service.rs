@@ -2,16 +2,23 @@
 
 use std::pin::Pin;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::rpc::scope;
-use crate::rpc::status::status;
-use crate::rpc::v1::frame_service_server::FrameService;
-use crate::rpc::{Service, v1};
+use crate::api::scope::{self, Asks, Scope};
+use crate::api::status::status;
+use crate::api::v1;
+use crate::api::v1::frame_service_server::FrameService;
+use crate::rpc::Service;
 
 /// What a streaming method answers.
 pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The request, where its token allows all that is in it.
+fn allowed<T: Asks>(request: Request<T>) -> Result<T, Status> {
+    let scope = Scope::of(request.extensions());
+    scope::allowed(scope, request.into_inner()).map_err(|e| status(&e))
+}
 
 #[tonic::async_trait]
 impl FrameService for Service {
@@ -25,8 +32,10 @@ impl FrameService for Service {
         request: Request<v1::ExtractFramesRequest>,
     ) -> Result<Response<Self::ExtractFramesStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.extract_frames(request.into_inner());
-        answers.await.map(Response::new).map_err(|e| status(&e))
+        let answers = service.api.extract_frames(request.into_inner());
+        let answers = answers.await.map_err(|e| status(&e))?;
+        let answers = answers.map(|answer| answer.map_err(|e| status(&e)));
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn get_frames(
@@ -34,7 +43,7 @@ impl FrameService for Service {
         request: Request<v1::GetFramesRequest>,
     ) -> Result<Response<Self::GetFramesStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.get_frames(scope::allowed(request)?);
+        let answers = service.get_frames(allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -43,7 +52,7 @@ impl FrameService for Service {
         request: Request<v1::GetTensorsRequest>,
     ) -> Result<Response<Self::GetTensorsStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.get_tensors(scope::allowed(request)?);
+        let answers = service.get_tensors(allowed(request)?);
         answers.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -52,7 +61,7 @@ impl FrameService for Service {
         request: Request<v1::ListFramesRequest>,
     ) -> Result<Response<v1::ListFramesResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.list_frames(request.into_inner());
+        let answer = service.api.list_frames(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -61,7 +70,7 @@ impl FrameService for Service {
         request: Request<v1::GetTimelineRequest>,
     ) -> Result<Response<v1::GetTimelineResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.get_timeline(scope::allowed(request)?);
+        let answer = service.api.get_timeline(allowed(request)?);
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -70,7 +79,7 @@ impl FrameService for Service {
         request: Request<v1::ListTimelinesRequest>,
     ) -> Result<Response<v1::ListTimelinesResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.list_timelines(request.into_inner());
+        let answer = service.api.list_timelines(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -79,7 +88,7 @@ impl FrameService for Service {
         request: Request<v1::ClearTimelineRequest>,
     ) -> Result<Response<v1::ClearTimelineResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.clear_timeline(request.into_inner());
+        let answer = service.api.clear_timeline(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -88,7 +97,7 @@ impl FrameService for Service {
         request: Request<v1::GetSimilarRequest>,
     ) -> Result<Response<v1::GetSimilarResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.get_similar(request.into_inner());
+        let answer = service.api.get_similar(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -97,8 +106,10 @@ impl FrameService for Service {
         request: Request<v1::GetCutsRequest>,
     ) -> Result<Response<Self::GetCutsStream>, Status> {
         let service = self.called_by(&request);
-        let answers = service.get_cuts(request.into_inner());
-        answers.await.map(Response::new).map_err(|e| status(&e))
+        let answers = service.api.get_cuts(request.into_inner());
+        let answers = answers.await.map_err(|e| status(&e))?;
+        let answers = answers.map(|answer| answer.map_err(|e| status(&e)));
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn put_frames(

@@ -1,161 +1,42 @@
-//! GetFrames: stored frames, read through, in the order asked.
+//! GetFrames: frames into messages, their payloads in parts.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use tonic::Status;
 
-use crate::account::{Account, Hold};
-use crate::cache::read::Frame;
-use crate::error::{Error, Result};
-use crate::foundry::Foundry;
-use crate::frames::{Answer, Serving};
-use crate::media::facts::FrameFacts;
-use crate::rpc::convert::{check_names, choice, facts_message, profile_name};
+use crate::account::Hold;
+use crate::api::convert::facts_message;
+use crate::api::status::rpc_status;
+use crate::api::{Got, Ready, v1};
+use crate::error::Result;
+use crate::frames::Answer;
+use crate::rpc::Service;
 use crate::rpc::frame_service::Answers;
 use crate::rpc::parts::{Part, base64_parts, parts};
-use crate::rpc::reshape::{Reshape, Reshaped};
-use crate::rpc::selection::{on_miss, selection};
-use crate::rpc::status::rpc_status;
-use crate::rpc::{Service, v1};
 
 type Message = Result<v1::GetFramesResponse, Status>;
 /// The messages of one item, in order; the frame they were made of is held until the last is taken.
 type Messages = futures::stream::BoxStream<'static, Message>;
 
-/// A frame on its way into messages.
-struct Ready {
-    facts: FrameFacts,
-    payload: v1::Payload,
-    jpeg: Bytes,
-    /// Of a payload that is not the stored one.
-    size: Option<(u32, u32)>,
-    /// The stored frame's share of the memory, or that of the one made of it.
-    hold: Option<Arc<Hold>>,
-}
-
 impl Service {
     pub(super) async fn get_frames(
         &self,
-        mut request: v1::GetFramesRequest,
+        request: v1::GetFramesRequest,
     ) -> Result<Answers<v1::GetFramesResponse>> {
-        check_names(&request.timeline, &request.profile)?;
-        let selection = selection(request.selection.take())?;
-        let on_miss = on_miss(request.on_miss)?;
-        let payload: v1::Payload = choice("payload", request.payload)?;
-        let reshape = Reshape::asked(request.width, request.height, request.quality)?;
-        if payload == v1::Payload::None && reshape.is_some() {
-            return Err(
-                Error::field("a size or quality is given, and no payload is asked for")
-                    .hint("ask for payload JPEG or BASE64, or leave them out")
-                    .in_field("payload"),
-            );
-        }
-        let serving = self.serving(&request.timeline, profile_name(&request.profile))?;
-        let selected = serving.select(selection, on_miss).await?;
-        if payload == v1::Payload::None {
-            let answers = serving.facts_of(selected, on_miss).await?;
-            return Ok(with_summary(answers.map(|answer| answer.map(Ready::facts))));
-        }
-        let metrics = self.frames.metrics().clone();
-        let answers = serving.frames_of(selected, on_miss).await?;
-        let answers = answers.inspect(move |answer| {
-            if let Ok(Some(frame)) = &answer.result {
-                metrics.frame_served(frame.tier);
-            }
-        });
-        Ok(match reshape {
-            None => with_summary(
-                answers.map(move |answer| answer.map(|frame| Ready::whole(frame, payload, None))),
-            ),
-            Some(reshape) => {
-                let means = (self.account().clone(), self.frames.foundry().clone());
-                let reshaped = move |answer| reshaped(answer, payload, (reshape, means.clone()));
-                with_summary(answers.map(reshaped).buffered(RESHAPED_AT_ONCE))
-            }
-        })
-    }
-
-    /// A handle on a profile's frames for one call.
-    ///
-    /// # Errors
-    /// FIELD_INVALID unless both are ids.
-    pub(super) fn serving(&self, timeline: &str, profile: &str) -> Result<Arc<Serving>> {
-        let profile = self.frames.cache().profile(timeline, profile)?;
-        Ok(Arc::new(self.frames.serve(&profile)))
-    }
-}
-
-/// Frames of one call that are resized or encoded again at a time.
-const RESHAPED_AT_ONCE: usize = 4;
-
-impl Ready {
-    fn facts(facts: FrameFacts) -> Ready {
-        Ready {
-            facts,
-            payload: v1::Payload::None,
-            jpeg: Bytes::new(),
-            size: None,
-            hold: None,
-        }
-    }
-
-    fn whole(frame: Frame, payload: v1::Payload, other: Option<Reshaped>) -> Ready {
-        let (jpeg, size, hold) = match other {
-            Some(Reshaped {
-                jpeg,
-                width,
-                height,
-                hold,
-            }) => (jpeg, Some((width, height)), Arc::new(hold)),
-            None => (frame.jpeg, None, frame.hold),
-        };
-        Ready {
-            facts: frame.facts,
-            payload,
-            jpeg,
-            size,
-            hold: Some(hold),
-        }
-    }
-}
-
-async fn reshaped(
-    answer: Answer<Frame>,
-    payload: v1::Payload,
-    (reshape, (account, foundry)): (Reshape, (Account, Arc<dyn Foundry>)),
-) -> Answer<Ready> {
-    let Answer {
-        index,
-        sequence,
-        result,
-    } = answer;
-    let result = match result {
-        Ok(Some(frame)) => reshape
-            .run(&frame, (&account, foundry))
-            .await
-            .map(|other| Some(Ready::whole(frame, payload, Some(other)))),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    Answer {
-        index,
-        sequence,
-        result,
+        self.api.get_frames(request).await.map(with_summary)
     }
 }
 
 /// All items, then the summary.
-fn with_summary(
-    answers: impl Stream<Item = Answer<Ready>> + Send + 'static,
-) -> Answers<v1::GetFramesResponse> {
-    let counted = answers.map(Some).chain(stream::once(async { None }));
-    let messages = counted.scan(v1::GetSummary::default(), |summary, answer| {
+fn with_summary(got: Got) -> Answers<v1::GetFramesResponse> {
+    let payload = got.payload;
+    let counted = got.frames.map(Some).chain(stream::once(async { None }));
+    let messages = counted.scan(v1::GetSummary::default(), move |summary, answer| {
         let messages = match answer {
             Some(answer) => {
                 count(summary, &answer.result);
-                item(answer)
+                item(answer, payload)
             }
             None => last(*summary),
         };
@@ -181,11 +62,11 @@ fn one(message: v1::GetFramesResponse) -> Messages {
     stream::once(async { Ok(message) }).boxed()
 }
 
-fn item(answer: Answer<Ready>) -> Messages {
+fn item(answer: Answer<Ready>, payload: v1::Payload) -> Messages {
     let place = (answer.index, answer.sequence.unwrap_or_default());
     match answer.result {
         Ok(None) => stream::empty().boxed(),
-        Ok(Some(ready)) => data(place, ready),
+        Ok(Some(ready)) => data(place, ready, payload),
         Err(error) => {
             let error = v1::frame_item::Result::Error(rpc_status(&error));
             one(response(place, error))
@@ -207,7 +88,7 @@ fn response(
     }
 }
 
-fn data(place: (u64, u64), ready: Ready) -> Messages {
+fn data(place: (u64, u64), ready: Ready, payload: v1::Payload) -> Messages {
     use v1::frame_data::Payload as Wire;
     let head = v1::FrameData {
         facts: Some(facts_message(ready.facts)),
@@ -216,7 +97,7 @@ fn data(place: (u64, u64), ready: Ready) -> Messages {
         last: true,
         ..v1::FrameData::default()
     };
-    match ready.payload {
+    match payload {
         v1::Payload::None => one(response(place, v1::frame_item::Result::Data(head))),
         v1::Payload::Base64 => {
             let parts = base64_parts(ready.jpeg);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
+use crate::api::convert::{check_names, profile_name};
+use crate::api::v1;
 use crate::error::Result;
 use crate::frames::Answer;
-use crate::rpc::convert::{check_names, profile_name};
+use crate::rpc::Service;
 use crate::rpc::frame_service::Answers;
 use crate::rpc::tensors::{Call, Picture, Wanted, batch_of, recipe_of, wanted_of};
-use crate::rpc::{Service, v1};
 use crate::tensor::Recipe;
 
 impl Service {
@@ -28,8 +29,8 @@ impl Service {
             batch,
             frames,
             workshop: self.workshop.clone(),
-            account: self.account().clone(),
-            metrics: self.frames.metrics().clone(),
+            account: self.api.account().clone(),
+            metrics: self.api.frames().metrics().clone(),
         };
         call.answers(pictures)
     }
@@ -40,7 +41,9 @@ impl Service {
         request: &v1::GetTensorsRequest,
         (wanted, recipe): (Wanted, &Arc<Recipe>),
     ) -> Result<(u64, BoxStream<'static, Answer<Picture>>)> {
-        let serving = self.serving(&request.timeline, profile_name(&request.profile))?;
+        let serving = self
+            .api
+            .serving(&request.timeline, profile_name(&request.profile))?;
         let footage = match &wanted {
             Wanted::Cached(selection, on_miss) => {
                 let selected = serving.select(selection.clone(), *on_miss).await?;

@@ -4,8 +4,8 @@ use futures::{Stream, StreamExt};
 use tonic::{Code, Status};
 
 use crate::account::Intake;
+use crate::api::status::status;
 use crate::error::{Error, Reason, Result};
-use crate::rpc::status::status;
 
 /// How a call ends whose messages did not come, or could not be taken.
 pub enum Ended {

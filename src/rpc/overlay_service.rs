@@ -2,10 +2,11 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::api::status::status;
+use crate::api::v1;
+use crate::api::v1::overlay_service_server::OverlayService;
+use crate::rpc::Service;
 use crate::rpc::frame_service::Answers;
-use crate::rpc::status::status;
-use crate::rpc::v1::overlay_service_server::OverlayService;
-use crate::rpc::{Service, v1};
 
 #[tonic::async_trait]
 impl OverlayService for Service {
@@ -35,7 +36,7 @@ impl OverlayService for Service {
         request: Request<v1::ListOverlaysRequest>,
     ) -> Result<Response<v1::ListOverlaysResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.list_overlays(request.into_inner());
+        let answer = service.api.list_overlays(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
@@ -44,7 +45,7 @@ impl OverlayService for Service {
         request: Request<v1::DeleteOverlaysRequest>,
     ) -> Result<Response<v1::DeleteOverlaysResponse>, Status> {
         let service = self.called_by(&request);
-        let answer = service.delete_overlays(request.into_inner());
+        let answer = service.api.delete_overlays(request.into_inner());
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 }

@@ -4,8 +4,8 @@
 use base64_simd::STANDARD;
 use bytes::{Bytes, BytesMut};
 
+use crate::api::PART_BYTES;
 use crate::error::{Error, Reason, Result};
-use crate::rpc::PART_BYTES;
 
 /// Payload bytes whose base64 fills a part: a multiple of three, so that only the last is padded.
 const BASE64_BYTES: usize = PART_BYTES / 4 * 3;

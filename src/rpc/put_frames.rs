@@ -6,17 +6,18 @@ use prost::Message;
 use tonic::{Status, Streaming};
 
 use crate::account::{self, Account, Intake};
+use crate::api::convert::{facts, profile_name};
+use crate::api::put::{check_size, ready};
+use crate::api::v1;
+use crate::api::v1::put_frame::Image;
 use crate::cache::Profile;
 use crate::cache::put::{PutFrame, ReadyFrame};
 use crate::error::{Code, Error, Reason, Result};
-use crate::extract::{MAX_PIXELS, MAX_SIDE};
 use crate::jpeg::RawPicture;
 use crate::media::facts::FrameFacts;
-use crate::rpc::convert::{facts, profile_name};
 use crate::rpc::incoming::Ended;
 use crate::rpc::parts::Joiner;
-use crate::rpc::v1::put_frame::Image;
-use crate::rpc::{MAX_MESSAGE_BYTES, Service, incoming, v1};
+use crate::rpc::{MAX_MESSAGE_BYTES, Service, incoming};
 use crate::store::MAX_OBJECT_BYTES;
 
 /// Of raw pictures.
@@ -61,7 +62,7 @@ impl Service {
     }
 
     fn put_call(&self, header: v1::PutFramesRequest, intake: Intake) -> Result<PutCall> {
-        let cache = self.frames.cache();
+        let cache = self.api.frames().cache();
         let profile = cache.profile(&header.timeline, profile_name(&header.profile))?;
         let quality = header.quality.unwrap_or(QUALITY);
         let fits = u8::try_from(quality).ok().filter(|q| (1..=100).contains(q));
@@ -75,7 +76,7 @@ impl Service {
             header,
             quality,
             intake,
-            account: self.account().clone(),
+            account: self.api.account().clone(),
             open: None,
             ready: Vec::new(),
         })
@@ -286,15 +287,6 @@ fn check_message(bytes: usize) -> Result<()> {
         .hint("send a payload over 3 MiB in several messages, with offset and last"))
 }
 
-fn ready(frame: PutFrame) -> Result<ReadyFrame> {
-    let ready = frame.ready()?;
-    let facts = ready.facts();
-    if let (Some(width), Some(height)) = (facts.width, facts.height) {
-        check_size(width, height).map_err(|e| e.in_field("jpeg"))?;
-    }
-    Ok(ready)
-}
-
 impl Kind {
     fn of(part: &v1::PutFrame) -> Result<Self> {
         match part.image {
@@ -350,15 +342,4 @@ fn raw_size(facts: &FrameFacts) -> Result<RawSize> {
     let height = side("height", facts.height)?;
     check_size(width, height).map_err(|e| e.in_field("facts.width"))?;
     Ok(RawSize { width, height })
-}
-
-fn check_size(width: u32, height: u32) -> Result<()> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels <= MAX_PIXELS && width.max(height) <= MAX_SIDE {
-        return Ok(());
-    }
-    let message = format!(
-        "a picture is too large: width={width} height={height} max_pixels={MAX_PIXELS} max_side={MAX_SIDE}"
-    );
-    Err(Error::new(Reason::RequestLimit, message))
 }

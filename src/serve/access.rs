@@ -9,11 +9,18 @@ use crate::serve::listen::is_local;
 /// never has either.
 pub fn check_exposure(settings: &ServeSettings) -> Result<()> {
     let protected = settings.tls.is_some() || settings.tokens.is_some();
-    if !protected && !settings.insecure_listen && !is_local(&settings.listen)? {
-        return Err(exposed("this server", "listen", &settings.listen).hint(
-            "give --tls-cert and --tls-key, or --tokens, or both; or listen on 127.0.0.1; or say \
-             --insecure-listen where the network itself keeps others out",
-        ));
+    let http = settings.http.clone().map(Listen::Tcp);
+    let doors = [("listen", Some(&settings.listen)), ("http", http.as_ref())];
+    for (setting, door) in doors {
+        let Some(door) = door.filter(|_| !protected && !settings.insecure_listen) else {
+            continue;
+        };
+        if !is_local(door)? {
+            return Err(exposed("this server", setting, door).hint(
+                "give --tls-cert and --tls-key, or --tokens, or both; or listen on 127.0.0.1; or say \
+                 --insecure-listen where the network itself keeps others out",
+            ));
+        }
     }
     let Some(side) = settings.metrics.clone().map(Listen::Tcp) else {
         return Ok(());
@@ -56,6 +63,14 @@ mod tests {
             "listen = '0.0.0.0:1'\ntls_cert = 'c'\ntls_key = 'k'"
         ));
         assert!(!refused("listen = '0.0.0.0:1'\ninsecure_listen = true"));
+    }
+
+    #[test]
+    fn plain_http_for_other_machines_is_held_to_the_same() {
+        assert!(refused("http = '0.0.0.0:1'") && refused("http = '[::]:1'"));
+        assert!(!refused("http = '127.0.0.1:1'") && !refused("http = 'none'"));
+        assert!(!refused("http = '0.0.0.0:1'\ntokens = 't'"));
+        assert!(!refused("http = '0.0.0.0:1'\ninsecure_listen = true"));
     }
 
     #[test]

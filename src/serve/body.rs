@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use http_body::{Body as _, Frame};
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -88,6 +88,9 @@ pub struct CallBody {
     span: Span,
     /// Given since it gave way last.
     pieces: usize,
+    /// Whether trailers tell how it ended. HTTP/1.1 has none that a client looks at: there an answer that is not
+    /// whole breaks off.
+    has_trailers: bool,
 }
 
 impl CallBody {
@@ -105,12 +108,24 @@ impl CallBody {
             clock,
             span: Span::current(),
             pieces: 0,
+            has_trailers: true,
         }
+    }
+
+    /// The same, of an answer without trailers.
+    pub fn without_trailers(mut self) -> CallBody {
+        self.has_trailers = false;
+        self
     }
 
     pub fn running(&self) -> &Arc<Mutex<Running>> {
         &self.running
     }
+}
+
+/// Ends a connection without trailers; nobody reads it.
+fn cut_short() -> Status {
+    Status::aborted("the answer is not whole")
 }
 
 fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
@@ -183,6 +198,13 @@ impl Running {
         }
         let piece = self.rest.split_to(PIECE_BYTES.min(self.rest.len()));
         self.given = Some(Instant::now());
+        // Of an answer whose length was said nothing more is asked.
+        if self.rest.is_empty()
+            && self.inner.is_end_stream()
+            && let Some(held) = &mut self.held
+        {
+            held.record.code.get_or_insert(Code::Ok);
+        }
         Poll::Ready(Some(Frame::data(piece)))
     }
 
@@ -210,6 +232,7 @@ impl http_body::Body for CallBody {
             clock,
             span,
             pieces,
+            has_trailers,
         } = self.get_mut();
         let _entered = span.enter();
         let mut running = lock(running);
@@ -230,12 +253,23 @@ impl http_body::Body for CallBody {
         }
         let next = running.poll_next();
         *pieces = if next.is_ready() { *pieces + 1 } else { 0 };
-        next.map(|frame| frame.map(Ok))
+        next.map(|frame| match frame {
+            Some(frame) if frame.is_trailers() && !*has_trailers => Some(Err(cut_short())),
+            frame => frame.map(Ok),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
         let running = lock(&self.running);
         running.is_over() && running.last_words.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let running = lock(&self.running);
+        match running.rest.is_empty() && !running.is_over() {
+            true => running.inner.size_hint(),
+            false => SizeHint::default(),
+        }
     }
 }
 

@@ -19,12 +19,14 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::transport::server::Connected;
 
 use crate::account::{Account, Accountant, Hold, Hosts, Kind, Peer};
+use crate::serve::tls::Speaks;
 
 /// What a client says first (RFC 9113, 3.4), in bytes.
 const PREFACE_BYTES: usize = 24;
 /// A client that does not say it within this time is gone. TLS has as long for its handshake.
 const PREFACE_WITHIN: Duration = Duration::from_secs(10);
-/// After that something comes at least as often: answers to our pings (`KEEPALIVE_EVERY`).
+/// After that something comes at least as often: answers to our pings (`KEEPALIVE_EVERY`). HTTP/1.1 has none: there it
+/// is the silence between two calls.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
 
 /// For the one that makes room to close.
@@ -47,6 +49,7 @@ struct Open {
 /// What is known of one connection.
 pub struct Guest {
     peer: Peer,
+    speaks: Speaks,
     began: Instant,
     /// Bytes that came, until they are a preface.
     said: AtomicUsize,
@@ -82,15 +85,15 @@ impl Connections {
     }
 
     /// The connection with what is kept of it; none where there is no room for it. `from`: its
-    /// address, none on a Unix socket.
+    /// address, none on a Unix socket; and what it speaks.
     pub async fn admit<S>(
         self: &Arc<Self>,
         stream: S,
-        from: Option<IpAddr>,
+        (from, speaks): (Option<IpAddr>, Speaks),
     ) -> Option<Connection<S>> {
         let peer = from.map_or_else(Peer::local, |from| self.hosts.peer(from));
         let hold = self.room_for(&peer).await?;
-        let guest = Arc::new(Guest::new(peer));
+        let guest = Arc::new(Guest::new(peer, speaks));
         let mut open = self.open();
         let number = open.next;
         open.next += 1;
@@ -135,9 +138,10 @@ impl Connections {
 }
 
 impl Guest {
-    fn new(peer: Peer) -> Guest {
+    fn new(peer: Peer, speaks: Speaks) -> Guest {
         Guest {
             peer,
+            speaks,
             began: Instant::now(),
             said: AtomicUsize::default(),
             calls: AtomicUsize::default(),
@@ -195,10 +199,13 @@ impl<S> Connection<S> {
     fn poll_silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.patience.as_mut().poll(cx).is_ready() {
             let until = self.heard + MAX_SILENCE;
-            if !self.guest.has_spoken() || Instant::now() >= until {
+            let waits = self.guest.speaks == Speaks::Http1 && !self.guest.is_idle();
+            if !waits && (!self.guest.has_spoken() || Instant::now() >= until) {
                 return Poll::Ready(());
             }
-            self.patience.as_mut().reset(until);
+            self.patience
+                .as_mut()
+                .reset(until.max(Instant::now() + PREFACE_WITHIN));
         }
         Poll::Pending
     }
@@ -287,7 +294,7 @@ mod tests {
 
     async fn came(of: &Arc<Connections>) -> (Option<Connection<DuplexStream>>, DuplexStream) {
         let (ours, theirs) = duplex(64);
-        (of.admit(ours, None).await, theirs)
+        (of.admit(ours, (None, Speaks::H2)).await, theirs)
     }
 
     /// Serves a connection to its end.

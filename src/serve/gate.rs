@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::account::{self, Account, Accountant, Hold, KINDS, Peer};
+use crate::api::scope::{self, Scope};
+use crate::api::status::status;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::rpc::scope::{self, Scope};
-use crate::rpc::status::status;
 use crate::serve::body::Running;
 use crate::serve::methods::{Kind, Method, Methods};
 use crate::serve::refusal;
@@ -66,15 +66,26 @@ impl Gate {
     /// # Errors
     /// UNAUTHENTICATED without a token that is known, PERMISSION_DENIED with one that is for less.
     pub fn scope(&self, method: &Method, headers: &HeaderMap) -> Result<Scope, Box<Status>> {
-        let Some(tokens) = self.tokens.as_ref().filter(|_| method.kind != Kind::Health) else {
+        if method.kind == Kind::Health {
             return Ok(Scope::All);
-        };
-        let scope = tokens.scope_of(headers);
-        let scope = scope.ok_or_else(|| Box::new(refusal::token_invalid()))?;
+        }
+        let scope = self.token(headers)?;
         if method.kind == Kind::Own && !scope.allows(&method.name) {
             return Err(Box::new(status(&scope::only_reads(&method.name))));
         }
         Ok(scope)
+    }
+
+    /// How far the token goes that these headers bring; everything where none is needed.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a token that is known.
+    pub fn token(&self, headers: &HeaderMap) -> Result<Scope, Box<Status>> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(Scope::All);
+        };
+        let scope = tokens.scope_of(headers);
+        scope.ok_or_else(|| Box::new(refusal::token_invalid()))
     }
 
     /// A place for the call, which it keeps until its answer ended; none for calls that take none. While the server

@@ -17,7 +17,8 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::account::{Account, Intake, Peer};
-use crate::rpc::{self, status::status};
+use crate::api::status::status;
+use crate::rpc;
 use crate::serve::STREAM_WINDOW;
 use crate::serve::body::{CallBody, Held};
 use crate::serve::clock::Clock;

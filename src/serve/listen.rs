@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::config::serve::Listen;
 use crate::error::{Error, Result};
 use crate::serve::connections::{Connection, Connections};
+use crate::serve::tls::Speaks;
 
 /// After a refused accept (too many open files) the next one waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -154,10 +155,11 @@ fn remove_stale(path: &Path) -> Result<()> {
 pub fn tcp_connections(
     listener: TcpListener,
     connections: Arc<Connections>,
+    speaks: Speaks,
 ) -> impl Stream<Item = std::io::Result<Connection<TcpStream>>> + Send {
     futures::stream::unfold(
         (listener, connections),
-        |(listener, connections)| async move {
+        move |(listener, connections)| async move {
             loop {
                 let (stream, from) = match listener.accept().await {
                     Ok(accepted) => accepted,
@@ -168,7 +170,8 @@ pub fn tcp_connections(
                 };
                 // Only latency suffers without it.
                 let _ = stream.set_nodelay(true);
-                if let Some(connection) = connections.admit(stream, Some(from.ip())).await {
+                if let Some(connection) = connections.admit(stream, (Some(from.ip()), speaks)).await
+                {
                     return Some((Ok(connection), (listener, connections)));
                 }
             }
@@ -192,7 +195,7 @@ pub fn unix_connections(
                         continue;
                     }
                 };
-                if let Some(connection) = connections.admit(stream, None).await {
+                if let Some(connection) = connections.admit(stream, (None, Speaks::H2)).await {
                     return Some((Ok(connection), (listener, connections)));
                 }
             }

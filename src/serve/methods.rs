@@ -6,8 +6,8 @@ use std::sync::Arc;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
+use crate::api;
 use crate::error::{Error, Result};
-use crate::rpc;
 
 /// What a call is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Methods {
     /// INTERNAL where the descriptors built in cannot be read.
     pub fn new() -> Result<Methods> {
         let sets: [(Kind, &[u8]); 4] = [
-            (Kind::Own, rpc::DESCRIPTORS),
+            (Kind::Own, api::DESCRIPTORS),
             (Kind::Health, tonic_health::pb::FILE_DESCRIPTOR_SET),
             (
                 Kind::Reflection,

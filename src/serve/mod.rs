@@ -11,11 +11,13 @@ mod descriptors;
 mod drain;
 mod gate;
 mod head;
+mod http;
 mod layer;
 mod listen;
 mod log;
 mod methods;
 mod pace;
+mod patient;
 mod record;
 mod reflection;
 mod refusal;
@@ -42,21 +44,24 @@ use tonic::transport::server::{Connected, Router};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
-use crate::config::serve::ServeSettings;
+use crate::api::{Api, ServerInfo};
+use crate::config::serve::{Listen, ServeSettings};
 use crate::error::{Error, Result};
 use crate::frames::Frames;
+use crate::http::Web;
 use crate::metrics::Metrics;
-use crate::rpc::{ServerInfo, Service};
+use crate::rpc::Service;
 use crate::signals::Signals;
 use connections::Connections;
 use drain::Ending;
 use gate::{Gate, Rules};
+use http::Http;
 use layer::CallLayer;
 use listen::Listener;
 use pace::Paced;
 use reload::Reloaded;
 use side::Side;
-use tls::Certificates;
+use tls::{Certificates, Speaks};
 use tokens::Tokens;
 
 pub use descriptors::Descriptors;
@@ -92,7 +97,10 @@ pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 /// FIELD_INVALID for a listener whose name has no address.
 pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings> {
     let unsaid = settings.source_roots.is_empty() && settings.source_buckets.is_empty();
-    if unsaid && listen::is_local(&settings.listen)? {
+    let http = settings.http.clone().map(Listen::Tcp);
+    let local =
+        listen::is_local(&settings.listen)? && http.as_ref().map_or(Ok(true), listen::is_local)?;
+    if unsaid && local {
         settings.source_roots.push(".".into());
     }
     Ok(settings)
@@ -113,12 +121,13 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     let gate = Arc::new(Gate::new(rules(&server, &tokens), server.metrics.clone())?);
     let health = HealthReporter::new();
     let connections = Connections::new(server.frames.cache().memory().accountant());
-    let service = Service::new(server.frames.clone()).with_info(server.info.clone());
+    let service = Service::new(api(&server));
     let routes = services::routes(service, &health)?;
     let router = transport(settings)
         .layer(CallLayer(gate.clone()))
         .add_routes(routes);
     let side = bind_side(&server, say).await?;
+    let http = bind_http(&server, (&gate, &connections, &certificates), say).await?;
     let listener = listen::bind(&settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
 
@@ -142,7 +151,13 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
         certificates,
         metrics: server.metrics.clone(),
     };
-    let mut serving = pin!(serve(router, connections, callers, closed));
+    let grpc = serve(router, connections, callers, closed);
+    let http = async {
+        if let Some(http) = http {
+            http.serve().await;
+        }
+    };
+    let mut serving = pin!(async { tokio::join!(grpc, http).0 });
     tokio::select! {
         outcome = &mut serving => return outcome,
         _ = signals.next() => say("framecache: stopping; running calls may finish"),
@@ -163,6 +178,10 @@ fn reloaded(
     let tokens = tokens.clone().map(|t| t as Arc<dyn Reloaded>);
     let certificates = certificates.clone().map(|c| c as Arc<dyn Reloaded>);
     tokens.into_iter().chain(certificates).collect()
+}
+
+fn api(server: &Server) -> Api {
+    Api::new(server.frames.clone()).with_info(server.info.clone())
 }
 
 fn rules(server: &Server, tokens: &Option<Arc<Tokens>>) -> Rules {
@@ -197,6 +216,38 @@ async fn bind_side(server: &Server, say: Say<'_>) -> Result<Option<TcpListener>>
     Ok(Some(listener))
 }
 
+type Shared<'a> = (
+    &'a Arc<Gate>,
+    &'a Arc<Connections>,
+    &'a Option<Arc<Certificates>>,
+);
+
+async fn bind_http(
+    server: &Server,
+    (gate, connections, certificates): Shared<'_>,
+    say: Say<'_>,
+) -> Result<Option<Http>> {
+    let settings = &server.settings;
+    let Some(address) = &settings.http else {
+        return Ok(None);
+    };
+    let (listener, bound) = listen::bind_tcp(address).await?;
+    say(&format!("framecache: http on {bound}"));
+    Ok(Some(Http {
+        listener,
+        connections: connections.clone(),
+        certificates: certificates.clone(),
+        gate: gate.clone(),
+        web: Web {
+            api: api(server),
+            public: settings.tokens.is_none(),
+            stall_timeout: settings.stall_timeout,
+        },
+        origins: settings.http_origins.clone(),
+        is_local: bound.ip().is_loopback(),
+    }))
+}
+
 /// What goes on beside the calls.
 fn start_beside(beside: &mut JoinSet<()>, server: &Server, gate: &Arc<Gate>) {
     let cache = server.frames.cache().clone();
@@ -229,7 +280,7 @@ async fn serve(
 ) -> Result<()> {
     match listener {
         Listener::Tcp(listener, _) => {
-            let connections = listen::tcp_connections(listener, connections);
+            let connections = listen::tcp_connections(listener, connections, Speaks::H2);
             serve_all(router, connections, callers, close).await
         }
         Listener::Unix(listener, file) => {
@@ -259,7 +310,7 @@ where
             router.serve_with_incoming_shutdown(paced, closed).await
         }
         Some(certificates) => {
-            let secured = tls::secured(connections, certificates);
+            let secured = tls::secured(connections, certificates, Speaks::H2);
             let paced = secured.map_ok(|c| callers.paced(c));
             router.serve_with_incoming_shutdown(paced, closed).await
         }

@@ -7,8 +7,8 @@ use futures::{Stream, StreamExt, stream};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_reflection::server::Builder;
 
+use crate::api;
 use crate::error::{Error, Result};
-use crate::rpc;
 
 /// As the protocol was first named, and still is by older clients, and as it is named now: the same messages in two
 /// packages, which share no type.
@@ -95,7 +95,7 @@ fn refused_as(status: &Status) -> (i32, String) {
 
 fn builder() -> Builder<'static> {
     Builder::configure()
-        .register_encoded_file_descriptor_set(rpc::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(api::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 

@@ -8,8 +8,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::api::status::{DOMAIN, HINT, status};
 use crate::error::{Error, Reason};
-use crate::rpc::status::{DOMAIN, HINT, status};
 
 const GRPC_STATUS: &str = "grpc-status";
 const GRPC_MESSAGE: &str = "grpc-message";

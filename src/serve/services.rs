@@ -7,10 +7,10 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::api::v1::frame_service_server::FrameServiceServer;
+use crate::api::v1::media_service_server::MediaServiceServer;
+use crate::api::v1::overlay_service_server::OverlayServiceServer;
 use crate::error::Result;
-use crate::rpc::v1::frame_service_server::FrameServiceServer;
-use crate::rpc::v1::media_service_server::MediaServiceServer;
-use crate::rpc::v1::overlay_service_server::OverlayServiceServer;
 use crate::rpc::{self, Service};
 use crate::serve::reflection;
 use crate::serve::stage::{Stage, Stages};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::ServerInfo;
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::rpc::ServerInfo;
 use crate::serve::stage::{Stage, Stages};
 use crate::store::probe_conditional;
 

@@ -27,14 +27,28 @@ use crate::serve::reload::{Reloaded, read_small};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A larger file is no chain of certificates.
 const MAX_PEM_BYTES: u64 = 1 << 20;
-/// RFC 7540, 3.3: gRPC over TLS is agreed on as this.
-const ALPN_H2: &[u8] = b"h2";
+/// What is spoken behind the handshake (RFC 7301): gRPC is HTTP/2 (RFC 9113, 3.2), all else HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    H2,
+    Http1,
+}
+
+impl Speaks {
+    fn alpn(self) -> Vec<u8> {
+        match self {
+            Speaks::H2 => b"h2".to_vec(),
+            Speaks::Http1 => b"http/1.1".to_vec(),
+        }
+    }
+}
 
 /// A server's certificate, and whose clients it lets in; read again when the files change. Connections keep what they
 /// were begun with.
 pub struct Certificates {
     files: TlsFiles,
-    now: RwLock<Arc<ServerConfig>>,
+    /// For each that may be spoken.
+    now: RwLock<[Arc<ServerConfig>; 2]>,
 }
 
 impl Certificates {
@@ -43,13 +57,17 @@ impl Certificates {
     pub fn read(files: &TlsFiles) -> Result<Certificates> {
         Ok(Certificates {
             files: files.clone(),
-            now: RwLock::new(Arc::new(read(files)?)),
+            now: RwLock::new(read(files)?),
         })
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    fn acceptor(&self, speaks: Speaks) -> TlsAcceptor {
         let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(now.clone())
+        let [h2, http1] = &*now;
+        TlsAcceptor::from(match speaks {
+            Speaks::H2 => h2.clone(),
+            Speaks::Http1 => http1.clone(),
+        })
     }
 }
 
@@ -68,13 +86,13 @@ impl Reloaded for Certificates {
     }
 
     fn reload(&self) -> Result<()> {
-        let read = Arc::new(read(&self.files)?);
+        let read = read(&self.files)?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
 }
 
-fn read(files: &TlsFiles) -> Result<ServerConfig> {
+fn read(files: &TlsFiles) -> Result<[Arc<ServerConfig>; 2]> {
     let chain = certificates(&files.cert)?;
     let key = PrivateKeyDer::from_pem_slice(&pem(&files.key)?)
         .map_err(|e| wrong("it holds no private key", &files.key).caused_by(e))?;
@@ -84,13 +102,16 @@ fn read(files: &TlsFiles) -> Result<ServerConfig> {
             ServerConfig::builder().with_client_cert_verifier(clients_of(authority)?)
         }
     };
-    let mut config = config.with_single_cert(chain, key).map_err(|e| {
+    let config = config.with_single_cert(chain, key).map_err(|e| {
         Error::field("the certificate and its key cannot be used together")
             .hint("give the PEM files of one certificate chain and of its private key")
             .caused_by(e)
     })?;
-    config.alpn_protocols.push(ALPN_H2.to_vec());
-    Ok(config)
+    Ok([Speaks::H2, Speaks::Http1].map(|speaks| {
+        let mut config = config.clone();
+        config.alpn_protocols.push(speaks.alpn());
+        Arc::new(config)
+    }))
 }
 
 fn clients_of(authority: &Path) -> Result<Arc<dyn ClientCertVerifier>> {
@@ -129,12 +150,13 @@ pub struct Secured<C>(TlsStream<C>);
 pub fn secured<C>(
     connections: impl Stream<Item = io::Result<C>> + Send,
     certificates: Arc<Certificates>,
+    speaks: Speaks,
 ) -> impl Stream<Item = io::Result<Secured<C>>> + Send
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     connections
-        .map(move |connection| shake_hands(certificates.acceptor(), connection))
+        .map(move |connection| shake_hands(certificates.acceptor(speaks), connection))
         .buffer_unordered(usize::MAX)
         .filter_map(async |shaken| match shaken {
             Ok(Some(stream)) => Some(Ok(Secured(stream))),

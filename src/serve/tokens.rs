@@ -7,9 +7,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
+use crate::api::scope::Scope;
 use crate::error::{Error, Result};
 use crate::hex::unhex;
-use crate::rpc::scope::Scope;
 use crate::serve::reload::{Reloaded, read_small};
 
 /// A larger file is none of tokens.

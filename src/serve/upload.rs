@@ -13,8 +13,8 @@ use tonic::Status;
 use tonic::body::Body;
 
 use crate::account::Intake;
+use crate::api::status::status;
 use crate::error::{Error, Reason, Result};
-use crate::rpc::status::status;
 use crate::serve::refusal;
 
 /// What a parsed request may cost for each of its bytes: sixteen for a sequence of one byte, as a run.

@@ -30,6 +30,7 @@ from . import framecache as runner
 PROTO = runner.ROOT / "proto"
 SERVING = "framecache: serving on "
 METRICS = "framecache: metrics on "
+HTTP = "framecache: http on "
 
 
 @functools.cache
@@ -74,6 +75,7 @@ class Server:
     process: subprocess.Popen
     target: str = ""
     side: str = ""
+    http: str = ""
     lines: list = field(default_factory=list)
     _ready: threading.Event = field(default_factory=threading.Event)
     _reader: threading.Thread = None
@@ -89,6 +91,8 @@ class Server:
             self.lines.append(line)
             if line.startswith(METRICS):
                 self.side = line.removeprefix(METRICS)
+            if line.startswith(HTTP):
+                self.http = line.removeprefix(HTTP)
             if line.startswith(SERVING):
                 self.target = line.removeprefix(SERVING)
                 self._ready.set()

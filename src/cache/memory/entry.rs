@@ -38,10 +38,18 @@ const ENTRY_BYTES: u64 = 200;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::cache) struct StageKey(pub(super) String, pub(super) u64);
 
+/// What was made of a stored frame (or of several, by their sums' sum): a JPEG of this size in pixels and quality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rendition {
+    pub size: (u32, u32),
+    pub quality: u8,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     /// By the sha256 of its bytes.
     Frame([u8; 32]),
+    Rendition([u8; 32], Rendition),
     /// By its profile's place and its digest, which covers parameters and row.
     Record(Arc<str>, String),
     View(Arc<str>),
@@ -64,7 +72,7 @@ pub(super) enum Key {
 
 #[derive(Clone)]
 pub(super) enum Kept {
-    /// A frame's bytes, or an overlay's.
+    /// A frame's bytes, a rendition's, or an overlay's.
     Frame(Bytes),
     Record(Arc<Record>),
     View(View),
@@ -94,7 +102,8 @@ pub(super) struct Ages;
 impl Expiry<Key, Kept> for Ages {
     fn expire_after_create(&self, key: &Key, _: &Kept, _: Instant) -> Option<Duration> {
         match key {
-            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) | Key::Puts(_) => None,
+            Key::Frame(_) | Key::Rendition(..) | Key::Overlay(..) => None,
+            Key::LegacyFrame(..) | Key::Puts(_) => None,
             Key::Column(_, _, Some(_), _) => None,
             Key::Record(..) | Key::Status(_) | Key::Column(..) => Some(MAX_RECORD_AGE),
             Key::View(_) | Key::Legacy(_) | Key::Stage(_) | Key::Recorded(_) => Some(MAX_PLAN_AGE),

@@ -29,6 +29,7 @@ use crate::store::ETag;
 mod columns;
 mod entry;
 
+pub use entry::Rendition;
 use entry::{Ages, Kept, Key, StageKey, weigh};
 
 /// Shared by all readers of a process.
@@ -114,6 +115,23 @@ impl Memory {
             self.kept
                 .insert(Key::Frame(sha256), Kept::Frame(jpeg.clone()))
                 .await;
+        }
+    }
+
+    /// What is made of the bytes of this sha256, by `make`, once for all who ask.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub async fn rendition(
+        &self,
+        (of, rendition): ([u8; 32], Rendition),
+        make: impl Future<Output = Result<Bytes>>,
+    ) -> Result<Bytes> {
+        let make = async { Ok(Kept::Frame(make.await?)) };
+        match self.read(Key::Rendition(of, rendition), make).await {
+            Ok(Kept::Frame(jpeg)) => Ok(jpeg),
+            Err(NotRead::Failed(error)) => Err(error),
+            Ok(_) | Err(NotRead::Miss(_)) => Err(mixed_up_keys()),
         }
     }
 
@@ -297,8 +315,8 @@ impl Memory {
     pub fn forget(&self, profile: &Profile) {
         let place = profile.keys.place();
         let of_profile = move |key: &Key, _: &Kept| match key {
-            Key::Frame(_) | Key::Overlay(..) | Key::LegacyFrame(..) => false,
-            Key::Stage(_) | Key::Puts(_) => false,
+            Key::Frame(_) | Key::Rendition(..) | Key::Overlay(..) => false,
+            Key::LegacyFrame(..) | Key::Stage(_) | Key::Puts(_) => false,
             Key::Record(of, _) | Key::View(of) | Key::Legacy(of) | Key::Status(of) => *of == place,
             Key::Column(of, ..) | Key::Recorded(of) => *of == place,
         };

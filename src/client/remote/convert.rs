@@ -1,5 +1,7 @@
 //! The server's messages as our own types.
 
+use crate::api::convert::{chunk, clock, colour_rule, hashes, sampling, tally, unshown, window};
+use crate::api::v1;
 use crate::cache::clear::Cleared;
 use crate::cache::status::{FrameCounts, State};
 use crate::client::remote::error::error_in;
@@ -7,8 +9,6 @@ use crate::client::remote::nonsense;
 use crate::client::{ChunkReport, PlanReport};
 use crate::error::Result;
 use crate::frames::{ChunkResult, Progress, Stage};
-use crate::rpc::convert::{chunk, clock, colour_rule, hashes, sampling, tally, unshown, window};
-use crate::rpc::v1;
 use crate::timeline::plan::{ChunkError, FrameLayout, Kind, Parameters, Window};
 
 pub fn chunk_error(status: &tonic_types::pb::Status) -> ChunkError {

@@ -4,9 +4,9 @@ use prost::Message;
 use tonic::Status;
 use tonic_types::{StatusExt, pb};
 
+use crate::api::status::{HINT, WHOLE_REQUEST};
 use crate::client::remote::greet::is_broken;
 use crate::error::{Code, Error, Reason};
-use crate::rpc::status::{HINT, WHOLE_REQUEST};
 
 /// How a call ended.
 pub fn error_of(status: Status) -> Error {
@@ -95,7 +95,7 @@ fn reason_of(code: Code) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::status::{rpc_status, status};
+    use crate::api::status::{rpc_status, status};
 
     fn errors() -> Vec<Error> {
         vec![

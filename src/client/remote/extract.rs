@@ -1,5 +1,10 @@
 //! ExtractFrames.
 
+use crate::api::convert::{
+    chunk_message, colour_rule_name, hash_message, sampling_message, window_message,
+};
+use crate::api::v1;
+use crate::api::v1::extract_frames_response::Event;
 use crate::cache::plans::{OverlayPolicy, Replace};
 use crate::client::Hear;
 use crate::client::remote::error::error_of;
@@ -7,11 +12,6 @@ use crate::client::remote::{Remote, check_source, convert, nonsense};
 use crate::decode::Backend;
 use crate::error::{Error, Result};
 use crate::frames::{ChunkResult, Extraction, Only, Summary};
-use crate::rpc::convert::{
-    chunk_message, colour_rule_name, hash_message, sampling_message, window_message,
-};
-use crate::rpc::v1;
-use crate::rpc::v1::extract_frames_response::Event;
 use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters};
 
 pub async fn extract(remote: &Remote, asked: &Extraction, hear: Hear<'_>) -> Result<Summary> {

@@ -6,6 +6,11 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tonic::Streaming;
 
+use crate::api::convert::{facts, window_message};
+use crate::api::v1;
+use crate::api::v1::frame_data::Payload;
+use crate::api::v1::frame_item;
+use crate::api::v1::get_frames_response::Event;
 use crate::client::remote::error::{error_in, error_of};
 use crate::client::remote::join::Join;
 use crate::client::remote::{Remote, nonsense};
@@ -14,11 +19,6 @@ use crate::error::{Error, Reason, Result};
 use crate::frames::{OnMiss, Pick, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
-use crate::rpc::convert::{facts, window_message};
-use crate::rpc::v1;
-use crate::rpc::v1::frame_data::Payload;
-use crate::rpc::v1::frame_item;
-use crate::rpc::v1::get_frames_response::Event;
 use crate::timeline::plan::Window;
 
 /// Sequences of one request: 4 bytes each, of a message of 4 MiB.

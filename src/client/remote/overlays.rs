@@ -4,6 +4,11 @@ use futures::StreamExt;
 use futures::stream;
 use tonic::Streaming;
 
+use crate::api::convert::tally;
+use crate::api::v1;
+use crate::api::v1::get_overlays_response::Event;
+use crate::api::v1::overlay_data::Payload;
+use crate::api::v1::overlay_item;
 use crate::cache::Tally;
 use crate::cache::overlays::OverlayScope;
 use crate::client::remote::error::{error_in, error_of};
@@ -11,11 +16,6 @@ use crate::client::remote::join::Join;
 use crate::client::remote::{Remote, nonsense};
 use crate::client::{Of, Overlay, OverlayQuery, OverlayRow, Rows};
 use crate::error::Result;
-use crate::rpc::convert::tally;
-use crate::rpc::v1;
-use crate::rpc::v1::get_overlays_response::Event;
-use crate::rpc::v1::overlay_data::Payload;
-use crate::rpc::v1::overlay_item;
 
 pub async fn get(remote: &Remote, of: Of<'_>, asked: OverlayQuery) -> Result<Rows<Overlay>> {
     let request = v1::GetOverlaysRequest {

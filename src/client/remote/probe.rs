@@ -1,11 +1,11 @@
 //! ProbeMedia.
 
+use crate::api::convert::{clock, unshown};
+use crate::api::v1;
 use crate::client::remote::error::error_of;
 use crate::client::remote::{Remote, check_source, nonsense};
 use crate::error::{Error, Result};
 use crate::foundry::{ColourTags, Probe, Stream, Video};
-use crate::rpc::convert::{clock, unshown};
-use crate::rpc::v1;
 use crate::timeline::plan::ChunkSpec;
 
 /// Words that a probe has for things.

@@ -2,17 +2,17 @@
 
 use futures::stream;
 
+use crate::api::convert::facts_message;
+use crate::api::v1;
+use crate::api::v1::put_frame;
+use crate::api::v1::put_overlay;
 use crate::cache::overlays::PutOverlay;
 use crate::cache::put::{PutDone, ReadyFrame};
 use crate::client::Of;
 use crate::client::remote::error::{error_in, error_of};
 use crate::client::remote::{Remote, nonsense};
 use crate::error::{Error, Result};
-use crate::rpc::convert::facts_message;
 use crate::rpc::parts::parts;
-use crate::rpc::v1;
-use crate::rpc::v1::put_frame;
-use crate::rpc::v1::put_overlay;
 
 pub async fn frames(remote: &Remote, of: Of<'_>, mut frames: Vec<ReadyFrame>) -> Result<PutDone> {
     frames.sort_by_key(|frame| frame.facts().seq);

@@ -2,16 +2,16 @@
 
 use futures::stream::{self, StreamExt};
 
+use crate::api::convert::hash_message;
+use crate::api::v1;
+use crate::api::v1::get_cuts_response::Event;
+use crate::api::v1::get_similar_request::Like;
 use crate::client::remote::error::error_of;
 use crate::client::remote::{Remote, nonsense};
 use crate::client::{Of, Rows};
 use crate::error::Result;
 use crate::frames::{Found, Near, NearPlace, Query, Search};
 use crate::hash::to_hex;
-use crate::rpc::convert::hash_message;
-use crate::rpc::v1;
-use crate::rpc::v1::get_cuts_response::Event;
-use crate::rpc::v1::get_similar_request::Like;
 use crate::similar::cuts::Scored;
 
 /// Frames of one answer.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tonic::Streaming;
 
+use crate::api::v1;
+use crate::api::v1::get_tensors_response::Event;
 use crate::client::Of;
 use crate::client::remote::error::{error_in, error_of};
 use crate::client::remote::join::Join;
@@ -12,8 +14,6 @@ use crate::error::Result;
 use crate::frames::{Shot, Take};
 use crate::media::facts::FrameFacts;
 use crate::pixel::RgbImage;
-use crate::rpc::v1;
-use crate::rpc::v1::get_tensors_response::Event;
 
 /// Sequences of one request.
 const MAX_SEQUENCES: usize = 100_000;

@@ -2,6 +2,8 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::api::convert::facts as facts_of;
+use crate::api::v1;
 use crate::cache::clear::Cleared;
 use crate::cache::keys::SpanId;
 use crate::cache::status::{FailedSpan, Ids, State};
@@ -12,8 +14,6 @@ use crate::client::{Clear, Of, ProfileKind, Report, Rows};
 use crate::error::{Reason, Result};
 use crate::frames::SourceFinding;
 use crate::media::facts::FrameFacts;
-use crate::rpc::convert::facts as facts_of;
-use crate::rpc::v1;
 use crate::timeline::plan::Kind;
 
 /// A profile that nobody has: asking for it costs the server nothing, and it tells the others' names.

@@ -369,12 +369,26 @@ impl Foundry for Apart {
     }
 
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
-        let subject = Subject::Alone(&Request::Jpeg, jpeg);
-        let (answer, rgb) = self.answer("jpeg", subject, &Stop::never())?;
+        *out = self.picture(&Request::Jpeg, jpeg)?;
+        Ok(())
+    }
+
+    fn jpeg_at_least(&self, jpeg: &[u8], (width, height): (usize, usize)) -> Result<RgbImage> {
+        self.picture(&Request::JpegAtLeast(width, height), jpeg)
+    }
+}
+
+impl Apart {
+    fn picture(&self, request: &Request, jpeg: &[u8]) -> Result<RgbImage> {
+        let subject = Subject::Alone(request, jpeg);
+        let (answer, data) = self.answer("jpeg", subject, &Stop::never())?;
         match answer {
-            Answer::Picture(width, height) if width.checked_mul(height) == Some(rgb.len() / 3) => {
-                (out.width, out.height, out.data) = (width, height, rgb);
-                Ok(())
+            Answer::Picture(width, height) if width.checked_mul(height) == Some(data.len() / 3) => {
+                Ok(RgbImage {
+                    width,
+                    height,
+                    data,
+                })
             }
             _ => Err(nonsense("no picture")),
         }

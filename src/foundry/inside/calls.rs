@@ -16,6 +16,7 @@ use crate::foundry::inside::Shop;
 use crate::foundry::media::Known;
 use crate::foundry::protocol::{Answer, Beside, Fault, Footing, Request, Told, Word};
 use crate::foundry::{Foundry, Media};
+use crate::pixel::RgbImage;
 use crate::tensor::Recipe;
 use crate::wire::{Channel, Failure, Received};
 
@@ -186,12 +187,16 @@ impl Call<'_> {
             Request::Footage(footing, job, beside) => {
                 self.developed(&media(footing)?, (*job, beside), true)
             }
-            Request::Jpeg => {
-                let picture = here.jpeg(bulk)?;
-                let answer = Answer::Picture(picture.width, picture.height);
-                Ok(self.line.send(&answer, &picture.data)?)
+            Request::Jpeg => self.pictured(&here.jpeg(bulk)?),
+            Request::JpegAtLeast(width, height) => {
+                self.pictured(&here.jpeg_at_least(bulk, (width, height))?)
             }
         }
+    }
+
+    fn pictured(&self, picture: &RgbImage) -> Result<()> {
+        let answer = Answer::Picture(picture.width, picture.height);
+        Ok(self.line.send(&answer, &picture.data)?)
     }
 
     fn indexed(&self, media: &Media) -> Result<()> {

@@ -1,6 +1,4 @@
-//! OverlayService's methods.
+//! OverlayService's methods whose payloads come in parts.
 
-mod delete;
 mod get;
-mod list;
 mod put;

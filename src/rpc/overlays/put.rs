@@ -7,20 +7,20 @@ use prost::Message;
 use tonic::{Status, Streaming};
 
 use crate::account::Intake;
+use crate::api::MAX_OVERLAY_BYTES;
+use crate::api::convert::profile_name;
+use crate::api::status::rpc_status;
+use crate::api::v1;
+use crate::api::v1::put_overlay::Image;
 use crate::cache::Profile;
 use crate::cache::keys::OverlayId;
 use crate::cache::overlays::PutOverlay;
 use crate::error::{Error, Reason, Result};
 use crate::frames::blocking;
-use crate::rpc::convert::profile_name;
 use crate::rpc::incoming::Ended;
 use crate::rpc::parts::Joiner;
-use crate::rpc::status::rpc_status;
-use crate::rpc::v1::put_overlay::Image;
-use crate::rpc::{Service, incoming, v1};
+use crate::rpc::{Service, incoming};
 
-/// Of one overlay: an RGBA picture of 64 megapixels that does not compress at all.
-const MAX_OVERLAY_BYTES: u64 = 256 << 20;
 /// What a call may hold at a time: a large overlay beside a batch.
 const MAX_HELD_BYTES: u64 = MAX_OVERLAY_BYTES + 2 * BATCH_BYTES as u64;
 /// Overlays that are stored together: so many, and so many bytes.
@@ -48,7 +48,7 @@ impl Service {
             return Err(Error::field("the stream has no messages").in_field("timeline"))?;
         };
         let part = first.overlay.take();
-        let cache = self.frames.cache();
+        let cache = self.api.frames().cache();
         let mut call = PutCall {
             profile: cache.profile(&first.timeline, profile_name(&first.profile))?,
             header: first,

@@ -4,11 +4,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::account::{Hold, Working};
+use crate::api::status::rpc_status;
+use crate::api::v1;
 use crate::error::{Error, Result};
-use crate::rpc::status::rpc_status;
 use crate::rpc::tensors::Batch;
 use crate::rpc::tensors::workshop::Made;
-use crate::rpc::v1;
 use crate::tensor::{Recipe, Transform};
 
 /// What all tensors are called.

@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
 use crate::account::Kind;
+use crate::api::v1;
 use crate::error::{Error, Result};
 use crate::frames::Answer;
 use crate::rpc::tensors::batch::{Label, Open};
 use crate::rpc::tensors::{Call, Picture};
-use crate::rpc::v1;
 
 /// Batches of a call in memory: one that is sent, one that is made.
 const BATCHES: usize = 2;

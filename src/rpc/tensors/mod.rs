@@ -15,13 +15,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::account::Account;
+use crate::api::v1;
 use crate::cache::read::Frame;
 use crate::error::Result;
 use crate::frames::{Answer, Still};
 use crate::jpeg;
 use crate::metrics::{Metrics, Tier};
 use crate::rpc::frame_service::Answers;
-use crate::rpc::v1;
 use crate::tensor::{Recipe, batch_bytes};
 
 pub use request::{Wanted, batch_of, recipe_of, wanted_of};

@@ -1,11 +1,11 @@
 //! What a request asks for, checked.
 
+use crate::api::convert::{choice, sampling, window};
+use crate::api::selection::{on_miss, selection};
+use crate::api::v1;
 use crate::error::{Error, Reason, Result};
 use crate::frames::{OnMiss, Selection};
 use crate::pixel::resample::Filter;
-use crate::rpc::convert::{choice, sampling, window};
-use crate::rpc::selection::{on_miss, selection};
-use crate::rpc::v1;
 use crate::tensor::{Channels, Datatype, Fit, Layout, Normalize, Recipe, TensorSpec};
 use crate::timeline::plan::{Sampling, Window};
 

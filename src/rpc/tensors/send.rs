@@ -10,16 +10,16 @@ use tokio::task::JoinSet;
 use tonic::Status;
 use tracing::Instrument;
 
+use crate::api::status::status;
+use crate::api::v1;
+use crate::api::v1::get_tensors_response::Event;
 use crate::error::{Error, Result};
 use crate::frames::Answer;
 use crate::rpc::frame_service::Answers;
 use crate::rpc::parts::parts;
-use crate::rpc::status::status;
 use crate::rpc::tensors::batch::Held;
 use crate::rpc::tensors::builder::{Builder, Next};
 use crate::rpc::tensors::{Batch, Call, Picture};
-use crate::rpc::v1;
-use crate::rpc::v1::get_tensors_response::Event;
 
 type Message = Result<v1::GetTensorsResponse, Status>;
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::account::{Account, Hold, Kind};
+use crate::cache::memory::{Memory, Rendition};
 use crate::cache::read::Frame;
 use crate::cancel::Stop;
 use crate::error::{Error, Reason, Result};
 use crate::extract::MAX_PIXELS;
 use crate::foundry::Foundry;
+use crate::hex::unhex;
 use crate::jpeg::{RawPicture, dimensions};
 use crate::pixel::RgbImage;
 use crate::pixel::resample::{Filter, Geometry, resize_rgb_until};
@@ -38,7 +40,7 @@ pub struct Reshaped {
 }
 
 /// Width and height.
-type Size = (usize, usize);
+pub(super) type Size = (usize, usize);
 
 impl Reshape {
     /// # Errors
@@ -71,7 +73,7 @@ impl Reshape {
         }))
     }
 
-    /// Decodes, resizes as Pillow's BILINEAR does, and encodes.
+    /// The frame's rendition: out of memory, or made once for all who ask for it.
     ///
     /// # Errors
     /// MEDIA_CORRUPT for a stored frame that is no JPEG; LIMIT_EXCEEDED for pictures too large;
@@ -80,21 +82,42 @@ impl Reshape {
         self,
         frame: &Frame,
         (account, foundry): (&Account, Arc<dyn Foundry>),
+        memory: &Memory,
     ) -> Result<Reshaped> {
-        let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
-        let source = dimensions(&jpeg)?;
+        let source = dimensions(&frame.jpeg)?;
         let target = self.target(source.0, source.1);
         check_pixels(source).and_then(|()| check_pixels(target))?;
-        let mut hold = pictures(account, cost(source, target)).await?;
-        let work = move |stop: &Stop| self.reshaped((&jpeg, own), &*foundry, stop);
-        let made = account.by_hand(work).await?;
-        hold.shrink_to(made.len() as u64);
+        let making = self.made(frame, (source, target), (account, foundry));
+        let own = frame.facts.quality.unwrap_or(DEFAULT_QUALITY);
+        let rendition = Rendition {
+            size: (target.0 as u32, target.1 as u32),
+            quality: self.quality.unwrap_or(own),
+        };
+        let jpeg = match frame.facts.sha256.as_deref().and_then(unhex) {
+            Some(sha256) => memory.rendition((sha256, rendition), making).await?,
+            None => making.await?,
+        };
+        let hold = account.take(Kind::Pictures, jpeg.len() as u64).await?;
+        let (width, height) = rendition.size;
         Ok(Reshaped {
-            jpeg: made.into(),
-            width: target.0 as u32,
-            height: target.1 as u32,
+            jpeg,
+            width,
+            height,
             hold,
         })
+    }
+
+    /// Decodes, resizes as Pillow's BILINEAR does, and encodes.
+    async fn made(
+        self,
+        frame: &Frame,
+        (source, target): (Size, Size),
+        (account, foundry): (&Account, Arc<dyn Foundry>),
+    ) -> Result<Bytes> {
+        let (jpeg, own) = (frame.jpeg.clone(), frame.facts.quality);
+        let _room = pictures(account, cost(source, target)).await?;
+        let work = move |stop: &Stop| self.reshaped((&jpeg, own), &*foundry, stop);
+        account.by_hand(work).await.map(Bytes::from)
     }
 
     fn reshaped(
@@ -154,7 +177,7 @@ impl Reshape {
     }
 }
 
-fn check_pixels((width, height): Size) -> Result<()> {
+pub(super) fn check_pixels((width, height): Size) -> Result<()> {
     let pixels = (width as u64).saturating_mul(height as u64);
     if pixels <= MAX_PIXELS {
         return Ok(());
@@ -166,7 +189,7 @@ fn check_pixels((width, height): Size) -> Result<()> {
 }
 
 /// One that is larger than its share is made alone, and none that all memory for answers would not hold.
-async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
+pub(super) async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
     let limit = account.accountant().on_their_way_bytes();
     if bytes > limit {
         let message =
@@ -179,7 +202,7 @@ async fn pictures(account: &Account, bytes: u64) -> Result<Hold> {
 
 /// Bytes of the pictures that there are at once: source, what is between the passes of the resampler,
 /// and target; then the target, its planes and its JPEG.
-fn cost(source: Size, target: Size) -> u64 {
+pub(super) fn cost(source: Size, target: Size) -> u64 {
     let rgb = |(width, height): Size| 3 * width as u64 * height as u64;
     let across_or_down_first = rgb((target.0, source.1)).max(rgb((source.0, target.1)));
     // The resampler begins with the pass that makes less.

@@ -1,12 +1,12 @@
 //! DeleteOverlays.
 
+use crate::api::convert::{profile_name, tally_message};
+use crate::api::{Api, v1};
 use crate::cache::overlays::OverlayScope;
 use crate::error::Result;
-use crate::rpc::convert::{profile_name, tally_message};
-use crate::rpc::{Service, v1};
 
-impl Service {
-    pub(in crate::rpc) async fn delete_overlays(
+impl Api {
+    pub async fn delete_overlays(
         &self,
         asked: v1::DeleteOverlaysRequest,
     ) -> Result<v1::DeleteOverlaysResponse> {

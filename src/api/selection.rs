@@ -1,9 +1,9 @@
 //! Selections, as requests word them.
 
+use crate::api::convert::{choice, exacts, window};
+use crate::api::v1;
 use crate::error::{Error, Reason, Result};
 use crate::frames::{OnMiss, Pick, Selection, Which};
-use crate::rpc::convert::{choice, exacts, window};
-use crate::rpc::v1;
 
 /// Sequences or times that a request may name; a range names any number of frames.
 pub const MAX_NAMED: usize = 100_000;

@@ -1,13 +1,13 @@
 //! What an ExtractFrames request asks for.
 
+use crate::api::convert::{
+    check_names, choice, chunks, colour_rule, hashes, profile_name, sampling, window,
+};
+use crate::api::v1;
 use crate::cache::plans::{OverlayPolicy, Replace};
 use crate::decode::Backend;
 use crate::error::{Error, Result};
 use crate::frames::{Extraction, Only};
-use crate::rpc::convert::{
-    check_names, choice, chunks, colour_rule, hashes, profile_name, sampling, window,
-};
-use crate::rpc::v1;
 use crate::timeline::plan::{ChunkSpec, FrameLayout, Parameters, Sampling};
 use crate::timeline::request::check_id;
 use crate::timeline::shard::Shard;

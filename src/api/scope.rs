@@ -1,10 +1,9 @@
 //! What a caller's token allows.
 
-use tonic::{Extensions, Request, Status};
+use http::Extensions;
 
-use crate::error::{Error, Reason};
-use crate::rpc::status::status;
-use crate::rpc::v1;
+use crate::api::v1;
+use crate::error::{Error, Reason, Result};
 
 /// How far a token goes. A call carries it in its extensions; one without came to a server without tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +48,11 @@ pub trait Asks {
 /// The request, where its caller may ask for all that is in it.
 ///
 /// # Errors
-/// PERMISSION_DENIED TOKEN_SCOPE where it asks for more than its token allows.
-pub fn allowed<T: Asks>(request: Request<T>) -> Result<T, Status> {
-    let scope = Scope::of(request.extensions());
-    let asked = request.into_inner();
+/// TOKEN_SCOPE where it asks for more than its token allows.
+pub fn allowed<T: Asks>(scope: Scope, asked: T) -> Result<T> {
     match asked.beyond_reading().filter(|_| scope == Scope::Read) {
         None => Ok(asked),
-        Some((what, instead)) => Err(status(&only_reads(what).hint(instead))),
+        Some((what, instead)) => Err(only_reads(what).hint(instead)),
     }
 }
 
@@ -100,16 +97,9 @@ impl Asks for v1::GetTimelineRequest {
 mod tests {
     use super::*;
 
-    fn outcome<T: Asks>(asked: T, scope: Option<Scope>) -> Result<(), Option<String>> {
-        let mut request = Request::new(asked);
-        if let Some(scope) = scope {
-            request.extensions_mut().insert(scope);
-        }
-        let refused = allowed(request).map(drop);
-        refused.map_err(|status| {
-            let info = tonic_types::StatusExt::get_details_error_info(&status);
-            info.map(|info| info.reason)
-        })
+    fn outcome<T: Asks>(asked: T, scope: Option<Scope>) -> Result<(), Reason> {
+        let refused = allowed(scope.unwrap_or_default(), asked).map(drop);
+        refused.map_err(|error| error.reason())
     }
 
     #[test]
@@ -123,11 +113,11 @@ mod tests {
             origin: origin.into(),
             ..v1::GetTensorsRequest::default()
         };
-        let refused = Err(Some("TOKEN_SCOPE".to_owned()));
+        let refused = Err(Reason::TokenScope);
         let read = Some(Scope::Read);
         for (on_miss, expected) in [
-            (v1::OnMiss::Unspecified, refused.clone()),
-            (v1::OnMiss::Extract, refused.clone()),
+            (v1::OnMiss::Unspecified, refused),
+            (v1::OnMiss::Extract, refused),
             (v1::OnMiss::Skip, Ok(())),
             (v1::OnMiss::Fail, Ok(())),
         ] {

@@ -1,11 +1,11 @@
 //! Messages of what the services have in common, to and from our own types.
 
+use crate::api::status::chunk_status;
+use crate::api::v1;
 use crate::cache::Tally;
 use crate::error::{Error, Result};
 use crate::frames::ChunkResult;
 use crate::media::time::Exact;
-use crate::rpc::status::chunk_status;
-use crate::rpc::v1;
 use crate::timeline::index::{ClockBreak, ClockFacts, Pause, Unshown};
 use crate::timeline::request::check_id;
 

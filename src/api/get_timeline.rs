@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use prost::Message;
 
+use crate::api::convert::{
+    chunk_message, clock_message, colour_rule_name, hash_message, page_size, profile_name,
+    sampling_message, unshown_message, window_message,
+};
+use crate::api::status::{chunk_status, rpc_status};
+use crate::api::{Api, pages, v1};
 use crate::cache::planned::Planned;
 use crate::cache::status::{FrameCounts, SpanState, State, Status};
 use crate::error::Result;
 use crate::frames::SourceFinding;
-use crate::rpc::convert::{
-    chunk_message, clock_message, colour_rule_name, hash_message, page_size, profile_name,
-    sampling_message, unshown_message, window_message,
-};
-use crate::rpc::status::{chunk_status, rpc_status};
-use crate::rpc::{Service, tokens, v1};
 use crate::timeline::plan::{Kind, Plan, PlannedChunk};
 
 const TOKEN: &str = "chunk";
@@ -22,24 +23,14 @@ const TOKEN: &str = "chunk";
 const MAX_SAMPLING_BYTES: usize = 1 << 20;
 const MAX_CHUNKS_BYTES: usize = 2 << 20;
 
-impl Service {
-    pub(super) async fn get_timeline(
+impl Api {
+    pub async fn get_timeline(
         &self,
         asked: v1::GetTimelineRequest,
     ) -> Result<v1::GetTimelineResponse> {
-        let cache = self.frames.cache();
-        let profile = cache.profile(&asked.timeline, profile_name(&asked.profile))?;
-        let after = tokens::value(TOKEN, &asked.page_token)?;
-        let status = profile.status_for_page(after.is_none()).await?;
-        let mut answer = v1::GetTimelineResponse {
-            timeline: asked.timeline.clone(),
-            profile: profile.keys().profile().to_owned(),
-            state: state(status.state).into(),
-            plan: status.plan.as_deref().map(plan_message),
-            counts: counts_message(&status),
-            profiles: cache.list_profiles(&asked.timeline).await?,
-            ..v1::GetTimelineResponse::default()
-        };
+        let after = pages::value(TOKEN, &asked.page_token)?;
+        let of = (&*asked.timeline, profile_name(&asked.profile));
+        let (status, mut answer) = self.status_of(of, after.is_none()).await?;
         let Some(plan) = &status.plan else {
             return Ok(answer);
         };
@@ -53,7 +44,7 @@ impl Service {
         if page.end < plan.plan().chunks.len()
             && let Some(last) = chunks.last()
         {
-            answer.next_page_token = tokens::token(TOKEN, &last.spec.chunk_id);
+            answer.next_page_token = pages::token(TOKEN, &last.spec.chunk_id);
         }
         add_chunks(
             &mut answer,
@@ -63,6 +54,39 @@ impl Service {
         );
         Ok(answer)
     }
+
+    /// How a profile stands, without its chunks.
+    ///
+    /// # Errors
+    /// FIELD_INVALID unless both are ids; the store's own.
+    pub async fn timeline_stands(
+        &self,
+        timeline: &str,
+        profile: &str,
+    ) -> Result<v1::GetTimelineResponse> {
+        let (_, answer) = self.status_of((timeline, profile), false).await?;
+        Ok(answer)
+    }
+
+    async fn status_of(
+        &self,
+        (timeline, profile): (&str, &str),
+        afresh: bool,
+    ) -> Result<(Arc<Status>, v1::GetTimelineResponse)> {
+        let cache = self.frames.cache();
+        let profile = cache.profile(timeline, profile)?;
+        let status = profile.status_for_page(afresh).await?;
+        let answer = v1::GetTimelineResponse {
+            timeline: timeline.to_owned(),
+            profile: profile.keys().profile().to_owned(),
+            state: state(status.state).into(),
+            plan: status.plan.as_deref().map(plan_message),
+            counts: counts_message(&status),
+            profiles: cache.list_profiles(timeline).await?,
+            ..v1::GetTimelineResponse::default()
+        };
+        Ok((status, answer))
+    }
 }
 
 /// Places of the chunks behind the one that the page before ended with.
@@ -71,7 +95,7 @@ fn page_of(plan: &Plan, after: Option<&str>, size: usize) -> Result<Range<usize>
         None => 0,
         Some(id) => {
             let place = plan.chunks.iter().position(|c| c.spec.chunk_id == id);
-            place.ok_or_else(tokens::wrong)? + 1
+            place.ok_or_else(pages::wrong)? + 1
         }
     };
     let mut bytes = 0;

@@ -1,18 +1,20 @@
 //! GetSimilar.
 
+use crate::api::convert::{check_names, choice, page_size, profile_name};
+use crate::api::{Api, PART_BYTES, pages, v1};
 use crate::error::{Error, Reason, Result};
 use crate::frames::{Found, Near, NearPlace, Query, Search};
 use crate::hash::to_hex;
-use crate::rpc::convert::{check_names, choice, page_size, profile_name};
-use crate::rpc::{PART_BYTES, Service, tokens, v1};
 use crate::similar::{BITS, DISTANCE};
 use crate::timeline::plan::HashKind;
 use crate::timeline::request::check_id;
 
 const TOKEN: &str = "near";
 
-impl Service {
-    pub(super) async fn get_similar(
+impl Api {
+    /// # Errors
+    /// FIELD_INVALID for what cannot be looked for; those of the search.
+    pub async fn get_similar(
         &self,
         asked: v1::GetSimilarRequest,
     ) -> Result<v1::GetSimilarResponse> {
@@ -105,15 +107,15 @@ fn distance(asked: Option<u32>) -> Result<u32> {
 
 /// What the page before ended with.
 fn after(token: &str) -> Result<Option<NearPlace>> {
-    let Some(text) = tokens::value(TOKEN, token)? else {
+    let Some(text) = pages::value(TOKEN, token)? else {
         return Ok(None);
     };
     let mut parts = text.splitn(3, ':');
-    let mut next = || parts.next().ok_or_else(tokens::wrong);
+    let mut next = || parts.next().ok_or_else(pages::wrong);
     let (distance, seq, timeline) = (next()?, next()?, next()?);
     Ok(Some(NearPlace {
-        distance: distance.parse().map_err(|_| tokens::wrong())?,
-        seq: seq.parse().map_err(|_| tokens::wrong())?,
+        distance: distance.parse().map_err(|_| pages::wrong())?,
+        seq: seq.parse().map_err(|_| pages::wrong())?,
         timeline: timeline.into(),
     }))
 }
@@ -124,7 +126,7 @@ fn token(last: &NearPlace) -> String {
         timeline,
         seq,
     } = last;
-    tokens::token(TOKEN, format!("{distance}:{seq}:{timeline}"))
+    pages::token(TOKEN, format!("{distance}:{seq}:{timeline}"))
 }
 
 /// The token behind a page that ends with this frame, where more follow.

@@ -1,6 +1,8 @@
-//! Errors as google.rpc.Status: the code, one sentence, and details that programs read.
+//! What a client is told of an error: the sentence, its field, its hint, when to try again; and the same as
+//! google.rpc.Status, which messages and calls carry.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use prost::Message;
 use tonic::Status;
@@ -16,11 +18,45 @@ pub const WHOLE_REQUEST: &str = "request";
 /// Key of the hint in an ErrorInfo's metadata.
 pub const HINT: &str = "hint";
 
-/// How a call ends with this error. What only the server's operator may know stays in the log.
+/// An error as a client reads it, on any wire. What only the server's operator may know stays in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub reason: Reason,
+    /// What went wrong, without the hint.
+    pub message: String,
+    pub hint: Option<String>,
+    /// Of an INVALID_ARGUMENT: the field that is to blame.
+    pub field: Option<String>,
+    /// Where time helps.
+    pub retry_after: Option<Duration>,
+}
+
+impl Told {
+    /// It is logged, too.
+    pub fn of(error: &Error) -> Told {
+        log(error);
+        let reason = error.reason();
+        let withheld = withheld(reason);
+        let field = error.field_path().unwrap_or(WHOLE_REQUEST);
+        Told {
+            reason,
+            message: withheld.map_or_else(|| cut(error.message()), str::to_owned),
+            hint: error.hint_text().filter(|_| withheld.is_none()).map(cut),
+            field: (reason.code() == Code::InvalidArgument).then(|| cut(field)),
+            retry_after: reason.verdict().retry_after(),
+        }
+    }
+}
+
+/// How a call ends with this error.
 pub fn status(error: &Error) -> Status {
-    log(error);
-    let code = tonic::Code::from_i32(error.reason().code() as i32);
-    Status::with_error_details(code, public_message(error), details(error))
+    let told = Told::of(error);
+    let code = tonic::Code::from_i32(told.reason.code() as i32);
+    let whole = match &told.hint {
+        Some(hint) => cut(&format!("{}; {hint}", told.message)),
+        None => told.message.clone(),
+    };
+    Status::with_error_details(code, whole, details(told))
 }
 
 /// The same inside a message.
@@ -66,33 +102,18 @@ fn shortened(text: &str, most: usize) -> String {
     format!("{}…({} bytes)…{}", &text[..begin], text.len(), &text[end..])
 }
 
-fn details(error: &Error) -> ErrorDetails {
-    let reason = error.reason();
-    let hint = error.hint_text().filter(|_| withheld(reason).is_none());
-    let hint = hint.map(|hint| (HINT.to_owned(), cut(hint)));
+fn details(told: Told) -> ErrorDetails {
+    let hint = told.hint.map(|hint| (HINT.to_owned(), hint));
+    let metadata: HashMap<_, _> = hint.into_iter().collect();
     let mut details = ErrorDetails::new();
-    details.set_error_info(
-        reason.name(),
-        DOMAIN,
-        hint.into_iter().collect::<HashMap<_, _>>(),
-    );
-    if reason.code() == Code::InvalidArgument {
-        let field = error.field_path().unwrap_or(WHOLE_REQUEST);
-        details.add_bad_request_violation(cut(field), cut(error.message()));
+    details.set_error_info(told.reason.name(), DOMAIN, metadata);
+    if let Some(field) = told.field {
+        details.add_bad_request_violation(field, told.message);
     }
-    if let Some(delay) = reason.verdict().retry_after() {
-        details.set_retry_info(Some(delay));
+    if told.retry_after.is_some() {
+        details.set_retry_info(told.retry_after);
     }
     details
-}
-
-/// What a client may read: nothing of the store's whereabouts, no library's words.
-fn public_message(error: &Error) -> String {
-    match (withheld(error.reason()), error.hint_text()) {
-        (Some(instead), _) => instead.to_owned(),
-        (None, Some(hint)) => cut(&format!("{}; {hint}", error.message())),
-        (None, None) => cut(error.message()),
-    }
 }
 
 /// What is said in place of a message that is for the server's operator.

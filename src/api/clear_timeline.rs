@@ -1,13 +1,13 @@
 //! ClearTimeline.
 
+use crate::api::convert::{check_names, profile_name, tally_message};
+use crate::api::{Api, v1};
 use crate::cache::Tally;
 use crate::cache::clear::{ClearRequest, Cleared, seconds_ago};
 use crate::error::Result;
-use crate::rpc::convert::{check_names, profile_name, tally_message};
-use crate::rpc::{Service, v1};
 
-impl Service {
-    pub(super) async fn clear_timeline(
+impl Api {
+    pub async fn clear_timeline(
         &self,
         asked: v1::ClearTimelineRequest,
     ) -> Result<v1::ClearTimelineResponse> {

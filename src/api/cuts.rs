@@ -2,18 +2,18 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::api::convert::profile_name;
+use crate::api::{Answers, Api, v1};
 use crate::error::Result;
-use crate::rpc::convert::profile_name;
-use crate::rpc::frame_service::Answers;
-use crate::rpc::status::status;
-use crate::rpc::{Service, v1};
 use crate::similar::cuts::{Scored, THRESHOLD};
 
 /// Frames in a message: 1.3 MB of it.
 const PART: usize = 1 << 16;
 
-impl Service {
-    pub(super) async fn get_cuts(
+impl Api {
+    /// # Errors
+    /// As [`Frames::cuts`](crate::frames::Frames::cuts).
+    pub async fn get_cuts(
         &self,
         asked: v1::GetCutsRequest,
     ) -> Result<Answers<v1::GetCutsResponse>> {
@@ -33,7 +33,7 @@ impl Service {
                     frames.chunks(PART).map(changes).map(Ok).collect()
                 }
                 Ok(None) => vec![Ok(last(*summary))],
-                Err(error) => vec![Err(status(&error))],
+                Err(error) => vec![Err(error)],
             };
             async move { Some(messages) }
         });

@@ -1,18 +1,18 @@
 //! ListOverlays.
 
+use crate::api::convert::{choice, page_size, profile_name};
+use crate::api::{Api, pages, v1};
 use crate::cache::Profile;
 use crate::cache::overlays::{OverlayFolder, OverlayItem};
 use crate::error::{Error, Result};
-use crate::rpc::convert::{choice, page_size, profile_name};
-use crate::rpc::{Service, tokens, v1};
 
 const JOB: &str = "job";
 const STAGE: &str = "stage";
 const FRAME: &str = "overlay_frame";
 const ITEM: &str = "overlay";
 
-impl Service {
-    pub(in crate::rpc) async fn list_overlays(
+impl Api {
+    pub async fn list_overlays(
         &self,
         asked: v1::ListOverlaysRequest,
     ) -> Result<v1::ListOverlaysResponse> {
@@ -84,11 +84,11 @@ fn names(
     (kind, asked): (&str, &v1::ListOverlaysRequest),
     mut names: Vec<String>,
 ) -> Result<(Vec<String>, String)> {
-    let after = tokens::value(kind, &asked.page_token)?;
+    let after = pages::value(kind, &asked.page_token)?;
     names.sort_unstable();
     names.retain(|name| after.as_ref().is_none_or(|after| name > after));
     let next = cut(&mut names, asked.page_size);
-    let token = next.map(|last| tokens::token(kind, last));
+    let token = next.map(|last| pages::token(kind, last));
     Ok((names, token.unwrap_or_default()))
 }
 
@@ -112,12 +112,12 @@ async fn frames(
     profile: &Profile,
     asked: &v1::ListOverlaysRequest,
 ) -> Result<v1::ListOverlaysResponse> {
-    let after = tokens::number(FRAME, &asked.page_token)?;
+    let after = pages::number(FRAME, &asked.page_token)?;
     let size = page_size(asked.page_size);
     let mut sequences = profile
         .overlay_frames_page(&folder(asked), after, size + 1)
         .await?;
-    let token = cut(&mut sequences, asked.page_size).map(|last| tokens::token(FRAME, last));
+    let token = cut(&mut sequences, asked.page_size).map(|last| pages::token(FRAME, last));
     Ok(v1::ListOverlaysResponse {
         sequences,
         next_page_token: token.unwrap_or_default(),
@@ -129,14 +129,14 @@ async fn items(
     profile: &Profile,
     asked: &v1::ListOverlaysRequest,
 ) -> Result<v1::ListOverlaysResponse> {
-    let after = tokens::value(ITEM, &asked.page_token)?;
+    let after = pages::value(ITEM, &asked.page_token)?;
     let after = after.map(|text| place_of(&text)).transpose()?;
     let size = page_size(asked.page_size);
     let mut items = profile
         .overlay_page(&folder(asked), after.as_ref(), size + 1)
         .await?;
     let token = cut(&mut items, asked.page_size)
-        .map(|last| tokens::token(ITEM, format_args!("{}:{}", last.id.seq, last.id.name)));
+        .map(|last| pages::token(ITEM, format_args!("{}:{}", last.id.seq, last.id.name)));
     Ok(v1::ListOverlaysResponse {
         next_page_token: token.unwrap_or_default(),
         items: items.into_iter().map(entry).collect(),
@@ -145,8 +145,8 @@ async fn items(
 }
 
 fn place_of(text: &str) -> Result<(u64, String)> {
-    let (seq, name) = text.split_once(':').ok_or_else(tokens::wrong)?;
-    let seq = seq.parse().map_err(|_| tokens::wrong())?;
+    let (seq, name) = text.split_once(':').ok_or_else(pages::wrong)?;
+    let seq = seq.parse().map_err(|_| pages::wrong())?;
     Ok((seq, name.to_owned()))
 }
 

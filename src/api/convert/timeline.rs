@@ -1,10 +1,10 @@
 //! What a timeline is made of: chunks, and how they are sampled.
 
+use crate::api::convert::{exact, exacts, named, optional_exact, unknown};
+use crate::api::v1;
 use crate::error::{Error, Result};
 use crate::media::colour::ColourRule;
 use crate::media::time::Exact;
-use crate::rpc::convert::{exact, exacts, named, optional_exact, unknown};
-use crate::rpc::v1;
 use crate::source::check_absolute;
 use crate::timeline::plan::{ChunkSpec, HashKind, Sampling, Window};
 use crate::timeline::request::check_id;

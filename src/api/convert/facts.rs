@@ -1,9 +1,9 @@
 //! Facts of frames.
 
+use crate::api::v1;
 use crate::error::{Error, Result};
 use crate::media::colour::{Colour, Matrix, Range};
 use crate::media::facts::FrameFacts;
-use crate::rpc::v1;
 
 pub fn facts_message(facts: FrameFacts) -> v1::Facts {
     v1::Facts {

@@ -10,20 +10,18 @@ use std::time::{Duration, Instant};
 
 use futures::stream;
 use tokio::sync::Notify;
-use tonic::Status;
 
+use crate::api::convert::{chunk_result_message, facts_message};
+use crate::api::{Answers, Api, v1};
 use crate::cache::plans::Claimed;
 use crate::cache::read::View;
 use crate::error::Result;
 use crate::frames::{Event, Extraction, Frames, Progress, Serving, Stage, Summary, Task};
-use crate::rpc::convert::{chunk_result_message, facts_message};
-use crate::rpc::frame_service::Answers;
-use crate::rpc::status::status;
-use crate::rpc::v1::extract_frames_response::Event as Told;
-use crate::rpc::{Service, v1};
 use crate::timeline::plan::Plan;
 
 mod request;
+
+pub use crate::api::v1::extract_frames_response::Event as Told;
 
 use request::extraction;
 
@@ -34,10 +32,10 @@ const PROGRESS_AT_LEAST: Duration = Duration::from_secs(4);
 /// Facts in one message: about 400 bytes each.
 const FACTS_A_MESSAGE: usize = 1000;
 
-type Message = Result<v1::ExtractFramesResponse, Status>;
+type Message = Result<v1::ExtractFramesResponse>;
 
-impl Service {
-    pub(super) async fn extract_frames(
+impl Api {
+    pub async fn extract_frames(
         &self,
         request: v1::ExtractFramesRequest,
     ) -> Result<Answers<v1::ExtractFramesResponse>> {
@@ -57,6 +55,19 @@ impl Service {
             telling.next().await.map(|message| (message, telling))
         });
         Ok(Box::pin(messages))
+    }
+
+    /// The same for a caller who hears nothing of it but how it ended.
+    ///
+    /// # Errors
+    /// FIELD_INVALID at once for what cannot be asked; the extraction's own.
+    pub fn extract_unheard(
+        &self,
+        request: &v1::ExtractFramesRequest,
+    ) -> Result<impl Future<Output = Result<Summary>> + Send + use<>> {
+        let extraction = extraction(request)?;
+        let frames = self.frames.clone();
+        Ok(async move { frames.extract(&extraction, &|_| {}).await })
     }
 }
 
@@ -143,7 +154,7 @@ impl Telling {
                     Ok(messages) => self.facts = messages,
                     Err(error) => {
                         self.done = true;
-                        return Some(Err(status(&error)));
+                        return Some(Err(error));
                     }
                 },
                 Next::Ended(Ok(summary)) => {
@@ -152,7 +163,7 @@ impl Telling {
                 }
                 Next::Ended(Err(error)) => {
                     self.done = true;
-                    return Some(Err(status(&error)));
+                    return Some(Err(error));
                 }
                 Next::Wait => {
                     let changed = self.board.changed.notified();
