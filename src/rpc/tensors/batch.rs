@@ -26,9 +26,20 @@ pub struct Open {
 }
 
 struct Rest {
+    /// Its capacity is all that is left of the batch.
     buffer: BytesMut,
+    frames: usize,
     frame_bytes: usize,
     room: Hold,
+}
+
+impl Rest {
+    /// The next frame's bytes, as zeros: all of a large batch at once would keep a thread for long.
+    fn take(&mut self) -> Option<BytesMut> {
+        self.frames = self.frames.checked_sub(1)?;
+        self.buffer.resize(self.frame_bytes, 0);
+        Some(self.buffer.split())
+    }
 }
 
 struct Place {
@@ -68,19 +79,20 @@ impl Open {
         self.rest.is_some()
     }
 
-    /// Gives it a buffer of zeros for `frames` frames.
+    /// Gives it a buffer for `frames` frames.
     pub fn size(&mut self, frames: usize, frame_bytes: usize, room: Hold) {
-        let mut buffer = BytesMut::zeroed(frames.saturating_mul(frame_bytes));
-        for place in &mut self.places {
-            if let Work::Failed(_, piece) = &mut place.work {
-                *piece = Some(take(&mut buffer, frame_bytes));
-            }
-        }
-        self.rest = Some(Rest {
-            buffer,
+        let mut rest = Rest {
+            buffer: BytesMut::with_capacity(frames.saturating_mul(frame_bytes)),
+            frames,
             frame_bytes,
             room,
-        });
+        };
+        for place in &mut self.places {
+            if let Work::Failed(_, piece) = &mut place.work {
+                *piece = rest.take();
+            }
+        }
+        self.rest = Some(rest);
     }
 
     /// The next frame's piece of the buffer.
@@ -88,10 +100,8 @@ impl Open {
     /// # Errors
     /// INTERNAL where there is no buffer, or it is full.
     pub fn piece(&mut self) -> Result<BytesMut> {
-        let rest = self.rest.as_mut();
-        let rest = rest.filter(|rest| rest.buffer.len() >= rest.frame_bytes);
-        let rest = rest.ok_or_else(|| Error::internal("a batch has no place left"))?;
-        Ok(take(&mut rest.buffer, rest.frame_bytes))
+        let piece = self.rest.as_mut().and_then(Rest::take);
+        piece.ok_or_else(|| Error::internal("a batch has no place left"))
     }
 
     pub fn making(&mut self, label: Label, made: Working<Made>) {
@@ -100,8 +110,7 @@ impl Open {
 
     /// A frame that cannot be had.
     pub fn failed(&mut self, label: Label, error: Error) {
-        let rest = self.rest.as_mut();
-        let piece = rest.map(|rest| take(&mut rest.buffer, rest.frame_bytes));
+        let piece = self.rest.as_mut().and_then(Rest::take);
         self.push(label, Work::Failed(error, piece));
     }
 
@@ -213,8 +222,4 @@ impl Joined {
             broken: self.broken,
         }
     }
-}
-
-fn take(buffer: &mut BytesMut, bytes: usize) -> BytesMut {
-    buffer.split_to(bytes.min(buffer.len()))
 }
