@@ -12,12 +12,13 @@ import numpy.typing as npt
 from . import _jpeg
 from ._arrays import Arrays
 from ._errors import Refused, invalid
+from ._requests import SELECTING
 from .frames import Frame, undecodable
 from .tensors import Batch
 
 BATCH = 16
 _DATATYPES = {"uint8": np.uint8, "fp16": np.float16, "fp32": np.float32}
-_PASSED_ON = ("profile", "sequences", "range", "times", "window", "all", "step", "limit", "on_miss")
+_PASSED_ON = ("profile", *SELECTING, "on_miss")
 #: What only the server does.
 _MADE_THERE = ("sampling", "width", "height", "fit", "filter", "pad_value")
 

@@ -362,9 +362,12 @@ def _channelwise(value: Union[None, float, Sequence[float]]) -> Optional[List[fl
     return [float(number) for number in cast(Sequence[float], value)]
 
 
+#: What says which frames.
+SELECTING = ("sequences", "range", "times", "window", "all", "step", "limit", "distinct", "per_scene")
+
+
 def _selected(rest: dict[str, Any]) -> Optional[common.Selection]:
-    names = ("sequences", "range", "times", "window", "all", "step", "limit", "distinct", "per_scene")
-    return selection(**_taken(rest, names))
+    return selection(**_taken(rest, SELECTING))
 
 
 def _select(request: Any, rest: dict[str, Any]) -> bool:

@@ -59,7 +59,7 @@ class Hashes:
     kind: str
     #: uint64.
     sequences: npt.NDArray[np.uint64]
-    #: uint64: `np.bitwise_count(hashes ^ hash)` are distances.
+    #: uint64: `np.bitwise_count(hashes ^ hash)` (NumPy 2) are distances.
     hashes: npt.NDArray[np.uint64]
     #: Timeline seconds, float64; NaN where that is not known.
     timestamps: npt.NDArray[np.float64]
