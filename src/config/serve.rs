@@ -33,7 +33,7 @@ pub struct ServeOptions {
     /// Where plain HTTP is answered: frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
     #[arg(long, env = "FRAMECACHE_HTTP", value_name = "HOST:PORT|none")]
     pub http: Option<String>,
-    /// An origin whose pages may read what HTTP answers, as in https://tools.example; repeatable [default: none]
+    /// An origin (scheme, host and port) whose pages may read what HTTP answers; repeatable [default: none]
     #[arg(
         long,
         env = "FRAMECACHE_HTTP_ORIGIN",

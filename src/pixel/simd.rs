@@ -3,7 +3,7 @@
 //! A kernel is scalar Rust whose `run` is `#[inline(always)]`; it is compiled
 //! once as it is and once more inside a function that may use wider vectors.
 //! Integer arithmetic is the same in each, so they are equal by construction
-//! (and a test compares them). What [`Machine`] has is written once more for
+//! (and a test compares them). What `Machine` has is written once more for
 //! some instruction sets, by a shorter way where there is one; tests compare it
 //! with the plain way.
 
