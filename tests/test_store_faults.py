@@ -134,7 +134,7 @@ def no_wrong_body_is_served(proxy, over, source, whole, bodies, tmp_path, layout
     proxy.rules = [Rule(altered(change), 1 / (len(changes) - n), **frames) for n, change in enumerate(changes)]
     while proxy.hits() < bodies:
         before, first = proxy.hits(), chance.randrange(1, last)
-        got, done = taken(fc, tmp_path / "wrong", "--seq", f"{first}-{last}", code=None, timeout=600)
+        got, done = taken(fc, tmp_path / f"wrong{before}", "--seq", f"{first}-{last}", code=None, timeout=600)
         if layout == "packed":
             # What is hit may lie between frames, or in one of many: those beside it are right.
             assert got == {seq: whole[seq] for seq in got} and done.code in (0, 3, 6, 75), done.describe()

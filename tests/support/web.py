@@ -57,7 +57,7 @@ class Web:
                 connection.request(method, path, body=body, headers={**self.headers, **(headers or {})})
                 answer = connection.getresponse()
                 return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-            except (http.client.RemoteDisconnected, ConnectionError, http.client.CannotSendRequest):
+            except (http.client.RemoteDisconnected, ConnectionError, http.client.CannotSendRequest, ssl.SSLEOFError):
                 # One that was idle may be closed at any time.
                 self.close()
                 if fresh:
