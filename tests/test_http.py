@@ -462,3 +462,14 @@ def test_grpc_and_http_share_the_calls_that_are_served_at_once(serve, planned, v
         messages.put(None)
         assert open_call.exception(timeout=60) is not None
     until(lambda: client.get(of("t")).status == 200, "there is room again")
+
+
+def test_who_is_refused_while_sending_comes_to_read_why(serve, planned, tokens):
+    server = serve(*HTTP, "--tokens", tokens, store=planned)
+    neighbour = Web(server.http, "writer")
+    body = b"\xff\xd8" + bytes(3_000_000)
+    for n in range(10):
+        reader = Web(server.http, "reader")
+        assert reader.ask("PUT", of("p", "frames", f"{n}.jpg"), body=body).reason == "TOKEN_SCOPE"
+        reader.close()
+    assert neighbour.get(of("t", "frames", "0.jpg")).status == 200

@@ -40,6 +40,7 @@ use crate::serve::body::{CallBody, Held};
 use crate::serve::clock::Clock;
 use crate::serve::connections::{Connections, Guest};
 use crate::serve::gate::Gate;
+use crate::serve::linger::Unread;
 use crate::serve::methods::{Kind, Method};
 use crate::serve::patient::Patient;
 use crate::serve::record::Record;
@@ -160,6 +161,7 @@ async fn serve_one<C>(
 
 /// One call, from its head to its answer's.
 async fn call(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let (request, unread) = Unread::of(request);
     let origin = around.origin_of(request.headers());
     let record = record(&around.gate, &request);
     let request_id = HeaderValue::from_str(&record.request_id);
@@ -177,6 +179,7 @@ async fn call(State(around): State<Arc<Around>>, request: Request, next: Next) -
                 .await
         }
     };
+    unread.read().await;
     let headers = response.headers_mut();
     if let Ok(request_id) = request_id {
         headers.insert(head::REQUEST_ID, request_id);

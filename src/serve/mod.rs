@@ -13,6 +13,7 @@ mod gate;
 mod head;
 mod http;
 mod layer;
+mod linger;
 mod listen;
 mod log;
 mod methods;
