@@ -124,7 +124,7 @@ impl Frames {
             .take(Kind::Answers, SEARCH_BYTES)
             .await?;
         let mut there = self.searched(search).await?;
-        while let Some((profile, looked)) = there.next().await {
+        while let Some((profile, looked)) = there.try_next().await? {
             match looked {
                 Ok(view) => scan = self.scan((&profile, &view), scan).await?,
                 Err(error) if search.timeline.is_none() && is_its_own(&error) => {
@@ -140,40 +140,39 @@ impl Frames {
     async fn searched(
         &self,
         search: &Search,
-    ) -> Result<BoxStream<'static, (Profile, Result<View>)>> {
+    ) -> Result<BoxStream<'static, Result<(Profile, Result<View>)>>> {
         let look = |profile: Profile| async move {
             let view = profile.reader().view().await;
-            (profile, view)
+            Ok((profile, view))
         };
         if let Some(timeline) = &search.timeline {
             let profile = self.cache().profile(timeline, &search.profile)?;
-            let (profile, view) = look(profile).await;
+            let (profile, view) = look(profile).await?;
             if let Ok(View::Absent) = view {
                 return Err(absent(&profile));
             }
-            return Ok(stream::iter([(profile, view)]).boxed());
+            return Ok(stream::iter([Ok((profile, view))]).boxed());
         }
-        let ids = self.timeline_ids().await?;
-        let profiles = ids
-            .into_iter()
-            .map(|id| self.cache().profile(&id, &search.profile));
-        let profiles: Vec<Profile> = profiles.collect::<Result<_>>()?;
-        Ok(stream::iter(profiles)
-            .map(look)
-            .buffered(TIMELINES_AHEAD)
-            .boxed())
+        let profiles = self.profiles_named(&search.profile).map_ok(look);
+        Ok(profiles.try_buffered(TIMELINES_AHEAD).boxed())
     }
 
-    async fn timeline_ids(&self) -> Result<Vec<String>> {
-        let (mut ids, mut token) = (Vec::new(), None);
-        loop {
-            let page = self.cache().list_timelines(token, None).await?;
-            ids.extend(page.ids);
-            token = page.next;
-            if token.is_none() {
-                return Ok(ids);
+    /// Those of all timelines, a page of the listing at a time.
+    fn profiles_named(&self, name: &str) -> BoxStream<'static, Result<Profile>> {
+        let (cache, name) = (self.cache().clone(), name.to_owned());
+        let pages = stream::try_unfold(Some(None), move |token: Option<Option<String>>| {
+            let (cache, name) = (cache.clone(), name.clone());
+            async move {
+                let Some(token) = token else {
+                    return Ok(None);
+                };
+                let page = cache.list_timelines(token, None).await?;
+                let ids = page.ids.into_iter();
+                let profiles = ids.map(move |id| cache.profile(&id, &name));
+                Ok::<_, Error>(Some((stream::iter(profiles), page.next.map(Some))))
             }
-        }
+        });
+        pages.try_flatten().boxed()
     }
 
     /// Scans a profile's columns, some at a time, by the hands that all calls share.

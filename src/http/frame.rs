@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::api::convert::facts_message;
 use crate::api::put::ready;
+use crate::api::selection::on_miss;
 use crate::api::{Api, Ready, v1};
 use crate::cache::put::PutFrame;
 use crate::cache::sealed::sha256_hex;
@@ -72,11 +73,7 @@ fn without_direct(query: &str) -> String {
 async fn shown_at(asked: &Asked, time: Exact) -> Result<u64, Problem> {
     // What a token may not have extracted for it is refused before it is looked up.
     let request = request(asked, 0, v1::Payload::Jpeg)?;
-    let on_miss = match request.on_miss() {
-        v1::OnMiss::Fail => OnMiss::Fail,
-        v1::OnMiss::Skip => OnMiss::Skip,
-        v1::OnMiss::Extract | v1::OnMiss::Unspecified => OnMiss::Extract,
-    };
+    let on_miss = on_miss(request.on_miss)?;
     let serving = asked.api.serving(&request.timeline, &request.profile)?;
     serving.view().await?;
     match serving.shown_at(time, OnMiss::Fail).await {
@@ -138,9 +135,9 @@ async fn facts(asked: &Asked, seq: u64) -> Answer {
 
 async fn jpeg(asked: &Asked, seq: u64) -> Answer {
     let mut request = request(asked, seq, v1::Payload::Jpeg)?;
-    request.width = sized(asked, "w")?;
-    request.height = sized(asked, "h")?;
-    request.quality = sized(asked, "q")?;
+    request.width = asked.number("w")?;
+    request.height = asked.number("h")?;
+    request.quality = asked.number("q")?;
     let size = (request.width, request.height, request.quality);
     let named = asked.text("sha256").map(str::to_owned);
     if asked.headers.contains_key(IF_NONE_MATCH) {
@@ -171,11 +168,6 @@ async fn jpeg(asked: &Asked, seq: u64) -> Answer {
         hold: frame.hold,
     };
     sent.answer(asked)
-}
-
-/// As the address names them, where gRPC has `width`, `height` and `quality`.
-fn sized(asked: &Asked, name: &str) -> Result<Option<u32>> {
-    asked.number(name)
 }
 
 /// Width, height and quality, as they are asked for.

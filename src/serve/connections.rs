@@ -22,7 +22,7 @@ use crate::account::{Account, Accountant, Hold, Hosts, Kind, Peer};
 use crate::serve::tls::Speaks;
 
 /// What a client says first (RFC 9113, 3.4), in bytes.
-const PREFACE_BYTES: usize = 24;
+pub(super) const PREFACE_BYTES: usize = 24;
 /// A client that does not say it within this time is gone. TLS has as long for its handshake.
 const PREFACE_WITHIN: Duration = Duration::from_secs(10);
 /// After that something comes at least as often: answers to our pings (`KEEPALIVE_EVERY`). HTTP/1.1 has none: there it

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::transport::server::Connected;
 
 use crate::metrics::Metrics;
+use crate::serve::connections::PREFACE_BYTES;
 
 /// What a connection may cost in a second, and at once. A ping costs 1: grpc-go sends one a round trip.
 const COST_A_SECOND: u32 = 10_000;
@@ -23,7 +24,6 @@ const DEAR: u32 = 10;
 /// Who takes so many bytes of answers may send one frame more: windows grow by what was taken.
 const TAKEN_BYTES_A_FRAME: usize = 256;
 
-const PREFACE_BYTES: u32 = 24;
 const HEAD_BYTES: usize = 9;
 
 /// A connection that is read no faster than its frames allow.
@@ -100,7 +100,7 @@ impl Purse {
 /// Where in the client's frames the bytes are that come next.
 struct Frames {
     /// Of the preface or a payload.
-    skip: u32,
+    skip: usize,
     head: [u8; HEAD_BYTES],
     known: usize,
 }
@@ -120,10 +120,8 @@ impl Frames {
     fn cost(&mut self, mut bytes: &[u8]) -> u32 {
         let mut cost = 0u32;
         while !bytes.is_empty() {
-            let skipped = usize::try_from(self.skip)
-                .unwrap_or(usize::MAX)
-                .min(bytes.len());
-            self.skip -= u32::try_from(skipped).unwrap_or(self.skip);
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
             bytes = &bytes[skipped..];
             let taken = bytes.len().min(HEAD_BYTES - self.known);
             self.head[self.known..self.known + taken].copy_from_slice(&bytes[..taken]);
@@ -140,7 +138,7 @@ impl Frames {
     /// RFC 9113, 4.1: length, type, flags, stream.
     fn next(&mut self) -> u32 {
         let [a, b, c, kind, flags, ..] = self.head;
-        self.skip = u32::from_be_bytes([0, a, b, c]);
+        self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         match kind {
             kind::DATA if self.skip > 0 || flags & END_STREAM != 0 => 0,
             kind::HEADERS => 0,
@@ -236,7 +234,7 @@ mod tests {
     }
 
     fn cost_of(frames: &[Vec<u8>], piece: usize) -> u32 {
-        let said = [vec![b'P'; PREFACE_BYTES as usize], frames.concat()].concat();
+        let said = [vec![b'P'; PREFACE_BYTES], frames.concat()].concat();
         let mut seen = Frames::default();
         said.chunks(piece).map(|bytes| seen.cost(bytes)).sum()
     }
@@ -292,7 +290,7 @@ mod tests {
         let (client, server) = duplex(1 << 20);
         let mut paced = Paced::new(server, metrics.clone());
         let ping = frame(kind::PING, 0, &[0; 8]);
-        let said = [vec![b'P'; PREFACE_BYTES as usize], ping.repeat(30_000)].concat();
+        let said = [vec![b'P'; PREFACE_BYTES], ping.repeat(30_000)].concat();
         let (mut read, expected) = (Vec::new(), said.clone());
         let began = Instant::now();
         let write = tokio::spawn(async move {

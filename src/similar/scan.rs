@@ -1,5 +1,6 @@
 //! Which hashes of a column are within so many bits of one: each is looked at, none is guessed.
 
+use crate::hash::hamming;
 use crate::pixel::simd::{Kernel, Level, Machine, run};
 
 /// Hashes that are counted at once before any is looked at by itself: 4 KiB.
@@ -19,7 +20,7 @@ pub fn near(column: &[u64], like: u64, distance: u32, found: &mut impl FnMut(usi
             continue;
         }
         for (place, hash) in block.iter().enumerate() {
-            let apart = (hash ^ like).count_ones();
+            let apart = hamming(*hash, like);
             if apart <= distance {
                 found(first + place, apart);
             }

@@ -87,13 +87,13 @@ impl Frames {
                 _ => error,
             })?;
             stop.check()?;
-            like_pixels(picture, kind, turn)
+            like_pixels(&picture, kind, turn)
         };
         account.by_hand(work).await
     }
 }
 
-fn like_pixels(mut picture: RgbImage, kind: HashKind, turn: bool) -> Result<Like> {
+fn like_pixels(picture: &RgbImage, kind: HashKind, turn: bool) -> Result<Like> {
     // Tones are of phash's small picture.
     let kinds = [HashKind::Phash, kind];
     let kinds = if kind == HashKind::Phash {
@@ -101,18 +101,18 @@ fn like_pixels(mut picture: RgbImage, kind: HashKind, turn: bool) -> Result<Like
     } else {
         &kinds[..]
     };
-    let hashes = compute(&of_rgb(&picture), kinds)?;
+    let mut luma = of_rgb(picture);
+    let hashes = compute(&luma, kinds)?;
     let of = |hashes: Hashes| match kind {
         HashKind::Phash => hashes.phash,
         HashKind::Dhash => hashes.dhash,
         HashKind::AverageHash => hashes.average_hash,
     };
     let other = turn.then(|| {
-        let row = (3 * picture.width).max(3);
-        for row in picture.data.chunks_mut(row) {
-            row.as_chunks_mut::<3>().0.reverse();
-        }
-        compute(&of_rgb(&picture), &[kind])
+        // A pixel's luma is its own.
+        let rows = luma.data.chunks_mut(luma.width.max(1));
+        rows.for_each(<[u8]>::reverse);
+        compute(&luma, &[kind])
     });
     let tones = hashes.tones;
     Ok(Like {

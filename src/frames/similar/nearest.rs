@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cache::columns::Column;
 use crate::frames::similar::like::Like;
 use crate::frames::similar::{Found, MAX_UNREAD, Near, Place, Query, Search};
+use crate::hash::hamming;
 use crate::similar::scan::near;
 use crate::timeline::plan::HashKind;
 
@@ -82,12 +83,8 @@ impl Scan {
                 hash,
                 self.farthest(),
                 &mut |at, distance| {
-                    let apart = |other: u64| {
-                        column
-                            .hashes
-                            .get(at)
-                            .map_or(u32::MAX, |h| (h ^ other).count_ones())
-                    };
+                    let own = column.hashes.get(at);
+                    let apart = |other| own.map_or(u32::MAX, |own| hamming(*own, other));
                     // As one that shows it as it is, unless it is nearer mirrored.
                     let better = other.is_some_and(|other| match is_mirrored {
                         true => apart(other) <= distance,
