@@ -26,7 +26,7 @@ pub struct Open {
 }
 
 struct Rest {
-    /// Its capacity is all that is left of the batch.
+    /// Empty; its capacity is all that is left of the batch.
     buffer: BytesMut,
     frames: usize,
     frame_bytes: usize,
@@ -34,12 +34,18 @@ struct Rest {
 }
 
 impl Rest {
-    /// The next frame's bytes, as zeros: all of a large batch at once would keep a thread for long.
+    /// The next frame's piece: empty, with room for it. Who fills it makes zeros of it first, since those of a
+    /// large one take their time.
     fn take(&mut self) -> Option<BytesMut> {
         self.frames = self.frames.checked_sub(1)?;
-        self.buffer.resize(self.frame_bytes, 0);
-        Some(self.buffer.split())
+        let rest = self.buffer.split_off(self.frame_bytes);
+        Some(std::mem::replace(&mut self.buffer, rest))
     }
+}
+
+/// Makes zeros of a frame's piece.
+pub fn blank(piece: &mut BytesMut) {
+    piece.resize(piece.capacity(), 0);
 }
 
 struct Place {
@@ -50,7 +56,7 @@ struct Place {
 
 enum Work {
     Making(Working<Made>),
-    /// Its piece stays zeros.
+    /// Its piece becomes zeros.
     Failed(Error, Option<BytesMut>),
 }
 
@@ -95,7 +101,7 @@ impl Open {
         self.rest = Some(rest);
     }
 
-    /// The next frame's piece of the buffer.
+    /// The next frame's piece of the buffer, empty.
     ///
     /// # Errors
     /// INTERNAL where there is no buffer, or it is full.
@@ -130,7 +136,12 @@ impl Open {
         let mut joined = Joined::new(self.index, self.places.len());
         for (at, place) in (0..).zip(self.places) {
             let (piece, outcome) = match place.work {
-                Work::Failed(error, piece) => (piece, Err(error)),
+                Work::Failed(error, mut piece) => {
+                    piece.iter_mut().for_each(blank);
+                    // Others wait no longer than for one of them.
+                    tokio::task::yield_now().await;
+                    (piece, Err(error))
+                }
                 Work::Making(mut made) => {
                     let made = made.end().await?;
                     joined.broken += u64::from(made.transform.is_err());

@@ -11,6 +11,7 @@ use crate::foundry::Foundry;
 use crate::frames::Pixels;
 use crate::pixel::RgbImage;
 use crate::rpc::tensors::Picture;
+use crate::rpc::tensors::batch::blank;
 use crate::tensor::{Maker, Recipe, Transform};
 
 /// A larger picture's buffers are not kept for the next one.
@@ -45,8 +46,8 @@ impl Workshop {
         }
     }
 
-    /// Starts to make the frame on a thread of its own, once there is memory for its picture and a
-    /// hand is free.
+    /// Starts to make the frame on a thread of its own, in a piece with room for it, once there is memory for
+    /// its picture and a hand is free.
     ///
     /// # Errors
     /// MEMORY_BUDGET and QUEUE_FULL where others have them for half a minute.
@@ -61,6 +62,7 @@ impl Workshop {
         let workshop = self.clone();
         let work = move |stop: &Stop| {
             let mut bench = workshop.bench();
+            blank(&mut piece);
             let made = bench.make((&*workshop.foundry, &recipe), (&picture, stop), &mut piece);
             workshop.put_back(bench);
             drop(room);
