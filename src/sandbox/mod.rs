@@ -129,6 +129,8 @@ fn limit(limits: Limits) -> Result<()> {
     // Neither a core of it nor a debugger of the same user shows what it decodes.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed)?;
     setrlimit(Resource::Core, most(0)).map_err(failed)?;
+    // No file is longer than the memory that pictures go through.
+    setrlimit(Resource::Fsize, most(crate::wire::MEMORY_BYTES)).map_err(failed)?;
     if limits.memory > 0 {
         setrlimit(Resource::As, most(limits.memory)).map_err(failed)?;
     }

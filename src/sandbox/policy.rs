@@ -10,7 +10,7 @@ use seccompiler::{
 /// Numbers of system calls, which is all that libc is asked for here.
 use libc as nr;
 
-/// Reading and writing what was given; none of these names a path.
+/// Reading and writing what was given, pictures into shared memory; none of these names a path.
 const DESCRIPTORS: &[i64] = &[
     nr::SYS_read,
     nr::SYS_readv,
@@ -18,6 +18,7 @@ const DESCRIPTORS: &[i64] = &[
     nr::SYS_preadv,
     nr::SYS_write,
     nr::SYS_writev,
+    nr::SYS_pwrite64,
     nr::SYS_lseek,
     nr::SYS_close,
     nr::SYS_dup,

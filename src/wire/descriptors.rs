@@ -12,7 +12,7 @@ use rustix::net::{
 
 use crate::wire::Failure;
 
-/// Of one message: a call, where its source is read, an init segment, a body.
+/// Of one message: a call, its memory, an init segment, a body.
 const MAX_DESCRIPTORS: usize = 4;
 
 /// Sends copies of them, together.

@@ -2,9 +2,11 @@
 //! call, so that the kernel's buffer holds back who sends too much, and hanging up calls off.
 //!
 //! A message is its head's length and its bulk's, 4 bytes each, little endian; then the head as
-//! JSON, then the bulk as it is.
+//! JSON, then the bulk as it is. A large bulk lies in a place of shared memory instead (`memory`), which
+//! its length says; whoever emptied the place says so by a message of no head and the place's number.
 
 mod descriptors;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -12,20 +14,26 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use memory::{Filling, LEAST_BYTES, PLACES, Side};
 
 pub use descriptors::{receive_descriptors, send_descriptors};
+pub use memory::MEMORY_BYTES;
 
 /// The facts of a picture that is shown for a day have a line for each of its numbers.
 const MAX_HEAD_BYTES: usize = 256 << 20;
 /// A picture of 64 megapixels as RGB, an index of a million frames.
 const MAX_BULK_BYTES: usize = 256 << 20;
+/// In a bulk's length: it lies in shared memory, in the place whose number stands from the next bit on.
+const IS_SHARED: u32 = 1 << 31;
+const PLACE_BIT: u32 = 30;
 /// Taken at once for bytes that were only announced.
 const TRUSTED_BYTES: usize = 1 << 20;
 /// Who stops in the middle of a message, or takes none, for so long has stopped altogether.
@@ -72,10 +80,13 @@ pub enum Received<T> {
     Nothing,
 }
 
-/// One end of a call. Shared between threads it sends whole messages only if one of them does.
+/// One end of a call.
 #[derive(Debug)]
 pub struct Channel {
     stream: UnixStream,
+    /// A message goes whole, whoever sends another.
+    sending: Mutex<()>,
+    memory: Side,
 }
 
 impl Channel {
@@ -88,12 +99,40 @@ impl Channel {
         Ok((Channel::new(one)?, other.into()))
     }
 
+    /// Both ends of a call whose large answers come through memory: ours, and the socket and the memory
+    /// that make the other one.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] where the system has no more descriptors.
+    pub fn pair_of_call() -> Result<(Channel, [OwnedFd; 2]), Failure> {
+        let (mut ours, theirs) = Channel::pair()?;
+        let memory = memory::new()?;
+        ours.memory = Side::Empties(memory.try_clone()?);
+        Ok((ours, [theirs, memory]))
+    }
+
+    /// The other end.
+    ///
+    /// # Errors
+    /// As [`Channel::new`].
+    pub fn of_call([socket, memory]: [OwnedFd; 2]) -> Result<Channel, Failure> {
+        let channel = Channel::new(UnixStream::from(socket))?;
+        Ok(Channel {
+            memory: Side::Fills(Filling::new(memory)),
+            ..channel
+        })
+    }
+
     /// # Errors
     /// [`Failure::Io`] where the socket takes no timeouts.
     pub fn new(stream: UnixStream) -> Result<Channel, Failure> {
         stream.set_read_timeout(Some(MAX_PAUSE))?;
         stream.set_write_timeout(Some(MAX_PAUSE))?;
-        Ok(Channel { stream })
+        Ok(Channel {
+            stream,
+            sending: Mutex::default(),
+            memory: Side::None,
+        })
     }
 
     /// The same, which waits without end for an other side that takes nothing: until that hangs up.
@@ -111,11 +150,25 @@ impl Channel {
     /// [`Failure::HungUp`], [`Failure::Stalled`] after a minute without a byte taken.
     pub fn send<T: Serialize>(&self, head: &T, bulk: &[u8]) -> Result<(), Failure> {
         let head = serde_json::to_vec(head).map_err(|e| Failure::Nonsense(e.to_string()))?;
+        let bulk_length = length(bulk.len(), MAX_BULK_BYTES)?;
         let mut framed = Vec::with_capacity(8 + head.len());
-        framed.extend(length(head.len(), MAX_HEAD_BYTES)?);
-        framed.extend(length(bulk.len(), MAX_BULK_BYTES)?);
+        framed.extend(length(head.len(), MAX_HEAD_BYTES)?.to_le_bytes());
+        // A place is waited for before anything is locked: that one is empty is heard on this channel.
+        let (bulk_length, bulk) = match &self.memory {
+            Side::Fills(filling) if bulk.len() >= LEAST_BYTES => {
+                let place = filling.fill(bulk, self.stream.write_timeout()?)?;
+                (in_place(bulk_length, place), &[][..])
+            }
+            _ => (bulk_length, bulk),
+        };
+        framed.extend(bulk_length.to_le_bytes());
         framed.extend(head);
-        let sent = self.write([IoSlice::new(&framed), IoSlice::new(bulk)]);
+        self.write_whole([IoSlice::new(&framed), IoSlice::new(bulk)])
+    }
+
+    fn write_whole(&self, parts: [IoSlice<'_>; 2]) -> Result<(), Failure> {
+        let _whole = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = self.write(parts);
         if sent.is_err() {
             self.hang_up();
         }
@@ -162,19 +215,55 @@ impl Channel {
         &self,
         wait: Option<Duration>,
     ) -> Result<Received<T>, Failure> {
-        if !self.comes(wait)? {
-            return Ok(Received::Nothing);
+        let until = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let received = loop {
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match self.comes(wait) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Received::Nothing),
+                Err(error) => break Err(error),
+            }
+            if let Some(received) = self.next().transpose() {
+                break received;
+            }
+        };
+        if !matches!(received, Ok(Received::Message(..))) {
+            self.memory.end();
         }
+        received
+    }
+
+    /// The next message, or the end; none where a place was emptied.
+    fn next<T: DeserializeOwned>(&self) -> Result<Option<Received<T>>, Failure> {
         let mut lengths = [0; 8];
         match (&self.stream).read(&mut lengths)? {
-            0 => return Ok(Received::End),
+            0 => return Ok(Some(Received::End)),
             count => (&self.stream).read_exact(&mut lengths[count..])?,
         }
         let [a, b, c, d, e, f, g, h] = lengths;
-        let head = self.read([a, b, c, d], MAX_HEAD_BYTES)?;
-        let bulk = self.read([e, f, g, h], MAX_BULK_BYTES)?;
+        let head_length = u32::from_le_bytes([a, b, c, d]);
+        let bulk_length = u32::from_le_bytes([e, f, g, h]);
+        if head_length == 0 {
+            self.memory.emptied(bulk_length as usize)?;
+            return Ok(None);
+        }
+        let head = self.read(head_length, MAX_HEAD_BYTES)?;
+        let bulk = match bulk_length & IS_SHARED {
+            0 => self.read(bulk_length, MAX_BULK_BYTES)?,
+            _ => self.take(bulk_length)?,
+        };
         let head = serde_json::from_slice(&head).map_err(|e| Failure::Nonsense(e.to_string()))?;
-        Ok(Received::Message(head, bulk))
+        Ok(Some(Received::Message(head, bulk)))
+    }
+
+    /// A bulk out of its place, which is empty then.
+    fn take(&self, length: u32) -> Result<Vec<u8>, Failure> {
+        let place = (length >> PLACE_BIT & 1) as usize;
+        let bytes = checked(length & ((1 << PLACE_BIT) - 1), MAX_BULK_BYTES)?;
+        let bulk = self.memory.take(place, bytes)?;
+        let emptied = [[0; 4], (place as u32).to_le_bytes()].concat();
+        self.write_whole([IoSlice::new(&emptied), IoSlice::new(&[])])?;
+        Ok(bulk)
     }
 
     /// Whether bytes, or the end, come in time.
@@ -190,12 +279,8 @@ impl Channel {
         }
     }
 
-    fn read(&self, length: [u8; 4], most: usize) -> Result<Vec<u8>, Failure> {
-        let length = u32::from_le_bytes(length) as usize;
-        if length > most {
-            let text = format!("a message too long, bytes={length} limit={most}");
-            return Err(Failure::Nonsense(text));
-        }
+    fn read(&self, length: u32, most: usize) -> Result<Vec<u8>, Failure> {
+        let length = checked(length, most)?;
         let mut bytes = Vec::with_capacity(length.min(TRUSTED_BYTES));
         let read = (&self.stream).take(length as u64).read_to_end(&mut bytes)?;
         match read == length {
@@ -224,11 +309,27 @@ impl AsFd for Channel {
     }
 }
 
-fn length(bytes: usize, most: usize) -> Result<[u8; 4], Failure> {
+fn length(bytes: usize, most: usize) -> Result<u32, Failure> {
     match u32::try_from(bytes) {
-        Ok(length) if bytes <= most => Ok(length.to_le_bytes()),
+        Ok(length) if bytes <= most => Ok(length),
         _ => Err(Failure::Nonsense(format!(
             "a message too long to send, bytes={bytes} limit={most}"
         ))),
     }
+}
+
+fn checked(length: u32, most: usize) -> Result<usize, Failure> {
+    let length = length as usize;
+    match length > most {
+        true => Err(Failure::Nonsense(format!(
+            "a message too long, bytes={length} limit={most}"
+        ))),
+        false => Ok(length),
+    }
+}
+
+/// The length of a bulk that lies in this place.
+fn in_place(length: u32, place: usize) -> u32 {
+    const { assert!(PLACES == 2, "a place is one bit") };
+    length | IS_SHARED | (place as u32) << PLACE_BIT
 }

@@ -142,3 +142,124 @@ fn descriptors_come_in_their_order_closed_on_exec_and_none_stays() {
     drop(one);
     assert!(receive_descriptors(&other).unwrap().is_none());
 }
+
+/// Both ends of a call, of which the second one sends through memory.
+fn ends_of_call() -> (Channel, Channel) {
+    let (ours, theirs) = Channel::pair_of_call().unwrap();
+    (ours, Channel::of_call(theirs).unwrap().patient())
+}
+
+/// Hears until the other side hangs up.
+fn hear(channel: &Channel) {
+    while let Ok(Some(_)) = channel.receive::<Head>() {}
+}
+
+fn noise(seed: usize, bytes: usize) -> Vec<u8> {
+    (0..bytes)
+        .map(|n| ((n ^ seed).wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
+}
+
+#[test]
+fn large_bulks_come_through_memory_in_their_order_beside_another_sender() {
+    let (taker, sender) = ends_of_call();
+    let sizes = [LEAST_BYTES, 3 << 20, 0, LEAST_BYTES - 1, LEAST_BYTES + 1, 5];
+    let head = |n: usize| Head::from([(n.to_string(), 0.5)]);
+    let beside = Head::from([("beside".to_owned(), 0.0)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| hear(&sender));
+        scope.spawn(|| {
+            for n in 0..60 {
+                sender.send(&head(n), &noise(n, sizes[n % 6])).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            for _ in 0..60 {
+                sender.send(&beside, &[]).unwrap();
+            }
+        });
+        let (mut own, mut others) = (0, 0);
+        while own + others < 120 {
+            let (came, bulk) = taker.receive::<Head>().unwrap().unwrap();
+            if came == beside {
+                others += 1;
+                continue;
+            }
+            assert_eq!(came, head(own));
+            assert!(bulk == noise(own, sizes[own % 6]), "{own}");
+            own += 1;
+        }
+        assert_eq!((own, others), (60, 60));
+        taker.hang_up();
+    });
+}
+
+#[test]
+fn who_waits_for_an_empty_place_ends_with_the_other_side() {
+    let (taker, sender) = ends_of_call();
+    let bulk = noise(0, LEAST_BYTES);
+    std::thread::scope(|scope| {
+        scope.spawn(|| hear(&sender));
+        let sending = scope.spawn(|| {
+            let mut sent = 0;
+            loop {
+                match sender.send(&Head::new(), &bulk) {
+                    Ok(()) => sent += 1,
+                    Err(failure) => return (sent, failure),
+                }
+            }
+        });
+        // The second is there once the first was taken; a third waits, or will.
+        for _ in 0..2 {
+            assert!(taker.receive::<Head>().unwrap().is_some());
+        }
+        taker.hang_up();
+        let (sent, failure) = sending.join().unwrap();
+        assert!((2..=2 + PLACES).contains(&sent), "{sent}");
+        assert!(matches!(failure, Failure::HungUp), "{failure}");
+    });
+}
+
+#[test]
+fn who_takes_nothing_holds_up_its_sender_no_longer_than_a_socket_would() {
+    let (_taker, sender) = ends_of_call();
+    let bulk = noise(0, LEAST_BYTES);
+    let soon = Some(Duration::from_millis(1));
+    sender.stream.set_write_timeout(soon).unwrap();
+    for _ in 0..PLACES {
+        sender.send(&Head::new(), &bulk).unwrap();
+    }
+    let third = sender.send(&Head::new(), &bulk);
+    assert!(matches!(third, Err(Failure::Stalled)), "{third:?}");
+}
+
+#[test]
+fn bulks_where_no_memory_is_and_places_that_were_not_filled_are_nonsense() {
+    let in_memory = [2u32, in_place(LEAST_BYTES as u32, 1)]
+        .map(u32::to_le_bytes)
+        .concat();
+    let outcome = received(&[&in_memory, b"{}"]);
+    assert!(matches!(outcome, Err(Failure::Nonsense(_))), "{outcome:?}");
+    for place in [0, 1, PLACES as u32, u32::MAX] {
+        let (socket, mut other) = UnixStream::pair().unwrap();
+        let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+        let channel = Channel::of_call([socket.into(), memory]).unwrap();
+        other
+            .write_all(&[0u32, place].map(u32::to_le_bytes).concat())
+            .unwrap();
+        let outcome = channel.receive::<Head>();
+        assert!(matches!(outcome, Err(Failure::Nonsense(_))), "{outcome:?}");
+        // It is of no use any more, and nobody waits for a place of it.
+        let sent = channel.send(&Head::new(), &noise(0, LEAST_BYTES));
+        assert!(matches!(sent, Err(Failure::HungUp)), "{sent:?}");
+    }
+}
+
+#[test]
+fn memory_that_is_shared_keeps_its_size() {
+    let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+    for bytes in [0, MEMORY_BYTES - 1, MEMORY_BYTES + 1] {
+        assert!(rustix::fs::ftruncate(&memory, bytes).is_err(), "{bytes}");
+    }
+    assert!(rustix::io::pwrite(&memory, &[1], MEMORY_BYTES).is_err());
+}

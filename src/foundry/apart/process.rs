@@ -167,9 +167,9 @@ impl Process {
             workers,
             walls,
         };
-        let (first, theirs) = Channel::pair()?;
+        let (first, theirs) = Channel::pair_of_call()?;
         // One that has ended already is met, and told, where the answer is waited for.
-        let _ = process.hand(&[theirs.as_fd()]);
+        let _ = process.hand(&theirs.each_ref().map(AsFd::as_fd));
         let _ = first.send(&start, &[]);
         *process.starting() = Some(first);
         Ok(process)
@@ -194,7 +194,8 @@ impl Process {
     pub fn raw(&self) -> UnixStream {
         self.stands().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        self.hand(&[theirs.as_fd()]).unwrap();
+        let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+        self.hand(&[theirs.as_fd(), memory.as_fd()]).unwrap();
         ours
     }
 
@@ -290,9 +291,9 @@ impl Process {
         (request, bulk): (&Request, &[u8]),
         descriptors: &[Descriptor],
     ) -> Result<Channel, Failure> {
-        let (channel, theirs) = Channel::pair()?;
-        let mut handed = vec![theirs.as_fd()];
-        handed.extend(descriptors.iter().map(AsFd::as_fd));
+        let (channel, theirs) = Channel::pair_of_call()?;
+        let handed = theirs.iter().map(AsFd::as_fd);
+        let handed: Vec<_> = handed.chain(descriptors.iter().map(AsFd::as_fd)).collect();
         self.hand(&handed)?;
         // Without this end the other one's death would not be seen.
         drop(theirs);

@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,7 +28,6 @@ const QUEUED: usize = 4;
 /// What the two threads of a call share.
 struct Line {
     channel: Channel,
-    sending: Mutex<()>,
     gone: AtomicBool,
     left: Notify,
     turn: Turn,
@@ -40,7 +39,6 @@ struct Line {
 
 impl Line {
     fn send<T: Serialize>(&self, head: &T, bulk: &[u8]) -> Result<(), Failure> {
-        let _whole = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         self.channel.send(head, bulk)
     }
 
@@ -116,7 +114,6 @@ pub(super) fn answer(shop: &Arc<Shop>, channel: Channel, descriptors: Vec<OwnedF
     let line = Arc::new(Line {
         // Who is slow to take what is made holds up this call, and ends nothing.
         channel: channel.patient(),
-        sending: Mutex::default(),
         gone: AtomicBool::new(false),
         left: Notify::new(),
         turn,

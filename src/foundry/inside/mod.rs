@@ -111,16 +111,15 @@ fn held(walls: Walls, workers: usize) -> Result<Report> {
 
 /// The next call's channel, and what it brings along; none once the parent is gone.
 fn next_call(control: &UnixStream) -> Result<Option<(Channel, Vec<OwnedFd>)>> {
-    let Some(mut descriptors) = receive_descriptors(control)? else {
+    let Some(descriptors) = receive_descriptors(control)? else {
         return Ok(None);
     };
-    if descriptors.is_empty() {
+    let mut descriptors = descriptors.into_iter();
+    let (Some(socket), Some(memory)) = (descriptors.next(), descriptors.next()) else {
         return Err(Error::internal("a call came without a channel"));
-    }
-    let rest = descriptors.split_off(1);
-    let channel = descriptors.into_iter().map(UnixStream::from).next();
-    let channel = channel.map(Channel::new).transpose()?;
-    Ok(channel.map(|channel| (channel, rest)))
+    };
+    let channel = Channel::of_call([socket, memory])?;
+    Ok(Some((channel, descriptors.collect())))
 }
 
 impl Shop {
