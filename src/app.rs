@@ -234,7 +234,7 @@ fn served_foundry(
     let report = apart.report()?;
     match report.holds() {
         true => tracing::debug!(%report, "media is decoded in processes of their own"),
-        false => tracing::warn!(%report, "media is decoded in processes that are not held"),
+        false => tracing::warn!(%report, "media is decoded in processes that are not held whole"),
     }
     let media = v1::Media {
         isolation: "process".to_owned(),

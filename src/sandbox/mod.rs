@@ -1,6 +1,9 @@
 //! What a process that decodes others' media may do no more: open, connect, start, look at or signal
 //! anything. It keeps the descriptors that it was given, memory, and threads of its own.
 //!
+//! Where a GPU's driver works in it, which opens files of its own, it is kept from other machines,
+//! programs and processes alone.
+//!
 //! Two walls of the kernel, each enough for most of it: Landlock (landlock(7)) denies all paths, ports
 //! and signals, seccomp (seccomp(2)) all system calls but those of `policy`. Then the process tries
 //! what it must not be able to do, and reports what was held.
@@ -10,11 +13,16 @@ mod policy;
 mod tests;
 mod trial;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetStatus, Scope,
+};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+/// The newest Landlock whose rules are asked for; an older kernel has fewer.
+const NEWEST: ABI = ABI::V6;
 
 /// Whether a process that cannot be walled in may decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -100,17 +108,7 @@ pub fn restrict(limits: Limits, sandbox: Sandbox) -> Result<Report> {
         });
     }
     let parent = rustix::process::getppid();
-    let walls = [deny_paths(), policy::load()];
-    let reasons = walls.iter().filter_map(|wall| wall.as_ref().err());
-    let why_not: Vec<String> = reasons.map(ToString::to_string).collect();
-    let (held, open) = trial::tried(parent);
-    let report = Report {
-        landlock: walls[0].is_ok(),
-        seccomp: walls[1].is_ok(),
-        why_not: (!why_not.is_empty()).then(|| why_not.join("; ")),
-        held,
-        open,
-    };
+    let report = tried([deny_paths(), policy::load()], parent);
     if sandbox == Sandbox::Require && !report.holds() {
         return Err(
             Error::internal(format!("a media process is not held: {report}"))
@@ -118,6 +116,27 @@ pub fn restrict(limits: Limits, sandbox: Sandbox) -> Result<Report> {
         );
     }
     Ok(report)
+}
+
+/// Keeps a process in which a GPU's driver works from other machines, programs and processes, for good,
+/// and reports what holds. Files stay open to it: the driver has its own, and those of devices. For a
+/// process whose driver is there.
+pub fn restrict_driver() -> Report {
+    let parent = rustix::process::getppid();
+    tried([deny_others(), policy::load_for_driver()], parent)
+}
+
+fn tried(walls: [Result<(), String>; 2], parent: Parent) -> Report {
+    let reasons = walls.iter().filter_map(|wall| wall.as_ref().err());
+    let why_not: Vec<String> = reasons.map(ToString::to_string).collect();
+    let (held, open) = trial::tried(parent);
+    Report {
+        landlock: walls[0].is_ok(),
+        seccomp: walls[1].is_ok(),
+        why_not: (!why_not.is_empty()).then(|| why_not.join("; ")),
+        held,
+        open,
+    }
 }
 
 fn limit(limits: Limits) -> Result<()> {
@@ -140,11 +159,22 @@ fn limit(limits: Limits) -> Result<()> {
 /// # Errors
 /// Why the kernel does not.
 fn deny_paths() -> Result<(), String> {
-    let newest = ABI::V6;
+    deny(AccessFs::from_all(NEWEST), Scope::from_all(NEWEST))
+}
+
+/// Programs, ports and signals. A driver reaches its daemons by sockets that have no path, too.
+///
+/// # Errors
+/// Why the kernel does not.
+fn deny_others() -> Result<(), String> {
+    deny(AccessFs::Execute.into(), Scope::Signal.into())
+}
+
+fn deny(paths: BitFlags<AccessFs>, scope: BitFlags<Scope>) -> Result<(), String> {
     let ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(newest))
-        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(newest)))
-        .and_then(|ruleset| ruleset.scope(Scope::from_all(newest)))
+        .handle_access(paths)
+        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(NEWEST)))
+        .and_then(|ruleset| ruleset.scope(scope))
         .and_then(Ruleset::create);
     let status = ruleset.and_then(landlock::RulesetCreated::restrict_self);
     match status {

@@ -88,7 +88,48 @@ const FACTS: &[i64] = &[
     nr::SYS_sysinfo,
 ];
 
+/// What no driver of a GPU asks for once it is there: other programs and processes, the system itself,
+/// and ways around this filter.
+const OTHERS: &[i64] = &[
+    nr::SYS_execve,
+    nr::SYS_execveat,
+    nr::SYS_ptrace,
+    nr::SYS_process_vm_readv,
+    nr::SYS_process_vm_writev,
+    nr::SYS_tkill,
+    nr::SYS_pidfd_open,
+    nr::SYS_pidfd_getfd,
+    nr::SYS_pidfd_send_signal,
+    nr::SYS_mount,
+    nr::SYS_umount2,
+    nr::SYS_pivot_root,
+    nr::SYS_chroot,
+    nr::SYS_unshare,
+    nr::SYS_setns,
+    nr::SYS_open_by_handle_at,
+    nr::SYS_bpf,
+    nr::SYS_io_uring_setup,
+    nr::SYS_io_uring_enter,
+    nr::SYS_io_uring_register,
+    nr::SYS_userfaultfd,
+    nr::SYS_perf_event_open,
+    nr::SYS_keyctl,
+    nr::SYS_add_key,
+    nr::SYS_request_key,
+    nr::SYS_init_module,
+    nr::SYS_finit_module,
+    nr::SYS_delete_module,
+    nr::SYS_kexec_load,
+    nr::SYS_reboot,
+    nr::SYS_swapon,
+    nr::SYS_swapoff,
+];
+
 /// What other architectures never had.
+#[cfg(target_arch = "x86_64")]
+const OLDER_OTHERS: &[i64] = &[nr::SYS_fork, nr::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER_OTHERS: &[i64] = &[];
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[i64] = &[nr::SYS_poll, nr::SYS_epoll_wait, nr::SYS_time];
 #[cfg(not(target_arch = "x86_64"))]
@@ -99,8 +140,20 @@ const OLDER: &[i64] = &[];
 /// # Errors
 /// Why the kernel does not take it.
 pub(super) fn load() -> Result<(), String> {
+    apply([no_clone3(), allowed()])
+}
+
+/// The same where a GPU's driver works: what it never needs fails with EPERM, and all else goes.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_for_driver() -> Result<(), String> {
+    apply([no_clone3(), others()])
+}
+
+fn apply(filters: [Built; 2]) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("seccomp: {error}");
-    for filter in [no_clone3(), allowed()] {
+    for filter in filters {
         let program = filter.map_err(|e| failed(&e))?;
         apply_filter_all_threads(&program).map_err(|e| failed(&e))?;
     }
@@ -132,6 +185,32 @@ fn allowed() -> Built {
     }
     let denied = SeccompAction::Errno(nr::EPERM as u32);
     SeccompFilter::new(rules, denied, SeccompAction::Allow, arch()?)?.try_into()
+}
+
+fn others() -> Built {
+    let own = u64::from(std::process::id());
+    let when = |place, op, value| SeccompCondition::new(place, Len::Dword, op, value);
+    let whole = [OTHERS, OLDER_OTHERS].concat().into_iter();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = whole.map(|call| (call, Vec::new())).collect();
+    let (local, kernel) = (nr::AF_UNIX as u64, nr::AF_NETLINK as u64);
+    let conditional = [
+        // Sockets of this machine and of its kernel alone.
+        (
+            nr::SYS_socket,
+            vec![when(0, Op::Ne, local)?, when(0, Op::Ne, kernel)?],
+        ),
+        (nr::SYS_kill, vec![when(0, Op::Ne, own)?]),
+        (nr::SYS_tgkill, vec![when(0, Op::Ne, own)?]),
+        (
+            nr::SYS_clone,
+            vec![when(0, Op::MaskedEq(nr::CLONE_THREAD as u64), 0)?],
+        ),
+    ];
+    for (call, conditions) in conditional {
+        rules.insert(call, vec![SeccompRule::new(conditions)?]);
+    }
+    let denied = SeccompAction::Errno(nr::EPERM as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, denied, arch()?)?.try_into()
 }
 
 type Conditional = Vec<(i64, Vec<SeccompCondition>)>;

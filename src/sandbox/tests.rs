@@ -65,6 +65,11 @@ fn as_a_held_process() {
         ["free", ..] => return acts(&words[1..]),
         _ => {}
     }
+    if words == ["driver"] {
+        let report = restrict_driver();
+        beside_a_driver();
+        return println!("held: {}", serde_json::to_string(&report).unwrap());
+    }
     let limits = Limits { memory: MEMORY };
     if let ["older", sandbox] = words[..] {
         forget_landlock();
@@ -263,6 +268,72 @@ fn needs() {
     let mut large = Vec::<u8>::new();
     assert!(large.try_reserve_exact(2 * MEMORY as usize).is_err());
     println!("held: all there");
+}
+
+/// What is left to a driver: files, sockets of this machine, threads, code that is loaded late.
+fn beside_a_driver() {
+    assert!(File::open("/proc/self/exe").is_ok());
+    assert!(std::fs::write("/proc/thread-self/comm", "as a driver").is_ok());
+    assert!(UnixListener::bind(format!("/tmp/framecache-{}", std::process::id())).is_ok());
+    std::fs::remove_file(format!("/tmp/framecache-{}", std::process::id())).unwrap();
+    assert!(
+        std::thread::spawn(|| File::open("/dev/null").is_ok())
+            .join()
+            .unwrap()
+    );
+    let (code, own) = (
+        libc::PROT_READ | libc::PROT_EXEC,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: new memory, which nobody looks at.
+    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), 4096, code, own, -1, 0) };
+    assert_ne!(mapped, libc::MAP_FAILED);
+    for (name, number) in CALLS {
+        // What makes sockets, memory and files is a driver's, too.
+        const ITS_OWN: [&str; 8] = [
+            "openat",
+            "openat2",
+            "memfd_create",
+            "connect",
+            "bind",
+            "listen",
+            "accept4",
+            "shmget",
+        ];
+        if ITS_OWN.contains(&name) {
+            continue;
+        }
+        // SAFETY: as in `calls`.
+        let outcome = unsafe { libc::syscall(number, -1, -1, -1, -1, -1, -1) };
+        let error = std::io::Error::last_os_error();
+        assert!(
+            outcome == -1 && error.raw_os_error() == Some(libc::EPERM),
+            "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn beside_a_gpus_driver_a_process_reaches_no_machine_program_or_process() {
+    if is_free() {
+        return;
+    }
+    let output = held(&["driver"]);
+    assert!(output.status.success(), "{output:?}");
+    let report: Report = serde_json::from_str(&said(&output).concat()).unwrap();
+    assert!(report.seccomp, "{report}");
+    let held = [
+        "connect to another machine",
+        "run a program",
+        "signal its parent",
+    ];
+    for what in held {
+        assert!(
+            report.held.iter().any(|held| held == what),
+            "{what}: {report}"
+        );
+    }
+    assert!(!report.holds() && report.open.iter().any(|open| open == "open a file"));
 }
 
 #[test]

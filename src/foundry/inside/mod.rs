@@ -83,21 +83,11 @@ fn serve() -> Result<()> {
     Ok(())
 }
 
-/// Holds this process, before it sees a byte of others. A GPU's driver opens files as it works.
+/// Holds this process, before it sees a byte of others.
 fn held(walls: Walls, workers: usize) -> Result<Report> {
     crate::av::init();
     if crate::gpu::device_count().is_ok() {
-        let why = "a GPU decodes here, whose driver opens files";
-        if walls.sandbox == Some(Sandbox::Require) {
-            return Err(
-                Error::internal(format!("a media process is not held: {why}"))
-                    .hint("use `--sandbox best-effort`, or hide the GPU (CUDA_VISIBLE_DEVICES)"),
-            );
-        }
-        return Ok(Report {
-            why_not: Some(why.to_owned()),
-            ..Report::default()
-        });
+        return held_with_driver(walls.sandbox);
     }
     let sandbox = walls.sandbox.unwrap_or_else(|| match sandbox::is_there() {
         true => Sandbox::Require,
@@ -107,6 +97,28 @@ fn held(walls: Walls, workers: usize) -> Result<Report> {
         .memory
         .unwrap_or(BASE_BYTES + WORKER_BYTES * workers as u64);
     sandbox::restrict(sandbox::Limits { memory }, sandbox)
+}
+
+/// A GPU's driver opens files as it works; it is kept from what it has no use for.
+fn held_with_driver(sandbox: Option<Sandbox>) -> Result<Report> {
+    let why = "a GPU decodes here, whose driver opens files";
+    match sandbox {
+        Some(Sandbox::Require) => Err(Error::internal(format!(
+            "a media process is not held: {why}"
+        ))
+        .hint("use `--sandbox best-effort`, or hide the GPU (CUDA_VISIBLE_DEVICES)")),
+        Some(Sandbox::Off) => Ok(Report {
+            why_not: Some("it is switched off".to_owned()),
+            ..Report::default()
+        }),
+        Some(Sandbox::BestEffort) | None => {
+            let mut report = sandbox::restrict_driver();
+            let reasons = [Some(why.to_owned()), report.why_not.take()];
+            let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+            report.why_not = Some(reasons.join("; "));
+            Ok(report)
+        }
+    }
 }
 
 /// The next call's channel, and what it brings along; none once the parent is gone.
