@@ -23,9 +23,10 @@ use crate::timeline::planner::Planner;
 
 pub(super) const PICTURES: usize = 60;
 
+/// Of pictures that are large for a message.
 pub(super) fn film() -> Clip {
     let recipe = [
-        "testsrc2=size=160x120:rate=25:duration=2.4",
+        "testsrc2=size=320x280:rate=25:duration=2.4",
         "-c:v",
         "libx264",
         "-g",
@@ -33,7 +34,7 @@ pub(super) fn film() -> Clip {
         "-bf",
         "2",
     ];
-    Clip::open(&clip("foundry.mp4", &recipe))
+    Clip::open(&clip("foundry_280.mp4", &recipe))
 }
 
 pub(super) fn source(opener: Opener) -> Source {
@@ -127,7 +128,7 @@ fn the_index_is_that_of_the_packets(foundry: &dyn Foundry) {
     let media = indexed(foundry, &clip);
     assert_eq!(media.index().shown, clip.track.index.shown);
     assert_eq!(media.units(), clip.track.units.len());
-    assert_eq!((media.size(), media.upright()), ((160, 120), (160, 120)));
+    assert_eq!((media.size(), media.upright()), ((320, 280), (320, 280)));
     assert_eq!(media.start_of(PICTURES - 1), 48, "the last group's first");
     assert!(media.check_pictures().is_ok());
 }
@@ -178,9 +179,18 @@ fn footage_comes_in_order_beside_some_that_nobody_takes(foundry: &dyn Foundry) {
         let lent = foundry.footage(job(&media, Output::Rgb), &media, sender);
         let _lent = lent.unwrap();
         let mut seqs = Vec::new();
-        while let Some(SpanEvent::Made(made)) = events.blocking_recv() {
-            assert_eq!(made.data.len(), 3 * 160 * 120);
-            seqs.push(made.facts[0].seq);
+        loop {
+            match events.blocking_recv() {
+                Some(SpanEvent::Made(made)) => {
+                    assert_eq!(made.data.len(), 3 * 320 * 280);
+                    seqs.push(made.facts[0].seq);
+                }
+                Some(SpanEvent::Ended(end)) => {
+                    end.unwrap();
+                    break;
+                }
+                Some(SpanEvent::Restarted) | None => panic!("after {seqs:?}"),
+            }
         }
         assert_eq!(seqs, (0..PICTURES as u64).collect::<Vec<_>>());
     }
@@ -232,11 +242,11 @@ fn a_probe_says_what_is_in_a_source(foundry: &dyn Foundry) {
 
 fn a_jpeg_is_the_picture_that_pillow_reads_and_a_damaged_one_ends_nothing(foundry: &dyn Foundry) {
     let planes = JfifPlanes {
-        width: 50,
-        height: 40,
-        y: (0..2000).map(|n| (n * 7) as u8).collect(),
-        cb: vec![90; 500],
-        cr: vec![160; 500],
+        width: 500,
+        height: 400,
+        y: (0..200_000).map(|n| (n * 7) as u8).collect(),
+        cb: vec![90; 50_000],
+        cr: vec![160; 50_000],
     };
     let jpeg = Encoder::new(85).unwrap().encode(&planes).unwrap();
     let expected = decode_rgb(&jpeg).unwrap();

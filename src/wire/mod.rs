@@ -87,6 +87,8 @@ pub struct Channel {
     /// A message goes whole, whoever sends another.
     sending: Mutex<()>,
     memory: Side,
+    /// How long the other side may take nothing; none: until it hangs up.
+    patience: Option<Duration>,
 }
 
 impl Channel {
@@ -132,14 +134,16 @@ impl Channel {
             stream,
             sending: Mutex::default(),
             memory: Side::None,
+            patience: Some(MAX_PAUSE),
         })
     }
 
     /// The same, which waits without end for an other side that takes nothing: until that hangs up.
     #[must_use]
-    pub fn patient(self) -> Channel {
+    pub fn patient(mut self) -> Channel {
         // Fails for a time of zero, which this is not.
         let _ = self.stream.set_write_timeout(None);
+        self.patience = None;
         self
     }
 
@@ -156,7 +160,7 @@ impl Channel {
         // A place is waited for before anything is locked: that one is empty is heard on this channel.
         let (bulk_length, bulk) = match &self.memory {
             Side::Fills(filling) if bulk.len() >= LEAST_BYTES => {
-                let place = filling.fill(bulk, self.stream.write_timeout()?)?;
+                let place = filling.fill(bulk, self.patience)?;
                 (in_place(bulk_length, place), &[][..])
             }
             _ => (bulk_length, bulk),
@@ -262,8 +266,12 @@ impl Channel {
         let bytes = checked(length & ((1 << PLACE_BIT) - 1), MAX_BULK_BYTES)?;
         let bulk = self.memory.take(place, bytes)?;
         let emptied = [[0; 4], (place as u32).to_le_bytes()].concat();
-        self.write_whole([IoSlice::new(&emptied), IoSlice::new(&[])])?;
-        Ok(bulk)
+        let _whole = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.write([IoSlice::new(&emptied), IoSlice::new(&[])]) {
+            // Who hung up behind its last message fills no place any more.
+            Ok(()) | Err(Failure::HungUp) => Ok(bulk),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Whether bytes, or the end, come in time.

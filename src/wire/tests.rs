@@ -195,6 +195,23 @@ fn large_bulks_come_through_memory_in_their_order_beside_another_sender() {
 }
 
 #[test]
+fn what_is_sent_last_comes_though_its_sender_hung_up_behind_it() {
+    let (taker, sender) = ends_of_call();
+    for n in 0..PLACES {
+        sender.send(&Head::new(), &noise(n, LEAST_BYTES)).unwrap();
+    }
+    sender.send(&Head::new(), b"the end").unwrap();
+    sender.hang_up();
+    for n in 0..PLACES {
+        let (_, bulk) = taker.receive::<Head>().unwrap().unwrap();
+        assert!(bulk == noise(n, LEAST_BYTES), "{n}");
+    }
+    let (_, bulk) = taker.receive::<Head>().unwrap().unwrap();
+    assert_eq!(bulk, b"the end");
+    assert!(taker.receive::<Head>().unwrap().is_none());
+}
+
+#[test]
 fn who_waits_for_an_empty_place_ends_with_the_other_side() {
     let (taker, sender) = ends_of_call();
     let bulk = noise(0, LEAST_BYTES);
@@ -222,10 +239,9 @@ fn who_waits_for_an_empty_place_ends_with_the_other_side() {
 
 #[test]
 fn who_takes_nothing_holds_up_its_sender_no_longer_than_a_socket_would() {
-    let (_taker, sender) = ends_of_call();
+    let (_taker, mut sender) = ends_of_call();
     let bulk = noise(0, LEAST_BYTES);
-    let soon = Some(Duration::from_millis(1));
-    sender.stream.set_write_timeout(soon).unwrap();
+    sender.patience = Some(Duration::from_millis(1));
     for _ in 0..PLACES {
         sender.send(&Head::new(), &bulk).unwrap();
     }

@@ -273,7 +273,8 @@ impl ByteSource for Late {
 fn late(may: impl Fn() -> bool + Send + Sync + 'static) -> Opener {
     let may: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(may);
     Arc::new(move || {
-        let bytes = std::fs::read(crate::decode::conformance::clip("foundry.mp4", &[])).unwrap();
+        let bytes =
+            std::fs::read(crate::decode::conformance::clip("foundry_280.mp4", &[])).unwrap();
         let source: Box<dyn ByteSource> = Box::new(Late {
             bytes: BytesSource(bytes.into()),
             may: may.clone(),
@@ -359,14 +360,15 @@ fn a_program_that_is_none_is_an_error_that_says_so_and_no_loop() {
 fn files_are_read_by_descriptor_and_all_else_is_read_for_the_process() {
     let apart = Apart::new(program(), (2, Walls::default()), Arc::default()).unwrap();
     let here = Here::new(2);
-    let path = crate::decode::conformance::clip("foundry.mp4", &[]);
+    let path = crate::decode::conformance::clip("foundry_280.mp4", &[]);
     let file: Opener = Arc::new(move || {
         let policy = crate::source::SourcePolicy::anything(crate::aws::Endpoint::default());
         crate::source::open(path.to_str().unwrap(), &policy)
     });
     assert!(file().unwrap().files().is_some());
     let halves: Opener = Arc::new(|| {
-        let bytes = std::fs::read(crate::decode::conformance::clip("foundry.mp4", &[])).unwrap();
+        let bytes =
+            std::fs::read(crate::decode::conformance::clip("foundry_280.mp4", &[])).unwrap();
         let (init, body) = bytes.split_at(1000);
         let part = |bytes: &[u8]| Box::new(BytesSource(bytes.to_vec().into()));
         let whole: Box<dyn ByteSource> = crate::source::concat(part(init), part(body));
