@@ -260,6 +260,8 @@ pub struct ServeSettings {
     pub metrics: Option<String>,
     pub source_roots: Vec<PathBuf>,
     pub source_buckets: Vec<String>,
+    /// Whatever its user can read: for who is let in by a pass alone.
+    pub any_source: bool,
     pub source_endpoint: Endpoint,
     pub tls: Option<TlsFiles>,
     pub tokens: Option<PathBuf>,
@@ -351,6 +353,7 @@ impl ServeSettings {
             metrics: address("metrics", said.metrics.as_deref().unwrap_or(METRICS))?,
             source_roots: said.source_root,
             source_buckets: said.source_bucket,
+            any_source: false,
             source_endpoint,
             tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
             tokens: said.tokens,
