@@ -176,7 +176,7 @@ def test_what_is_passed_quickly_never_shows_another_frames_picture_or_facts(brow
         for _ in range(25):
             seen.keyboard.press("ArrowRight")
         at(seen, 25)
-        seen.wait_for_function("() => document.querySelector('.facts').innerText.includes('sha256')")
+        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
         facts = seen.locator(".facts").inner_text()
         assert "26 of 250" in facts and "0:05.000" in facts
         assert colours.near(colours.mean(pixels(seen, LARGE)), colours.colour(25))
@@ -394,7 +394,7 @@ def test_hostile_names_are_text_wherever_they_stand(browser, server):
         seen.page.route(re.compile(r".*/v1/timelines/film(\?.*)?$"), chunk)
         seen.page.route("**/frames/*.json*", lambda route: route.fulfill(json={"seq": 0, "chunk_id": HOSTILE, "backend": HOSTILE, "fallback_reason": HOSTILE}))
         seen.goto(url(server, "/view/film"))
-        seen.wait_for_function("() => document.querySelector('.facts').innerText.includes('onerror')")
+        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('onerror')")
         assert seen.evaluate("() => document.querySelectorAll('img:not(.layers img):not(.alike img)').length") == 0
         assert seen.evaluate("() => typeof owned") == "undefined"
 
@@ -457,7 +457,7 @@ def test_no_view_has_a_fault_that_axe_knows(browser, server, scheme, size):
         seen.goto(url(server, "/view/film"))
         at(seen, 0)
         seen.wait_for_selector("[data-marks='chunks']")
-        seen.wait_for_function("() => document.querySelector('.facts').innerText.includes('sha256')")
+        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
         seen.shot(f"view-{scheme}-{size['width']}")
         assert seen.violations() == []
         seen.wrong.clear()

@@ -310,5 +310,6 @@ def test_view_hands_its_key_to_the_browser_in_a_file_that_others_cannot_read(sto
 def test_view_says_what_is_not_there_and_takes_no_server(stored, new_store):
     assert "TIMELINE_NOT_FOUND" in stored.run("view", "nobody", "--no-open", "--json", code=4).err
     assert "STORE_NOT_FOUND" in new_store().run("view", "--no-open", "--json", code=4).err
-    assert "works on this machine" in stored.run("view", "--server", "127.0.0.1:1", code=2).err
-    assert "Ctrl-C" in stored.run("view", "--help", command=[stored.command("view")[0], "view", "--help"]).text
+    program = stored.command("view")[0]
+    assert "works on this machine" in stored.run("view", command=[program, "view", "--server", "127.0.0.1:1"], code=2).err
+    assert "Ctrl-C" in stored.run("view", command=[program, "view", "--help"]).text

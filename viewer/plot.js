@@ -17,7 +17,7 @@ const MOST_PAGES = 100;
 export class Plot {
   /** @param {{tiles, places, source, marked: (cuts: number[], duplicates: number[]) => void, jumped: (place: number) => void}} parts */
   constructor(parts) {
-    Object.assign(this, parts, { changes: null, hashes: null, bits: null, cuts: [], duplicates: [], wanted: false });
+    Object.assign(this, parts, { changes: null, hashes: null, bits: null, cuts: [], duplicates: [], wanted: '' });
     this.leaving = new AbortController();
     this.canvas = el('canvas', { 'aria-hidden': 'true' });
     this.area = el('div', { class: 'area' }, this.canvas);
@@ -50,13 +50,14 @@ export class Plot {
 
   /** Both columns of the whole timeline, a page after the other. */
   async read() {
-    this.wanted = true;
+    this.wanted = 'reading';
     this.told.textContent = 'Reading…';
     const { timeline } = this.source;
     await Promise.all([
       this.try('changes', async () => { this.changes = await this.readChanges(of(timeline, 'cuts')); }),
       this.try('hashes', async () => { this.hashes = await this.readHashes(of(timeline, 'hashes')); }),
     ]);
+    this.wanted = 'read';
     this.measure();
   }
 
@@ -114,7 +115,7 @@ export class Plot {
     const { changes, hashes } = this;
     this.cuts = shown && changes ? cutsAt(changes.changes, changes.times, threshold).map((k) => changes.seqs[k]) : [];
     this.duplicates = shown && hashes ? this.nearAt(bits).map((k) => hashes.seqs[k]) : [];
-    if (changes || hashes) this.told.textContent = this.words();
+    if (this.wanted !== 'reading') this.told.textContent = this.words();
     this.marked(this.cuts, this.duplicates);
     this.draw();
   }
@@ -129,7 +130,7 @@ export class Plot {
   words() {
     const cuts = this.changes ? several(this.cuts.length, 'cut') : '';
     const near = this.hashes ? several(this.duplicates.length, 'near duplicate') : '';
-    return [cuts, near].filter(Boolean).join(', ');
+    return [cuts, near].filter(Boolean).join(', ') || 'What changes is not known.';
   }
 
   drawn() {

@@ -40,6 +40,7 @@ export class Stage {
     this.overlays.clear();
     this.showTile();
     if (tile.state === 'missing') this.say('The decoder did not deliver this frame.');
+    else if (tile.state === 'not_cached') this.offer('It is planned, and not there yet.', place, tile.seq);
     else this.timer = setTimeout(() => this.load(place, tile.seq), passing ? PASSING_MS : 0);
   }
 
@@ -77,14 +78,20 @@ export class Stage {
   async explain(place, seq, address) {
     const problem = await ask(address.slice(location.origin.length), { as: 'blob' }).then(() => null, (error) => error);
     if (this.seq !== seq || this.place !== place || !problem) return;
-    this.say(problem instanceof Problem ? problem.text : String(problem));
+    const text = problem instanceof Problem ? problem.text : String(problem);
+    if (problem.reason === 'FRAME_NOT_CACHED') this.offer(text, place, seq);
+    else this.say(text);
     if (problem.status === 0) this.timer = setTimeout(() => this.load(place, seq), AGAIN_MS);
-    if (problem.reason === 'FRAME_NOT_CACHED' && mayExtract()) {
-      this.said.append(button('Extract it now', () => {
-        this.say('Extracting…');
-        this.load(place, seq, { on_miss: 'extract', wait: 120 });
-      }));
-    }
+  }
+
+  /** A frame that is not there is extracted when that is asked for. */
+  offer(text, place, seq) {
+    this.say(text);
+    if (!mayExtract()) return;
+    this.said.append(button('Extract it now', () => {
+      this.say('Extracting…');
+      this.load(place, seq, { on_miss: 'extract', wait: 120 });
+    }));
   }
 
   say(text = '') {

@@ -140,6 +140,7 @@ class View {
     const at = new URL(location.href);
     at.searchParams.set('frame', seq);
     history.replaceState(history.state, '', at);
+    if (this.shown?.state === 'not_cached') return;
     const facts = await this.facts.read(seq, place, this.tiles.count);
     if (!facts || this.shown?.seq !== seq) return;
     this.overlays.facts = facts;

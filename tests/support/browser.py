@@ -1,6 +1,7 @@
 """Debian's Chromium, driven by Playwright, and axe-core in its pages. Nothing of either is downloaded by the tests."""
 
 import os
+import re
 import shutil
 import socket
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from . import framecache as runner
 
 CHROMIUM = os.environ.get("FRAMECACHE_CHROMIUM") or shutil.which("chromium")
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+#: A folder of scripts to be taken in place of those that were built in, for who works on them.
+UNBUILT = os.environ.get("FRAMECACHE_VIEWER")
 #: Where tests leave what they saw.
 SHOTS = runner.ROOT / "target" / "viewer"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -40,8 +43,13 @@ class Seen:
         page.set_default_timeout(15_000)
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.wrong.append(f"thrown: {error}"))
-        page.on("console", lambda told: self.wrong.append(f"{told.text} ({told.location.get('url', '')})") if told.type in ("error", "warning") else None)
+        page.on("console", self._told)
         page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
+
+    def _told(self, message):
+        # The tests look at canvases themselves.
+        if message.type in ("error", "warning") and "readback" not in message.text:
+            self.wrong.append(f"{message.text} ({message.location.get('url', '')})")
 
     def __getattr__(self, name):
         return getattr(self.page, name)
@@ -69,6 +77,8 @@ def looking(browser, allowed=(), **options):
     """A page of a fresh profile, which shows no error but those that have one of `allowed` in them."""
     options = {"viewport": WIDE, "reduced_motion": "reduce", "color_scheme": "light", **options}
     context = browser.new_context(**options)
+    if UNBUILT:
+        context.route(re.compile(r"/viewer/[\w.]+$"), lambda route: route.fulfill(path=Path(UNBUILT) / route.request.url.rpartition("/")[2]))
     try:
         seen = Seen(context.new_page())
         yield seen

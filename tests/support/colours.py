@@ -30,9 +30,8 @@ def near(one, other, by=14):
 
 
 def mean(picture, box=None):
-    """Of a picture, or the middle of a box of it."""
-    if box:
-        x, y, width, height = box
-        picture = picture.crop((round(x + width / 4), round(y + height / 4), round(x + 3 * width / 4), round(y + 3 * height / 4)))
+    """Of the middle of a picture, or of a box of it."""
+    x, y, width, height = box or (0, 0, *picture.size)
+    picture = picture.crop((round(x + width / 4), round(y + height / 4), round(x + 3 * width / 4), round(y + 3 * height / 4)))
     small = picture.convert("RGB").resize((1, 1), Image.Resampling.BOX)
     return small.getpixel((0, 0))
