@@ -30,7 +30,7 @@ pub struct ServeOptions {
     /// Where calls are taken: an address (port 0: any free one), or a Unix socket [default: 127.0.0.1:50051]
     #[arg(long, env = "FRAMECACHE_LISTEN", value_name = "HOST:PORT|unix:PATH")]
     pub listen: Option<String>,
-    /// Where plain HTTP is answered: frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
+    /// Where plain HTTP is answered: the viewer at /, and frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
     #[arg(long, env = "FRAMECACHE_HTTP", value_name = "HOST:PORT|none")]
     pub http: Option<String>,
     /// An origin (scheme, host and port) whose pages may read what HTTP answers; repeatable [default: none]
