@@ -44,19 +44,23 @@ def boxes(server, seq):
     client.close()
 
 
-def make(target, work):
+def make(browser, target, work):
     """Writes viewer-light.jpg and viewer-dark.jpg into the folder `target`; gives their paths."""
     target.mkdir(parents=True, exist_ok=True)
     fc, written = Framecache(work / "store"), []
     films(fc, work)
-    with rpc.start_server(fc.store, "--http", "127.0.0.1:0", cwd=work) as server, chromium() as browser:
+    with rpc.start_server(fc.store, "--http", "127.0.0.1:0", cwd=work) as server:
         boxes(server, 64)
+        # What the plot is made of may not be told yet.
+        plotted = Web(server.http).get(of("film", "cuts")).status == 200
         for scheme in ("light", "dark"):
-            with looking(browser, allowed=["404"], color_scheme=scheme, viewport=SIZE) as seen:
+            with looking(browser, color_scheme=scheme, viewport=SIZE) as seen:
                 seen.goto(f"http://{server.http}/view/film?frame=64")
                 seen.wait_for_selector(".overlays img")
-                seen.keyboard.press("p")
-                seen.wait_for_function("() => document.querySelector('.plot .told').innerText !== 'Reading…'")
+                if plotted:
+                    seen.keyboard.press("p")
+                    seen.wait_for_function("() => document.querySelector('.plot .told').innerText.includes('cut')")
+                seen.wait_for_function("() => { const c = document.querySelector('#tile-64 canvas'); return c.getContext('2d').getImageData(9, 9, 1, 1).data[3] > 0 }")
                 seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
                 seen.wait_for_timeout(500)
                 path = target / f"viewer-{scheme}.jpg"
@@ -67,6 +71,6 @@ def make(target, work):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        for made in make(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, Path(scratch)):
+    with tempfile.TemporaryDirectory() as scratch, chromium() as started:
+        for made in make(started, Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, Path(scratch)):
             print(made, made.stat().st_size)

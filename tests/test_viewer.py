@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from PIL import Image
 
+from . import pictures
 from .support import colours, rpc
 from .support.browser import NARROW, WIDE, chromium, free_port, looking
 from .support.framecache import Framecache
@@ -262,6 +263,43 @@ def test_another_window_is_laid_out_anew_around_the_same_frames(browser, server)
             assert seen.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_of_four_million_frames_each_can_be_reached_though_no_element_is_so_high(browser, server):
+    count = 4_000_000
+    with looking(browser) as seen:
+
+        def tiles(route):
+            first = int(re.search(r"first=(\d+)", route.request.url)[1])
+            told = [{"seq": n, "page": n // 100, "x": 0, "y": 0, "timestamp": n / 10} for n in range(first, min(first + 1000, count))]
+            route.fulfill(json={"columns": 10, "rows": 10, "tile_width": 160, "tile_height": 90, "frames": count, "pages": count // 100, "tiles": told, "next_page_token": ""})
+
+        seen.page.route("**/strips.json*", tiles)
+        strip = Web(server.http).ok(of("colours", "strips", "0.jpg"), h=90).body
+        seen.page.route("**/strips/*.jpg*", lambda route: route.fulfill(body=strip, content_type="image/jpeg"))
+        seen.page.route("**/frames/*", lambda route: route.fulfill(body=strip, content_type="image/jpeg") if ".jpg" in route.request.url else route.fulfill(json={"seq": 0}))
+        seen.goto(url(server, "/view/colours"))
+        on_screen = "() => { const f = document.querySelector('#film').getBoundingClientRect(); return [...document.querySelectorAll('.tile')].filter(t => { const b = t.getBoundingClientRect(); return b.top < f.bottom && b.bottom > f.top }).map(t => Number(t.id.slice(5))) }"
+        seen.wait_for_selector("#tile-0")
+        for key, place in [("End", count - 1), ("ArrowLeft", count - 2), ("Home", 0)]:
+            seen.keyboard.press(key)
+            seen.wait_for_function(f"place => ({on_screen})().includes(place)", arg=place)
+        seen.keyboard.press("t")
+        seen.keyboard.type("234567.8\n")
+        at(seen, 2345678)
+        before = seen.evaluate(on_screen)
+        # A turn of the wheel goes on by what it is, wherever the bar is.
+        seen.locator("#film").hover()
+        for _ in range(40):
+            seen.mouse.wheel(0, 110)
+        seen.wait_for_function(f"first => Math.min(...({on_screen})()) > first", arg=min(before))
+        seen.wait_for_timeout(300)
+        rows = (min(seen.evaluate(on_screen)) - min(before)) / len({p // 7 for p in before}) / 7
+        assert 1 < rows < 40, rows
+        assert seen.locator(".tile").count() < 120
+        assert seen.evaluate("() => document.querySelector('#film').scrollHeight") < 5_000_000
+        seen.evaluate("() => { const f = document.querySelector('#film'); f.scrollTop = f.scrollHeight }")
+        seen.wait_for_function(f"place => ({on_screen})().includes(place)", arg=count - 1)
+
+
 # ---- what changes, and what is alike
 
 
@@ -441,6 +479,15 @@ def test_a_server_that_stalls_or_dies_is_said_and_what_comes_back_goes_on(browse
         with rpc.start_server(fc.store, *http, cwd=folder):
             at(seen, wanted)
             seen.wait_for_function("() => !document.querySelector('#notice').innerText.includes('does not answer')")
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_documentation_can_be_made_and_are_small(browser, tmp_path):
+    made = pictures.make(browser, tmp_path / "images", tmp_path)
+    assert [path.name for path in made] == ["viewer-light.jpg", "viewer-dark.jpg"]
+    for path in made:
+        with Image.open(path) as here, Image.open(pictures.FOLDER / path.name) as committed:
+            assert here.size == committed.size
 
 
 # ---- for everybody

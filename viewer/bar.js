@@ -16,6 +16,7 @@ const KINDS = [
   ['pauses', 'pause', true],
   ['breaks', 'clock break', true],
   ['gaps', 'span without frames', false],
+  ['failed', 'failed chunk', false],
   ['damaged', 'damaged frame', false],
   ['missing', 'missing frame', false],
   ['cuts', 'cut', false],
@@ -62,6 +63,7 @@ export class Bar {
     context.fillRect(x(first - 0.5), TRACK, Math.max(2, x(last + 0.5) - x(first - 0.5)), HEIGHT - 2 * TRACK);
     this.gaps(context, x);
     for (const { place } of this.marks.chunks.slice(0, 4096)) line('chunks', place - 0.5, [0, HEIGHT], 1);
+    for (const { place, count: many } of this.marks.failed) line('failed', place + many / 2, [TRACK, HEIGHT - 2 * TRACK], 6);
     for (const { place } of this.marks.pauses) line('pauses', place, [0, HEIGHT], 2);
     for (const { place } of this.marks.breaks) line('breaks', place, [0, HEIGHT], 2);
     each(this.cuts, x, (place) => line('cuts', place, [0, TRACK - 2]));
@@ -84,6 +86,7 @@ export class Bar {
     const text = some.map(([name, word]) => `${name} ${several(all[name].length, word)}`).join();
     if (text === this.told) return;
     this.told = text;
+    this.slider.title = this.marks.failed.slice(0, 5).map(({ id, error }) => `chunk ${id}: ${error}`).join('\n');
     fill(this.legend, ...some.map(([name, word]) => el('span', { class: `mark ink-${name}`, data: { marks: name } }, el('span', { class: 'words', text: several(all[name].length, word) }))));
   }
 

@@ -26,12 +26,16 @@ export class Film {
     this.before = 0;
   }
 
-  get cell() { return { width: (this.tiles.width || this.height) + GAP, height: this.height + CAPTION + GAP }; }
+  /** Tiles are spread over the width. */
+  get cell() {
+    const width = (this.tiles.width || this.height) + GAP;
+    return { width: Math.max(width, Math.floor(this.view.clientWidth / this.across)), height: this.height + CAPTION + GAP };
+  }
 
   /** Where everything is, once the number of frames or the size of the screen is another. */
   layout() {
     const first = this.firstPlace();
-    this.across = Math.max(1, Math.floor(this.view.clientWidth / this.cell.width));
+    this.across = Math.max(1, Math.floor(this.view.clientWidth / ((this.tiles.width || this.height) + GAP)));
     this.scroll.resize(Math.ceil(this.tiles.count / this.across) * this.cell.height);
     if (first !== this.firstPlace()) this.scroll.to(Math.floor(first / this.across) * this.cell.height);
     this.draw();

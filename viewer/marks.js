@@ -12,7 +12,7 @@ const CHUNK_PAGES = 20;
 
 export class Marks {
   constructor(source, places, changed) {
-    Object.assign(this, { source, places, changed, chunks: [], pauses: [], breaks: [], damaged: [], missing: [], gaps: [], counts: null });
+    Object.assign(this, { source, places, changed, chunks: [], pauses: [], breaks: [], damaged: [], missing: [], gaps: [], failed: [], counts: null });
     this.leaving = new AbortController();
   }
 
@@ -43,7 +43,8 @@ export class Marks {
       breaks.push(...chunk.clock_breaks.map((each) => ({ ...each, place: within(span, each.at) })));
       place += chunk.planned;
     }
-    Object.assign(this, { chunks: placed, pauses, breaks, counts: stands.counts });
+    const failed = placed.filter((chunk) => chunk.error);
+    Object.assign(this, { chunks: placed, failed, pauses, breaks, counts: stands.counts });
     this.changed();
   }
 
@@ -72,6 +73,12 @@ export class Marks {
     }
     for (const { first, count, why } of without) this.gaps.push({ place: this.places.of(first), count, why: why?.message ?? '' });
     this.changed();
+  }
+
+  /** Why the frame in a place is not there, where that is known. */
+  whyNot(place) {
+    const within = (each) => each.place <= place && place < each.place + each.count;
+    return this.gaps.find(within)?.why || this.failed.find(within)?.error;
   }
 
   /** The time of a place, as near as the chunks tell. */

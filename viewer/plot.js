@@ -5,7 +5,6 @@ import { ask, isAbort, of, pages } from './api.js';
 import { dragged, placeAt, xOf } from './bar.js';
 import { el, ink, oncePerFrame, sharp } from './dom.js';
 import { Column, Hashes, cutsAt, distances, duplicatesAt, tallest } from './series.js';
-import { say } from './say.js';
 import { count, several } from './time.js';
 
 const HEIGHT = 120;
@@ -51,6 +50,7 @@ export class Plot {
   /** Both columns of the whole timeline, a page after the other. */
   async read() {
     this.wanted = 'reading';
+    this.unknown = [];
     this.told.textContent = 'Reading…';
     const { timeline } = this.source;
     await Promise.all([
@@ -67,7 +67,7 @@ export class Plot {
     } catch (error) {
       if (isAbort(error)) return;
       const unknown = error.reason === 'ADDRESS_UNKNOWN' || error.status === 405;
-      say(`plot ${what}`, unknown ? `This server does not tell ${what} of frames: it is of an older release.` : `The ${what} of frames could not be read: ${error.text ?? error}`);
+      this.unknown.push(unknown ? `This server does not tell ${what} of frames.` : `The ${what} of frames could not be read: ${error.text ?? error}`);
     }
   }
 
@@ -130,7 +130,7 @@ export class Plot {
   words() {
     const cuts = this.changes ? several(this.cuts.length, 'cut') : '';
     const near = this.hashes ? several(this.duplicates.length, 'near duplicate') : '';
-    return [cuts, near].filter(Boolean).join(', ') || 'What changes is not known.';
+    return [[cuts, near].filter(Boolean).join(', '), ...(this.unknown ?? [])].filter(Boolean).join(' ');
   }
 
   drawn() {

@@ -40,7 +40,7 @@ export class Stage {
     this.overlays.clear();
     this.showTile();
     if (tile.state === 'missing') this.say('The decoder did not deliver this frame.');
-    else if (tile.state === 'not_cached') this.offer('It is planned, and not there yet.', place, tile.seq);
+    else if (tile.state === 'not_cached') this.offer(tile.why || 'It is planned, and not there yet.', place, tile.seq);
     else this.timer = setTimeout(() => this.load(place, tile.seq), passing ? PASSING_MS : 0);
   }
 

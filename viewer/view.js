@@ -21,6 +21,7 @@ import { whole } from './time.js';
 
 /** Of a tile, in CSS pixels; on large screens fewer and larger ones, so that a screen is a few strips. */
 const HEIGHTS = [[2600, 160], [1700, 120], [0, 90]];
+const REFRESH_MS = 1000;
 /** A frame that is looked at for so long is in the address, and its facts are read. */
 const SETTLED_MS = 120;
 
@@ -32,7 +33,7 @@ export function view(main, { timeline, profile, frame }) {
 
 class View {
   constructor(main, source) {
-    Object.assign(this, { main, source, place: 0, near: new Set(), cuts: new Set() });
+    Object.assign(this, { main, source, place: 0, near: new Set(), cuts: new Set(), refreshed: 0 });
     const height = HEIGHTS.find(([width]) => innerWidth >= width)[1];
     const sharp = (window.devicePixelRatio || 1) > 1.3 ? 2 : 1;
     this.tiles = new Tiles(source, height, () => this.told());
@@ -49,6 +50,9 @@ class View {
     this.film = new Film({ tiles: this.tiles, strips: this.strips, height, picked: jumped, marksOf: (place) => this.marksOf(place) });
     this.film.moved = (first, last) => { this.bar.seen = [first, last]; this.bar.draw(); };
     this.progress = new Progress({ source, look: () => this.look(), changed: () => this.refresh() });
+    this.leaving = new AbortController();
+    // Others may have changed something while nobody looked.
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) this.refresh(); }, { signal: this.leaving.signal });
     this.draw();
   }
 
@@ -127,7 +131,7 @@ class View {
     this.shown = { ...tile };
     const { place } = this;
     this.facts.begin(tile, place, this.tiles.count);
-    this.stage.show(place, tile);
+    this.stage.show(place, { ...tile, why: this.marks.whyNot(place) });
     this.bar.select(place);
     this.plot.select(tile.seq);
     this.similar.select(tile.seq);
@@ -172,8 +176,15 @@ class View {
     return [this.cuts.has(seq) && 'cut', this.near.has(seq) && 'near'].filter(Boolean);
   }
 
-  /** More may be there than was. */
+  /** More may be there than was, or other frames: looked at again, and no more often than is of use. */
   refresh() {
+    const rest = this.refreshed + REFRESH_MS - performance.now();
+    clearTimeout(this.refreshing);
+    if (rest > 0) {
+      this.refreshing = setTimeout(() => this.refresh(), rest);
+      return;
+    }
+    this.refreshed = performance.now();
     this.tiles.refresh();
     this.strips.refresh();
     this.film.draw();
@@ -205,7 +216,9 @@ class View {
 
   end() {
     this.ended = true;
+    this.leaving.abort();
     clearTimeout(this.timer);
+    clearTimeout(this.refreshing);
     for (const part of [this.strips, this.marks, this.overlays, this.stage, this.facts, this.bar, this.plot, this.similar, this.film, this.progress]) part.end();
     say('extract', '');
   }
