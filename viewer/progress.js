@@ -59,7 +59,7 @@ export class Progress {
     say('extract', 'Extracting…', 'good');
     try {
       const { timeline, profile } = this.source;
-      const answer = await open(of(timeline, 'extract'), { method: 'POST', body: { profile }, signal: this.running.signal });
+      const answer = await open(of(timeline, 'extract'), { method: 'POST', body: { profile, retry_failed: true }, signal: this.running.signal });
       for await (const [name, told] of events(answer.body)) this.told(name, told);
     } catch (error) {
       const text = error instanceof Problem ? error.text : String(error);

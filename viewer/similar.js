@@ -3,7 +3,7 @@
 import { ask, isAbort, of, withQuery } from './api.js';
 import { button, el, fill } from './dom.js';
 import { address } from './list.js';
-import { clock, several } from './time.js';
+import { clock, count, several } from './time.js';
 
 const SHOWN = 60;
 
@@ -53,7 +53,7 @@ export class Similar {
   }
 
   show({ frames, flat, searched, next_page_token: more }) {
-    const many = `${several(frames.length, 'frame')}${more ? ', the nearest,' : ''} of ${several(searched, 'hash').replace(/hashs$/, 'hashes')} that were looked at`;
+    const many = `${several(frames.length, 'frame')}${more ? ', the nearest,' : ''} of ${count(searched)} that were looked at`;
     this.told.textContent = flat ? 'This frame is flat: it is like nothing.' : `Like frame ${this.seq}: ${many}.`;
     fill(this.list, ...frames.map((frame) => this.item(frame)));
   }

@@ -28,6 +28,8 @@ export class Strips {
     this.wanted = wanted;
     for (const [page, asked] of this.running) if (!wanted.includes(page)) asked.abort();
     for (const page of wanted) this.touch(page);
+    for (const page of this.failed.keys()) if (!wanted.includes(page)) this.failed.delete(page);
+    if (this.failed.size === 0) say('strips', '');
     this.fill();
   }
 

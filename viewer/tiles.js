@@ -5,6 +5,7 @@ import { Problem, ask, of } from './api.js';
 /** Told at once. */
 export const PAGE = 1000;
 const KEPT = 40;
+const AGAIN_MS = 2000;
 /** Looks until a number or a time is found. */
 const LOOKS = 12;
 
@@ -26,7 +27,8 @@ export class Tiles {
   /** Asks for what of these places is not known. */
   want(first, last) {
     for (let n = Math.floor(first / PAGE); n <= Math.floor(last / PAGE); n += 1) {
-      if (!this.pages.has(n) || this.stale.has(n)) this.page(n).catch(() => {});
+      // What failed is asked for again while it is on the screen.
+      if (!this.pages.has(n) || this.stale.has(n)) this.page(n).catch(() => setTimeout(this.changed, AGAIN_MS));
     }
   }
 

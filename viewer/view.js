@@ -61,7 +61,7 @@ class View {
     this.profiles = el('span', { class: 'profiles' });
     const tools = [['Time', 't', () => this.ask()], ['Overlays', 'o', () => mention(this.overlays.toggle())], ['Similar', 's', () => this.likeThis()], ['Plot', 'p', () => this.plot.toggle()], ['Turn', 'r', () => this.stage.turnOn()], ['−', '-', () => this.stage.scaleBy(-1)], ['Fit', '0', () => this.stage.scaleTo(0)], ['+', '+', () => this.stage.scaleBy(1)]];
     const names = { '−': 'Smaller', '+': 'Larger', Fit: 'As large as there is room' };
-    const bar = el('div', { class: 'tools', role: 'toolbar', 'aria-label': 'The frame' }, ...tools.map(([text, key, run]) => button(text, run, { 'aria-keyshortcuts': key, title: `Key ${key}`, 'aria-label': names[text] })));
+    const bar = el('div', { class: 'tools', role: 'group', 'aria-label': 'The frame' }, ...tools.map(([text, key, run]) => button(text, run, { 'aria-keyshortcuts': key, title: `Key ${key}`, 'aria-label': names[text] })));
     const head = el('div', { class: 'head' }, el('h1', { text: timeline }), this.profiles, this.progress.node, el('span', { class: 'grow' }), bar);
     const side = el('div', { class: 'side' }, this.facts.node, this.overlays.panel, this.similar.node);
     this.said = el('p', { class: 'told', role: 'status', text: 'Reading…' });
@@ -70,6 +70,7 @@ class View {
 
   /** The first picture waits for nothing but its strip, and where frames lie. */
   async begin(seq) {
+    this.first = seq;
     const guess = seq ?? 0;
     this.strips.want([Math.floor(guess / 100)]);
     const standing = this.look();
@@ -102,12 +103,12 @@ class View {
   fail(error) {
     const text = error instanceof Problem ? error.text : String(error);
     this.said.textContent = text;
-    if (error.status === 0 && !this.ended) setTimeout(() => { if (!this.ended) this.begin().catch((again) => this.fail(again)); }, 2000);
+    if (error.status === 0 && !this.ended) setTimeout(() => { if (!this.ended) this.begin(this.first).catch((again) => this.fail(again)); }, 2000);
   }
 
   /** Where frames lie came. */
   told() {
-    if (!this.film) return;
+    if (this.ended) return;
     this.said.textContent = '';
     const other = this.tiles.width !== this.laidOut?.[0] || this.tiles.count !== this.laidOut?.[1];
     this.laidOut = [this.tiles.width, this.tiles.count];
