@@ -24,8 +24,9 @@ export class Similar {
   toggle(seq) {
     this.seq = seq;
     this.node.hidden = !this.node.hidden;
-    if (!this.node.hidden) this.search();
-    else this.asked?.abort();
+    if (this.node.hidden) { this.asked?.abort(); return; }
+    this.node.scrollIntoView({ block: 'nearest' });
+    this.search();
   }
 
   /** Follows the frame that is seen. */

@@ -59,13 +59,17 @@ class View {
   draw() {
     const { timeline } = this.source;
     this.profiles = el('span', { class: 'profiles' });
-    const tools = [['Time', 't', () => this.ask()], ['Overlays', 'o', () => mention(this.overlays.toggle())], ['Similar', 's', () => this.likeThis()], ['Plot', 'p', () => this.plot.toggle()], ['Turn', 'r', () => this.stage.turnOn()], ['−', '-', () => this.stage.scaleBy(-1)], ['Fit', '0', () => this.stage.scaleTo(0)], ['+', '+', () => this.stage.scaleBy(1)]];
-    const names = { '−': 'Smaller', '+': 'Larger', Fit: 'As large as there is room' };
-    const bar = el('div', { class: 'tools', role: 'group', 'aria-label': 'The frame' }, ...tools.map(([text, key, run]) => button(text, run, { 'aria-keyshortcuts': key, title: `Key ${key}`, 'aria-label': names[text] })));
-    const head = el('div', { class: 'head' }, el('h1', { text: timeline }), this.profiles, this.progress.node, el('span', { class: 'grow' }), bar);
+    const head = el('div', { class: 'head' }, el('h1', { text: timeline }), this.profiles, this.progress.node, el('span', { class: 'grow' }), this.tools());
     const side = el('div', { class: 'side' }, this.facts.node, this.overlays.panel, this.similar.node);
     this.said = el('p', { class: 'told', role: 'status', text: 'Reading…' });
     fill(this.main, el('div', { class: 'view' }, head, this.said, this.stage.node, side, el('div', { class: 'scrub' }, this.plot.node, this.bar.node), this.film.view));
+  }
+
+  /** What has a name among the keys has a button, too. */
+  tools() {
+    const named = this.keys().filter(({ name }) => name);
+    const buttons = named.map(({ keys, name, does, run }) => button(name, run, { 'aria-keyshortcuts': keys[0], title: `${does} (key ${keys[0]})`, 'aria-label': name.length > 1 ? null : does }));
+    return el('div', { class: 'tools', role: 'group', 'aria-label': 'The frame' }, ...buttons);
   }
 
   /** The first picture waits for nothing but its strip, and where frames lie. */
@@ -93,11 +97,16 @@ class View {
     const empty = stands.state === 'PROFILE_STATE_ABSENT' ? 'There is no such timeline, or nothing of this profile.' : 'No frames are planned.';
     this.said.textContent = this.tiles.count ? '' : empty;
     this.progress.show(stands);
-    const others = stands.profiles.filter((name) => name !== this.source.profile);
-    fill(this.profiles, `${this.source.profile === 'default' ? '' : `profile ${this.source.profile}`}`, ...others.flatMap((name) => [' ', el('a', { href: address(this.source.timeline, name), text: name === 'default' ? 'default profile' : `profile ${name}` })]));
+    this.showProfiles(stands.profiles);
     await this.places.learn();
     this.bar.select(this.place);
     await this.marks.search();
+  }
+
+  showProfiles(all) {
+    const { timeline, profile } = this.source;
+    const links = all.filter((name) => name !== profile).map((name) => el('a', { href: address(timeline, name), text: name === 'default' ? 'default profile' : `profile ${name}` }));
+    fill(this.profiles, profile === 'default' ? '' : `profile ${profile}`, ...links.flatMap((link) => [' ', link]));
   }
 
   fail(error) {
@@ -204,14 +213,14 @@ class View {
       { keys: ['PageDown'], does: 'a screen down', run: screen(1) },
       { keys: ['Home'], does: 'the first frame', run: () => this.go(0) },
       { keys: ['End'], does: 'the last frame', run: () => this.go(this.tiles.count - 1) },
-      { keys: ['t'], does: 'go to a time, or to a frame by its number', run: () => this.ask() },
-      { keys: ['o'], does: 'overlays on or off', run: () => mention(this.overlays.toggle()) },
-      { keys: ['s'], does: 'frames that look like this one', run: () => this.likeThis() },
-      { keys: ['p'], does: 'the plot of what changes', run: () => this.plot.toggle() },
-      { keys: ['r'], does: 'turn the frame', run: () => this.stage.turnOn() },
-      { keys: ['+', '='], does: 'larger', run: () => this.stage.scaleBy(1) },
-      { keys: ['-'], does: 'smaller', run: () => this.stage.scaleBy(-1) },
-      { keys: ['0'], does: 'as large as there is room', run: () => this.stage.scaleTo(0) },
+      { keys: ['t'], name: 'Time', does: 'go to a time, or to a frame by its number', run: () => this.ask() },
+      { keys: ['o'], name: 'Overlays', does: 'overlays on or off', run: () => mention(this.overlays.toggle()) },
+      { keys: ['s'], name: 'Similar', does: 'frames that look like this one', run: () => this.likeThis() },
+      { keys: ['p'], name: 'Plot', does: 'the plot of what changes', run: () => this.plot.toggle() },
+      { keys: ['r'], name: 'Turn', does: 'turn the frame', run: () => this.stage.turnOn() },
+      { keys: ['+', '='], name: '+', does: 'larger', run: () => this.stage.scaleBy(1) },
+      { keys: ['-'], name: '−', does: 'smaller', run: () => this.stage.scaleBy(-1) },
+      { keys: ['0'], name: 'Fit', does: 'as large as there is room', run: () => this.stage.scaleTo(0) },
     ];
   }
 

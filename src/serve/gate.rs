@@ -88,11 +88,6 @@ impl Gate {
         scope.ok_or_else(|| Box::new(refusal::token_invalid()))
     }
 
-    /// How far a token goes that came by another way; none for one that is not known, or where none is needed.
-    pub fn scope_of_token(&self, token: &[u8]) -> Option<Scope> {
-        self.tokens.as_ref()?.scope_of_token(token)
-    }
-
     /// A place for the call, which it keeps until its answer ended; none for calls that take none. While the server
     /// drains calls still come that were sent before their client knew.
     ///

@@ -15,7 +15,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, ORIGIN, VARY,
+    CONTENT_SECURITY_POLICY, HOST, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode};
 use hyper::server::conn::http1;
@@ -346,17 +346,10 @@ fn scope(around: &Around, request: &Request) -> Result<Scope, Box<Status>> {
     if path.is_some_and(is_open) {
         return Ok(Scope::All);
     }
-    let headers = request.headers();
-    let signed_in = || {
-        let token = around.sessions.token_of(request.method(), headers)?;
-        around.gate.scope_of_token(&token)
-    };
-    let cookie = if headers.contains_key(AUTHORIZATION) {
-        None
-    } else {
-        signed_in()
-    };
-    let scope = cookie.map_or_else(|| around.gate.token(headers), Ok)?;
+    let scope = around
+        .sessions
+        .scope_of(request.method(), request.headers());
+    let scope = scope.ok_or_else(|| Box::new(refusal::token_invalid()))?;
     let reads = matches!(request.method(), &Verb::GET | &Verb::HEAD | &Verb::OPTIONS);
     match scope == Scope::Read && !reads {
         true => Err(Box::new(status(&only_reads(request.method().as_str())))),

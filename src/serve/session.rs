@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64_simd::URL_SAFE_NO_PAD;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -102,7 +102,7 @@ impl Sessions {
     }
 
     /// The token in the cookie of a request that a page of this server makes, or its user by a bookmark.
-    pub fn token_of(&self, method: &Method, headers: &HeaderMap) -> Option<Vec<u8>> {
+    fn token_of(&self, method: &Method, headers: &HeaderMap) -> Option<Vec<u8>> {
         let cookies = headers.get_all(COOKIE).iter();
         let cookies = cookies.filter_map(|value| value.to_str().ok());
         let mut named = cookies
@@ -115,13 +115,15 @@ impl Sessions {
         URL_SAFE_NO_PAD.decode_to_vec(value).ok()
     }
 
-    /// How far a request's own token, or its cookie's, goes; everything where none is needed.
-    fn scope_of(&self, method: &Method, headers: &HeaderMap) -> Option<Scope> {
+    /// How far a request's own token goes, or else its cookie's; everything where none is needed.
+    pub fn scope_of(&self, method: &Method, headers: &HeaderMap) -> Option<Scope> {
         let Some(tokens) = &self.tokens else {
             return Some(Scope::All);
         };
-        let cookie = || tokens.scope_of_token(&self.token_of(method, headers)?);
-        tokens.scope_of(headers).or_else(cookie)
+        match headers.contains_key(AUTHORIZATION) {
+            true => tokens.scope_of(headers),
+            false => tokens.scope_of_token(&self.token_of(method, headers)?),
+        }
     }
 
     /// The token that is meant, if it is one; a key is used up by that.
