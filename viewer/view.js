@@ -1,6 +1,6 @@
 // One timeline: film, large frame, bar and plot, which all show the same place.
 
-import { Problem, isAbort } from './api.js';
+import { Problem, isAbort, pause } from './api.js';
 import { Bar } from './bar.js';
 import { button, el, fill } from './dom.js';
 import { Facts } from './facts.js';
@@ -22,6 +22,8 @@ import { whole } from './time.js';
 /** Of a tile, in CSS pixels; on large screens fewer and larger ones, so that a screen is a few strips. */
 const HEIGHTS = [[2600, 160], [1700, 120], [0, 90]];
 const REFRESH_MS = 1000;
+/** How a timeline stands is asked for once there is a picture, or after so long: all of its records are read for it. */
+const PICTURED_MS = 1000;
 /** A frame that is looked at for so long is in the address, and its facts are read. */
 const SETTLED_MS = 120;
 
@@ -36,8 +38,10 @@ class View {
     Object.assign(this, { main, source, place: 0, near: new Set(), cuts: new Set(), refreshed: 0 });
     const height = HEIGHTS.find(([width]) => innerWidth >= width)[1];
     const sharp = (window.devicePixelRatio || 1) > 1.3 ? 2 : 1;
+    const first = new Promise((done) => { this.pictured = done; });
+    this.first = () => Promise.race([first, pause(PICTURED_MS)]);
     this.tiles = new Tiles(source, height, () => this.told());
-    this.strips = new Strips(source, sharp * height, () => { this.film.draw(); this.stage.showTile(); });
+    this.strips = new Strips(source, sharp * height, () => { this.pictured(); this.film.draw(); this.stage.showTile(); });
     this.places = new Places(this.tiles);
     this.marks = new Marks(source, this.places, () => this.bar.draw());
     this.overlays = new Overlays(source);
@@ -74,21 +78,20 @@ class View {
 
   /** The first picture waits for nothing but its strip, and where frames lie. */
   async begin(seq) {
-    this.first = seq;
+    this.begunAt = seq;
     const guess = seq ?? 0;
     this.strips.want([Math.floor(guess / 100)]);
-    const standing = this.look();
-    standing.catch(() => {});
     await this.tiles.page(Math.floor(guess / 1000));
     if (this.ended) return;
     if (this.tiles.count) {
       this.film.layout();
       await (seq === undefined ? this.go(0) : this.goToSeq(seq));
     }
-    this.overlays.read();
-    const stands = await standing;
+    await this.first();
     if (this.ended) return;
-    await this.stands(stands);
+    this.overlays.read();
+    const stands = await this.look();
+    if (!this.ended) await this.stands(stands);
   }
 
   async look() { return this.marks.read(); }
@@ -112,7 +115,7 @@ class View {
   fail(error) {
     const text = error instanceof Problem ? error.text : String(error);
     this.said.textContent = text;
-    if (error.status === 0 && !this.ended) setTimeout(() => { if (!this.ended) this.begin(this.first).catch((again) => this.fail(again)); }, 2000);
+    if (error.status === 0 && !this.ended) setTimeout(() => { if (!this.ended) this.begin(this.begunAt).catch((again) => this.fail(again)); }, 2000);
   }
 
   /** Where frames lie came. */
