@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs wheel kernels bench-kernels bench-peers bench-growth bench-isolation bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs pictures wheel kernels bench-kernels bench-peers bench-growth bench-isolation bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -50,6 +50,12 @@ docs: ## the site of docs/, into target/docs; warnings are errors
 	@scripts/install.sh test
 	@scripts/venv.sh
 	@.venv/bin/mkdocs build --strict
+
+pictures: ## the viewer's pictures in docs/images, anew, from media made here
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet
+	@.venv/bin/python tests/pictures.py
 
 wheel: ## the Python package with the program in it, into target/wheel/dist, and use it where there is nothing else
 	@scripts/install.sh wheel

@@ -8,7 +8,7 @@ build=(build-essential pkg-config cmake nasm libavcodec-dev libavformat-dev liba
 case $for_what in
   build) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" ffmpeg) ;;
-  test) wanted=("${build[@]}" ffmpeg python3 python3-venv curl openssl strace valgrind libffmpeg-nvenc-dev nats-server nginx-light slurm-wlm munge iproute2) ;;
+  test) wanted=("${build[@]}" ffmpeg python3 python3-venv curl openssl strace valgrind libffmpeg-nvenc-dev nats-server nginx-light slurm-wlm munge iproute2 chromium) ;;
   wheel) wanted=("${build[@]}" ffmpeg python3 python3-venv dpkg-dev meson zlib1g-dev debootstrap) ;;
   kit) wanted=("${build[@]}" ffmpeg python3 python3-pip libffmpeg-nvenc-dev dpkg-dev libdav1d-dev zlib1g-dev) ;;
   releases) wanted=("${build[@]}" ffmpeg python3 python3-venv curl libdav1d-dev zlib1g-dev) ;;

@@ -165,7 +165,10 @@ pub fn server(
     });
     let cache = cache_over(settings, Memory::within(&accountant), around)?;
     let endpoint = serve.source_endpoint.clone();
-    let sources = SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?;
+    let sources = match serve.any_source {
+        true => SourcePolicy::anything(endpoint),
+        false => SourcePolicy::only(&serve.source_roots, &serve.source_buckets, endpoint)?,
+    };
     let (foundry, media) = served_foundry(settings, &metrics)?;
     let found = foundry.cards()?;
     let decoding = (foundry, settings.workers);
@@ -182,6 +185,7 @@ pub fn server(
         frames: frames.with_metrics(metrics.clone()),
         metrics,
         info: Arc::new(info),
+        pass: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Bytes as hex digits and back.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Read;
 
 /// Two lower-case digits a byte.
 pub fn hex(bytes: &[u8]) -> String {
@@ -35,6 +36,16 @@ pub fn new_id() -> String {
     format!("{:016x}{:016x}", word(), word())
 }
 
+/// 32 digits that nobody guesses.
+///
+/// # Errors
+/// Where the system gives no randomness.
+pub fn secret() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex(&bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +59,7 @@ mod tests {
             assert_eq!(unhex(text), None, "{text}");
         }
         assert!(new_id().len() == 32 && new_id() != new_id());
+        let one = secret().unwrap();
+        assert!(one.len() == 32 && one != secret().unwrap());
     }
 }

@@ -6,7 +6,7 @@ import pytest
 
 from .support import runner_of
 
-COMMANDS = ["extract", "frames", "get", "put", "sheet", "overlays", "timelines", "clear", "probe", "framemd5", "doctor", "verify", "repack", "submit", "work"]
+COMMANDS = ["extract", "frames", "get", "put", "sheet", "overlays", "timelines", "clear", "probe", "framemd5", "doctor", "verify", "repack", "view", "submit", "work"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -115,6 +115,13 @@ def test_the_page_on_similar_frames_does_what_it_says_from_an_empty_folder(tmp_p
         assert reader.follow(DOCS / "similar.md") > 5
 
 
+def test_the_page_on_the_viewer_does_what_it_says_from_an_empty_folder(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    with pages.Reader(folder) as reader:
+        assert reader.follow(DOCS / "viewer.md") == 3
+
+
 def test_the_page_on_http_does_what_it_says_from_an_empty_folder(tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -58,6 +58,9 @@ pub struct Tile {
     /// Timeline seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<f64>,
+    /// What is the matter with the frame, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
     #[serde(skip)]
     duration: Option<f64>,
 }
@@ -151,6 +154,7 @@ impl Strips {
             x: within % TILES.0 * width,
             y: within / TILES.0 * height,
             timestamp: facts.as_ref().and_then(|facts| facts.timestamp),
+            state: state(facts.as_ref()),
             duration: facts.and_then(|facts| facts.duration),
         }
     }
@@ -171,6 +175,15 @@ impl Strips {
             sum: sum(&seqs, &facts),
             seqs,
         })
+    }
+}
+
+fn state(facts: Option<&FrameFacts>) -> Option<&'static str> {
+    match facts {
+        None => Some("not_cached"),
+        Some(facts) if facts.missing => Some("missing"),
+        Some(facts) if facts.damaged => Some("damaged"),
+        Some(_) => None,
     }
 }
 

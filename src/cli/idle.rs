@@ -37,6 +37,7 @@ const COMMANDS: &[Idle] = &[
         &[&SERVER, &["profile", "json"]],
         &["profile", "json"],
     ),
+    ("view", &[&SERVER], &[]),
     #[cfg(feature = "nats")]
     ("submit", &[&SERVER], &[]),
     #[cfg(feature = "nats")]

@@ -31,6 +31,7 @@ mod similar;
 mod submit;
 mod timelines;
 mod verify;
+mod view;
 #[cfg(feature = "nats")]
 mod work;
 
@@ -56,6 +57,7 @@ use common::{Context, Exit, Global};
 ///   framecache extract --fps 2 holiday.mp4     decode, hash and cache
 ///   framecache frames holiday                  what is in the cache
 ///   framecache sheet holiday -o sheet.jpg      a picture of it
+///   framecache view holiday                    the same in a browser
 ///   framecache serve                           the same for programs, over gRPC
 #[derive(Parser)]
 #[command(
@@ -93,6 +95,7 @@ enum Command {
     Repack(repack::Args),
     Gc(gc::Args),
     Serve(Box<serve::Args>),
+    View(view::Args),
     #[cfg(feature = "nats")]
     Submit(Box<submit::Args>),
     #[cfg(feature = "nats")]
@@ -187,6 +190,11 @@ fn run(cli: Cli, mut signals: Signals) -> Result<Exit> {
         return serve::run(&context, *args, signals)
             .map_err(|error| common::naming_the_store(error, &context));
     }
+    if let Command::View(args) = cli.command {
+        context.refuse_server("view")?;
+        return view::run(&context, args, signals)
+            .map_err(|error| common::naming_the_store(error, &context));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -266,7 +274,7 @@ async fn command(context: &Context, command: Command) -> Result<Exit> {
         }
         #[cfg(feature = "nats")]
         Command::Work(_) => Err(Error::internal("a worker ends in its own way")),
-        Command::Serve(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Serve(_) | Command::View(_) | Command::Completions(_) | Command::Man(_) => {
             Err(Error::internal("this command needs no client"))
         }
     }

@@ -18,7 +18,7 @@ use crate::signals::Signals;
 /// reflection are there too (grpcurl -plaintext 127.0.0.1:50051 list). The side port answers
 /// /livez, /readyz and /metrics.
 ///
-/// --http answers plain HTTP beside it, for people, scripts and players (docs/http.md):
+/// --http answers plain HTTP beside it, for people (a viewer, at /), scripts and players (docs/http.md):
 ///
 ///   framecache serve --http 127.0.0.1:8080
 ///   curl -O http://127.0.0.1:8080/v1/timelines/holiday/frames/7.jpg

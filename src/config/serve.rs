@@ -30,7 +30,7 @@ pub struct ServeOptions {
     /// Where calls are taken: an address (port 0: any free one), or a Unix socket [default: 127.0.0.1:50051]
     #[arg(long, env = "FRAMECACHE_LISTEN", value_name = "HOST:PORT|unix:PATH")]
     pub listen: Option<String>,
-    /// Where plain HTTP is answered: frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
+    /// Where plain HTTP is answered: the viewer at /, and frames, strips, facts and overlays by address (see docs/http.md) [default: nowhere]
     #[arg(long, env = "FRAMECACHE_HTTP", value_name = "HOST:PORT|none")]
     pub http: Option<String>,
     /// An origin (scheme, host and port) whose pages may read what HTTP answers; repeatable [default: none]
@@ -260,6 +260,8 @@ pub struct ServeSettings {
     pub metrics: Option<String>,
     pub source_roots: Vec<PathBuf>,
     pub source_buckets: Vec<String>,
+    /// Whatever its user can read: for who is let in by a pass alone.
+    pub any_source: bool,
     pub source_endpoint: Endpoint,
     pub tls: Option<TlsFiles>,
     pub tokens: Option<PathBuf>,
@@ -351,6 +353,7 @@ impl ServeSettings {
             metrics: address("metrics", said.metrics.as_deref().unwrap_or(METRICS))?,
             source_roots: said.source_root,
             source_buckets: said.source_bucket,
+            any_source: false,
             source_endpoint,
             tls: tls(said.tls_cert, said.tls_key, said.tls_client_ca)?,
             tokens: said.tokens,

@@ -14,6 +14,7 @@ mod server;
 mod strips;
 mod timelines;
 mod upload;
+mod viewer;
 mod waiting;
 
 use std::sync::Arc;
@@ -26,6 +27,9 @@ use crate::api::Api;
 
 pub use asked::Asked;
 pub use problem::{Ended, Problem};
+
+/// Addresses of pages, which hold no data and need no token.
+pub const OPEN: [&str; 3] = ["/", "/view/{timeline}", "/viewer/{file}"];
 
 /// What every address needs.
 #[derive(Clone)]
@@ -41,7 +45,11 @@ pub struct Web {
 pub fn addresses(web: Web) -> Router {
     let timeline = "/v1/timelines/{timeline}";
     let below = |path: &str| format!("{timeline}{path}");
+    let [list, view, files] = OPEN;
     Router::new()
+        .route(list, get(viewer::page))
+        .route(view, get(viewer::page))
+        .route(files, get(viewer::file))
         .route("/openapi.json", get(server::openapi))
         .route("/v1/server", get(server::server))
         .route("/v1/probe", get(server::probe))

@@ -132,7 +132,7 @@ fn keep(headers: &mut HeaderMap, asked: &Asked, immutable: bool) {
     };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(said));
     if !asked.web.public {
-        headers.insert(VARY, HeaderValue::from_static("authorization"));
+        headers.insert(VARY, HeaderValue::from_static("authorization, cookie"));
     }
 }
 

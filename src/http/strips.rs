@@ -53,8 +53,11 @@ pub async fn strip(asked: Asked) -> Answer {
 
 /// `strips.json`
 pub async fn tiles(asked: Asked) -> Answer {
-    asked.only(&["profile", "h", "page_size", "page_token"])?;
-    let first = pages::number(TOKEN, &asked.page_token())?.unwrap_or(0);
+    asked.only(&["profile", "h", "first", "page_size", "page_token"])?;
+    let first = match pages::number(TOKEN, &asked.page_token())? {
+        Some(next) => next,
+        None => asked.number("first")?.unwrap_or(0),
+    };
     let size = match asked.page_size()? {
         0 => PAGE,
         size => size.min(PAGE),

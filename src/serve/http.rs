@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use futures::{FutureExt, Stream, StreamExt};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST,
-    ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CONTENT_SECURITY_POLICY, HOST, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode};
 use hyper::server::conn::http1;
@@ -35,7 +35,7 @@ use crate::account::{Intake, Peer};
 use crate::api::scope::{Scope, only_reads};
 use crate::api::status::{HINT, status};
 use crate::error::Result;
-use crate::http::{Ended, Problem, Web, addresses};
+use crate::http::{Ended, OPEN, Problem, Web, addresses};
 use crate::serve::body::{CallBody, Held};
 use crate::serve::clock::Clock;
 use crate::serve::connections::{Connections, Guest};
@@ -44,6 +44,7 @@ use crate::serve::linger::Unread;
 use crate::serve::methods::{Kind, Method};
 use crate::serve::patient::Patient;
 use crate::serve::record::Record;
+use crate::serve::session::{self, Sessions};
 use crate::serve::stage::Stage;
 use crate::serve::tls::{self, Certificates, Speaks};
 use crate::serve::{head, listen, refusal};
@@ -60,6 +61,7 @@ const CORS_SECS: &str = "600";
 /// What is around each call.
 struct Around {
     gate: Arc<Gate>,
+    sessions: Arc<Sessions>,
     origins: Vec<String>,
     /// Only this machine reaches it, and nobody is asked for a token: names that others could give this address
     /// (DNS rebinding) are not its own.
@@ -73,6 +75,7 @@ pub struct Http {
     pub certificates: Option<Arc<Certificates>>,
     pub gate: Arc<Gate>,
     pub web: Web,
+    pub sessions: Sessions,
     pub origins: Vec<String>,
     pub is_local: bool,
 }
@@ -80,13 +83,16 @@ pub struct Http {
 impl Http {
     /// Takes connections until the server drains, and serves them until they are done.
     pub async fn serve(self) {
+        let sessions = Arc::new(self.sessions);
         let around = Around {
             local_names: self.is_local && self.web.public,
             gate: self.gate.clone(),
+            sessions: sessions.clone(),
             origins: self.origins,
         };
         let around = from_fn_with_state(Arc::new(around), call);
-        let router = addresses(self.web).layer(around);
+        let router = addresses(self.web).merge(session::addresses(sessions));
+        let router = router.layer(around);
         let connections = listen::tcp_connections(self.listener, self.connections, Speaks::Http1);
         match self.certificates {
             None => serve_all(router, &self.gate, connections).await,
@@ -257,13 +263,16 @@ fn protect(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
         )
     };
     say("x-content-type-options", "nosniff");
-    say("content-security-policy", "default-src 'self'");
+    say("referrer-policy", "no-referrer");
     let readers = if origin.is_some() {
         "cross-origin"
     } else {
         "same-origin"
     };
     say("cross-origin-resource-policy", readers);
+    // Pages have their own, which is stricter.
+    let policy = HeaderValue::from_static("default-src 'self'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let told = "etag, retry-after, location, content-range, x-request-id";
@@ -306,7 +315,7 @@ async fn answer(around: &Around, mut request: Request, next: Next, record: Recor
     let guest = request.extensions().get::<Arc<Guest>>();
     let account = gate.account(guest.map_or(&Peer::local(), |guest| guest.peer()));
     let visit = guest.map(Guest::visit);
-    let scope = scope(gate, &request);
+    let scope = scope(around, &request);
     let place = scope.and_then(|scope| {
         request.extensions_mut().insert(scope);
         gate.admit(Kind::Own, &account)
@@ -328,9 +337,19 @@ async fn answer(around: &Around, mut request: Request, next: Next, record: Recor
     served(gate, (request, next), held).await
 }
 
-/// What the call's token allows: one that only reads may GET, and of that what each address says.
-fn scope(gate: &Gate, request: &Request) -> Result<Scope, Box<Status>> {
-    let scope = gate.token(request.headers())?;
+/// What the call's token allows, its own or that of the page it is made by: one that only reads may GET, and of that
+/// what each address says. Pages that hold no data, and signing in, need none.
+fn scope(around: &Around, request: &Request) -> Result<Scope, Box<Status>> {
+    let path = request.extensions().get::<MatchedPath>();
+    let is_open =
+        |path: &MatchedPath| path.as_str() == session::PATH || OPEN.contains(&path.as_str());
+    if path.is_some_and(is_open) {
+        return Ok(Scope::All);
+    }
+    let scope = around
+        .sessions
+        .scope_of(request.method(), request.headers());
+    let scope = scope.ok_or_else(|| Box::new(refusal::token_invalid()))?;
     let reads = matches!(request.method(), &Verb::GET | &Verb::HEAD | &Verb::OPTIONS);
     match scope == Scope::Read && !reads {
         true => Err(Box::new(status(&only_reads(request.method().as_str())))),

@@ -24,6 +24,7 @@ mod reflection;
 mod refusal;
 mod reload;
 mod services;
+mod session;
 mod side;
 mod stage;
 mod startup;
@@ -61,12 +62,14 @@ use layer::CallLayer;
 use listen::Listener;
 use pace::Paced;
 use reload::Reloaded;
+use session::Sessions;
 use side::Side;
 use tls::{Certificates, Speaks};
 use tokens::Tokens;
 
 pub use descriptors::Descriptors;
 pub use log::start as start_log;
+pub use session::{Announce, Pass};
 
 /// What a client may send of a call before it is told that it was read. An upload takes as much of the
 /// memory that there is for uploads, before a byte of it is read.
@@ -86,6 +89,8 @@ pub struct Server {
     pub frames: Frames,
     pub metrics: Arc<Metrics>,
     pub info: Arc<ServerInfo>,
+    /// None: whoever has a token of the settings is let in, or everybody where there are none.
+    pub pass: Option<Pass>,
 }
 
 /// Tells the operator a line.
@@ -117,8 +122,7 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     access::check_exposure(settings)?;
     let certificates = settings.tls.as_ref().map(Certificates::read).transpose()?;
     let certificates = certificates.map(Arc::new);
-    let tokens = settings.tokens.as_deref().map(Tokens::read).transpose()?;
-    let tokens = tokens.map(Arc::new);
+    let tokens = tokens(&server)?;
     let gate = Arc::new(Gate::new(rules(&server, &tokens), server.metrics.clone())?);
     let health = HealthReporter::new();
     let connections = Connections::new(server.frames.cache().memory().accountant());
@@ -128,7 +132,8 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
         .layer(CallLayer(gate.clone()))
         .add_routes(routes);
     let side = bind_side(&server, say).await?;
-    let http = bind_http(&server, (&gate, &connections, &certificates), say).await?;
+    let shared = (&gate, &connections, &certificates, &tokens);
+    let http = bind_http(&server, shared, say).await?;
     let listener = listen::bind(&settings.listen).await?;
     say(&format!("framecache: serving on {listener}"));
 
@@ -170,6 +175,14 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
         patience: settings.drain_timeout,
     };
     ending.drain(serving, &mut signals).await
+}
+
+fn tokens(server: &Server) -> Result<Option<Arc<Tokens>>> {
+    if let Some(pass) = &server.pass {
+        return Ok(Some(Arc::new(pass.tokens())));
+    }
+    let file = server.settings.tokens.as_deref();
+    Ok(file.map(Tokens::read).transpose()?.map(Arc::new))
 }
 
 fn reloaded(
@@ -221,11 +234,12 @@ type Shared<'a> = (
     &'a Arc<Gate>,
     &'a Arc<Connections>,
     &'a Option<Arc<Certificates>>,
+    &'a Option<Arc<Tokens>>,
 );
 
 async fn bind_http(
     server: &Server,
-    (gate, connections, certificates): Shared<'_>,
+    (gate, connections, certificates, tokens): Shared<'_>,
     say: Say<'_>,
 ) -> Result<Option<Http>> {
     let settings = &server.settings;
@@ -233,7 +247,15 @@ async fn bind_http(
         return Ok(None);
     };
     let (listener, bound) = listen::bind_tcp(address).await?;
-    say(&format!("framecache: http on {bound}"));
+    let door = (bound.port(), certificates.is_some());
+    let mut sessions = Sessions::new(tokens.clone(), door, settings.stall_timeout);
+    match &server.pass {
+        None => say(&format!("framecache: http on {bound}")),
+        Some(pass) => {
+            sessions = sessions.with_pass(pass);
+            (pass.announce)(bound, &pass.key);
+        }
+    }
     Ok(Some(Http {
         listener,
         connections: connections.clone(),
@@ -241,9 +263,10 @@ async fn bind_http(
         gate: gate.clone(),
         web: Web {
             api: api(server),
-            public: settings.tokens.is_none(),
+            public: tokens.is_none(),
             stall_timeout: settings.stall_timeout,
         },
+        sessions,
         origins: settings.http_origins.clone(),
         is_local: bound.ip().is_loopback(),
     }))

@@ -19,9 +19,9 @@ const SCOPE: &str = "scope=";
 
 type Sum = [u8; 32];
 
-/// The tokens of a file, read again when it changes.
+/// The tokens of a file, read again when it changes; or one that only this process knows.
 pub struct Tokens {
-    path: PathBuf,
+    path: Option<PathBuf>,
     known: RwLock<Vec<Known>>,
 }
 
@@ -36,16 +36,32 @@ impl Tokens {
     /// FIELD_INVALID for a file that cannot be read, holds anything but sha256 sums, or none.
     pub fn read(path: &Path) -> Result<Tokens> {
         Ok(Tokens {
-            path: path.to_owned(),
+            path: Some(path.to_owned()),
             known: RwLock::new(read(path)?),
         })
     }
 
-    /// How far the token goes that the call brings; none where it brings none of the file. Takes as long for a wrong
-    /// one as for a right one.
+    /// This one alone, for everything.
+    pub fn one(token: &str) -> Tokens {
+        let known = Known {
+            sum: Sha256::digest(token).into(),
+            scope: Scope::All,
+        };
+        Tokens {
+            path: None,
+            known: RwLock::new(vec![known]),
+        }
+    }
+
+    /// How far the token goes that the call brings; none where it brings none of these.
     pub fn scope_of(&self, headers: &HeaderMap) -> Option<Scope> {
         let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        let sum: Sum = Sha256::digest(given.and_then(bearer)?).into();
+        self.scope_of_token(given.and_then(bearer)?)
+    }
+
+    /// How far this token goes. Takes as long for a wrong one as for a right one.
+    pub fn scope_of_token(&self, token: &[u8]) -> Option<Scope> {
+        let sum: Sum = Sha256::digest(token).into();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let found = |one: &Known| same(&one.sum, &sum).then_some(one.scope);
         known
@@ -60,11 +76,14 @@ impl Reloaded for Tokens {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        vec![self.path.clone()]
+        self.path.iter().cloned().collect()
     }
 
     fn reload(&self) -> Result<()> {
-        let known = read(&self.path)?;
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let known = read(path)?;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
     }
@@ -75,6 +94,11 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim_ascii();
     (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
+}
+
+/// Whether two secrets are the same, without telling by its time where they differ.
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    same(&Sha256::digest(one).into(), &Sha256::digest(other).into())
 }
 
 /// Looks at every byte, whichever differs.
