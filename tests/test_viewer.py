@@ -527,8 +527,10 @@ def test_the_pictures_of_the_documentation_can_be_made_and_are_small(browser, tm
 # ---- for everybody
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+VIEWS = [("light", WIDE), ("dark", NARROW), pytest.param("dark", WIDE, marks=pytest.mark.slow), pytest.param("light", NARROW, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("scheme", "size"), VIEWS, ids=["light-wide", "dark-narrow", "dark-wide", "light-narrow"])
 def test_no_view_has_a_fault_that_axe_knows(browser, server, stored, scheme, size):
     with looking(browser, color_scheme=scheme, viewport=size) as seen:
         alike(seen, server, stored[0])
