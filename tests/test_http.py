@@ -176,7 +176,8 @@ def addresses(client):
     given = {"timeline": "t", "seq": "0", "seconds": "0.5", "page": "0", "job": "j", "stage": "s", "name": "n"}
     for path, operations in client.ok("/openapi.json").json["paths"].items():
         for method in operations.keys() - {"parameters"}:
-            yield method.upper(), re.sub(r"\{(\w+)\}", lambda found: given[found[1]], path)
+            asked = "?timeline=t&seq=0" if path.endswith("/similar") else ""
+            yield method.upper(), re.sub(r"\{(\w+)\}", lambda found: given[found[1]], path) + asked
 
 
 @pytest.mark.parametrize("secured", [False, True])

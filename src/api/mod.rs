@@ -24,6 +24,7 @@ pub mod similar;
 pub mod status;
 pub mod strips;
 
+pub use cuts::CutsPage;
 pub use extract_frames::Told;
 pub use get_frames::{Got, Ready};
 pub use media::ServerInfo;

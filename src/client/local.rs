@@ -149,7 +149,7 @@ impl Client for Local {
 
     async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>> {
         let profile = self.profile(of)?;
-        self.frames_service()?.cuts(&profile, threshold).await
+        self.frames_service()?.cuts(&profile, threshold, 0).await
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()> {

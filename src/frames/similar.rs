@@ -22,7 +22,7 @@ use nearest::{Batch, Scan};
 /// Hashes that are looked at by one hand: a millisecond or two.
 const BATCH: usize = 1 << 18;
 /// What one search holds at a time: a batch of columns, and records that columns are made of.
-const SEARCH_BYTES: u64 = 16 << 20;
+pub const SEARCH_BYTES: u64 = 16 << 20;
 /// Timelines that are looked up ahead.
 const TIMELINES_AHEAD: usize = 8;
 /// Timelines that could not be searched, of which an answer has the names.
@@ -177,7 +177,7 @@ impl Frames {
 
     /// Scans a profile's columns, some at a time, by the hands that all calls share.
     async fn scan(&self, (profile, view): (&Profile, &View), mut scan: Scan) -> Result<Scan> {
-        let mut columns = profile.hash_columns(view, scan.kind).await?;
+        let mut columns = profile.hash_columns(view, scan.kind, 0).await?;
         let timeline: Arc<str> = profile.keys().timeline().into();
         let mut batch = Batch::of(&timeline);
         while let Some(column) = columns.try_next().await? {

@@ -15,6 +15,8 @@ const WINDOW_SECS: f64 = 0.21;
 const STANDS_OUT: f64 = 2.0;
 /// Frames on either side that are looked at, however close they are.
 const MAX_WINDOW: usize = 32;
+/// What is found of a frame hangs on no frame that is more than so many before it.
+pub const REACH: usize = MAX_WINDOW + 1;
 /// Parts of a whole change.
 const SCALE: u32 = 1024;
 /// So many bits of two hashes differ where their pictures have nothing in common.
