@@ -62,6 +62,6 @@ fn check_threshold(threshold: f64) -> Result<()> {
     Err(Error::field(format!(
         "a threshold is a number from 0 to 1: threshold={threshold}"
     ))
-    .hint("0.4 finds most cuts; less finds more")
+    .hint("0.15 finds most cuts; less finds more")
     .in_field("threshold"))
 }

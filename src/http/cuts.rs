@@ -43,7 +43,7 @@ fn threshold(text: &str) -> Result<f64> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(60).collect();
         Error::field(format!("a threshold is a number: threshold={shown:?}"))
-            .hint("give one from 0 to 1, as in 0.4")
+            .hint("give one from 0 to 1, as in 0.15")
             .in_field("threshold")
     })
 }
