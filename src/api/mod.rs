@@ -7,6 +7,7 @@
 mod clear_timeline;
 pub mod convert;
 mod cuts;
+pub mod duplicates;
 mod extract_frames;
 mod get_frames;
 mod get_timeline;

@@ -22,8 +22,8 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Found, Frames, Pick, Search, Selected, Selection, Serving, Summary,
-    Take, Which, absent,
+    Asked, Event, Extraction, Found, FoundTwins, Frames, Pick, Search, Selected, Selection,
+    Serving, Summary, Take, Twins, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
@@ -141,6 +141,10 @@ impl Client for Local {
             Asked::Time(_) => None,
         });
         Ok(numbered.collect())
+    }
+
+    async fn twins(&self, asked: Twins) -> Result<FoundTwins> {
+        self.frames_service()?.twins(&asked).await
     }
 
     async fn similar(&self, search: Search) -> Result<Found> {

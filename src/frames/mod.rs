@@ -5,6 +5,7 @@ mod answer;
 mod claim;
 mod collect;
 mod cuts;
+mod duplicates;
 mod elsewhere;
 mod extract;
 mod flights;
@@ -43,6 +44,7 @@ use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
 
 pub use answer::Answer;
+pub use duplicates::{FoundTwins, Twin, Twins};
 pub use extract::{Submitted, chunk_error};
 pub use footage::{Footage, Pixels, Shot, Still, Take};
 pub use hashes::HashPage;

@@ -6,6 +6,7 @@
 mod arrow;
 mod asked;
 mod cuts;
+mod duplicates;
 mod extract;
 mod frame;
 mod frames;
@@ -53,6 +54,7 @@ pub fn addresses(web: Web) -> Router {
         .route("/v1/timelines", get(timelines::list))
         .route(timeline, get(timelines::one).delete(timelines::clear))
         .route(&below("/cuts"), get(cuts::cuts))
+        .route(&below("/duplicates"), get(duplicates::duplicates))
         .route(&below("/extract"), post(extract::extract))
         .route(&below("/frames"), get(frames::list))
         .route(&below("/frames/{file}"), get(frame::one).put(frame::put))
