@@ -15,7 +15,7 @@ use crate::similar::runs::{Run, told_once};
 use crate::timeline::plan::HashKind;
 
 /// Pairs of hashes that are compared by one hand: some twenty milliseconds.
-const TURN: usize = 1 << 25;
+const TURN: usize = 1 << 24;
 /// Two timelines' frames and their votes, and records that columns are made of.
 const HELD_BYTES: u64 = 4 * SEARCH_BYTES;
 
