@@ -7,6 +7,7 @@
 mod clear_timeline;
 pub mod convert;
 mod cuts;
+pub mod duplicates;
 mod extract_frames;
 mod get_frames;
 mod get_timeline;
@@ -24,6 +25,7 @@ pub mod similar;
 pub mod status;
 pub mod strips;
 
+pub use cuts::CutsPage;
 pub use extract_frames::Told;
 pub use get_frames::{Got, Ready};
 pub use media::ServerInfo;

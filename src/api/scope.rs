@@ -15,8 +15,9 @@ pub enum Scope {
 }
 
 /// The methods that a `read` token may call; some of them not with every field ([`Asks`]).
-const READS: [&str; 10] = [
+const READS: [&str; 11] = [
     "GetCuts",
+    "GetDuplicates",
     "GetFrames",
     "GetOverlays",
     "GetServerInfo",

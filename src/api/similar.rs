@@ -41,7 +41,9 @@ fn search(asked: v1::GetSimilarRequest) -> Result<Search> {
     })
 }
 
-fn kind(asked: i32) -> Result<HashKind> {
+/// # Errors
+/// FIELD_INVALID for a number that is none.
+pub fn kind(asked: i32) -> Result<HashKind> {
     Ok(match choice("kind", asked)? {
         v1::Hash::Unspecified | v1::Hash::Phash => HashKind::Phash,
         v1::Hash::Dhash => HashKind::Dhash,
@@ -135,7 +137,8 @@ pub fn next_token(found: &Found) -> Option<String> {
     Some(token(&last.place))
 }
 
-fn answer(found: Found) -> v1::GetSimilarResponse {
+/// What was found as its message.
+pub fn answer(found: Found) -> v1::GetSimilarResponse {
     v1::GetSimilarResponse {
         next_page_token: next_token(&found).unwrap_or_default(),
         hash: to_hex(found.hash),

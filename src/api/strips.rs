@@ -333,9 +333,13 @@ fn shrink(
     target: (usize, usize),
     stop: &Stop,
 ) -> Result<RgbImage> {
-    // At twice its size, so that what is left is filtered as any picture is.
-    let picture = foundry.jpeg_at_least(jpeg, (2 * target.0, 2 * target.1))?;
+    // What a JPEG is scaled by while it is decoded is the average of each block: as good a filter as any at this size,
+    // and of an eighth it costs half of what a quarter and a filter of ours do.
+    let picture = foundry.jpeg_at_least(jpeg, target)?;
     let source = (picture.width, picture.height);
+    if source == target {
+        return Ok(picture);
+    }
     let geometry = Geometry::whole(source, target, Filter::Bilinear);
     resize_rgb_until(stop, &picture, &geometry)
 }

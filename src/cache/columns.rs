@@ -30,6 +30,9 @@ pub struct Column {
     pub seqs: Box<[u64]>,
     /// Timeline seconds; NaN where that is not known.
     pub times: Box<[f64]>,
+    /// Frames that are left out: flat ones, and such as have no hash of the kind.
+    pub flat: u64,
+    pub without: u64,
 }
 
 /// A row of the plan that has a record, and the record's version where the listing can tell.
@@ -49,10 +52,16 @@ pub struct RecordedRows {
 impl Column {
     fn of<'a>(frames: impl IntoIterator<Item = &'a FrameFacts>, kind: HashKind) -> Column {
         let (mut hashes, mut seqs, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut flat, mut without) = (0, 0);
         for facts in frames {
-            let Some(hash) = hash_of(facts, kind).filter(|_| !is_flat(facts)) else {
+            let Some(hash) = hash_of(facts, kind) else {
+                without += 1;
                 continue;
             };
+            if is_flat(facts) {
+                flat += 1;
+                continue;
+            }
             hashes.push(hash);
             seqs.push(facts.seq);
             times.push(facts.timestamp.unwrap_or(f64::NAN));
@@ -61,6 +70,8 @@ impl Column {
             hashes: hashes.into(),
             seqs: seqs.into(),
             times: times.into(),
+            flat,
+            without,
         }
     }
 
@@ -72,7 +83,8 @@ impl Column {
 }
 
 impl Profile {
-    /// The columns of all frames that have a record, in sequence order. What has none is not searched.
+    /// The columns of all frames that have a record, in sequence order, from the one on that reaches behind
+    /// `first`. What has no record is not searched.
     ///
     /// # Errors
     /// The store's own; PLAN_DIFFERS for a record of a newer release.
@@ -80,13 +92,14 @@ impl Profile {
         &self,
         view: &View,
         kind: HashKind,
+        first: u64,
     ) -> Result<BoxStream<'static, Result<Arc<Column>>>> {
         Ok(match view {
             View::Absent | View::Legacy => stream::empty().boxed(),
-            View::Put(index) => put_columns(index.clone(), kind),
+            View::Put(index) => put_columns(index.clone(), kind, first),
             View::Extracted(plan) => {
                 let recorded = self.memory.recorded(self, plan).await?;
-                self.span_columns(recorded, kind)
+                self.span_columns(recorded, kind, first)
             }
         })
     }
@@ -95,9 +108,10 @@ impl Profile {
         &self,
         recorded: Arc<RecordedRows>,
         kind: HashKind,
+        first: u64,
     ) -> BoxStream<'static, Result<Arc<Column>>> {
         let profile = self.clone();
-        let places = 0..recorded.rows.len();
+        let places = recorded.reaching_behind(first)..recorded.rows.len();
         let of = move |at: usize| {
             let (profile, recorded) = (profile.clone(), recorded.clone());
             async move {
@@ -156,6 +170,14 @@ impl RecordedRows {
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
+
+    /// Place of the first whose frames reach there.
+    fn reaching_behind(&self, first: u64) -> usize {
+        let row = |recorded: &Recorded| self.plan.row(recorded.place);
+        self.rows.partition_point(|recorded| {
+            row(recorded).is_some_and(|row| row.sequences().end <= first)
+        })
+    }
 }
 
 impl Recorded {
@@ -166,8 +188,12 @@ impl Recorded {
     }
 }
 
-fn put_columns(index: Arc<PutIndex>, kind: HashKind) -> BoxStream<'static, Result<Arc<Column>>> {
-    let columns = stream::unfold(Some(0), move |first| {
+fn put_columns(
+    index: Arc<PutIndex>,
+    kind: HashKind,
+    first: u64,
+) -> BoxStream<'static, Result<Arc<Column>>> {
+    let columns = stream::unfold(Some(first), move |first| {
         let index = index.clone();
         async move {
             let batch = index.latest_from(first?).take(BATCH);

@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::cache::Profile;
 use crate::cache::keys::SpanId;
 use crate::cache::planned::Planned;
+use crate::cache::put_index::PutIndex;
 use crate::cache::read::{Miss, View, legacy_facts};
 use crate::error::Result;
 use crate::media::facts::FrameFacts;
@@ -48,7 +49,7 @@ impl Profile {
         Ok(match view {
             View::Absent => stream::empty().boxed(),
             View::Legacy => self.legacy_batches(first).await?,
-            View::Put(index) => batches(index.latest_from(first).cloned().collect(), first),
+            View::Put(index) => put_batches(index.clone(), first),
             View::Extracted(plan) => {
                 let places = plan.places(first, frames);
                 self.span_batches(plan.clone(), places, first)
@@ -122,11 +123,16 @@ impl FactsBatch {
     }
 }
 
-fn batches(facts: Vec<FrameFacts>, first: u64) -> BoxStream<'static, Result<FactsBatch>> {
-    let mut facts = facts.into_iter().skip_while(move |f| f.seq < first);
-    let batches = std::iter::from_fn(move || {
-        let batch: Vec<_> = facts.by_ref().take(BATCH).collect();
-        (!batch.is_empty()).then_some(Ok(FactsBatch::Frames(batch)))
+/// A batch at a time: no more of the facts than those are held twice.
+fn put_batches(index: Arc<PutIndex>, first: u64) -> BoxStream<'static, Result<FactsBatch>> {
+    let batches = stream::unfold(Some(first), move |first| {
+        let index = index.clone();
+        async move {
+            let batch = index.latest_from(first?).take(BATCH).cloned();
+            let batch: Vec<FrameFacts> = batch.collect();
+            let next = batch.last()?.seq.checked_add(1);
+            Some((Ok(FactsBatch::Frames(batch)), next))
+        }
     });
-    stream::iter(batches).boxed()
+    batches.boxed()
 }

@@ -15,7 +15,7 @@ use crate::similar::cuts::{Scored, THRESHOLD};
 /// close enough for that: `--all`, or some ten a second; of one a second all that moves is a change.
 ///
 ///   framecache cuts holiday
-///   framecache cuts holiday --threshold 0.3          more of them
+///   framecache cuts holiday --threshold 0.1          more of them
 ///   framecache cuts holiday --scores > changes.txt   what changed with every frame
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -23,7 +23,7 @@ pub struct Args {
     /// The timeline
     #[arg(value_name = "ID")]
     timeline: String,
-    /// How much has to change, 0 to 1
+    /// By how much more has to change than around it, 0 to 1
     #[arg(long, value_name = "T", default_value_t = THRESHOLD)]
     threshold: f64,
     /// All frames, and what changed with each

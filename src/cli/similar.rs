@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde_json::json;
 
-use crate::api::similar::hash;
+use crate::api::convert::hash_message;
+use crate::api::duplicates::{self, twins};
+use crate::api::json::to_json;
+use crate::api::similar::{answer, hash};
+use crate::api::v1;
 use crate::cli::common::{Context, Exit, complain, print_json, print_line};
 use crate::cli::format::clock;
 use crate::cli::output::read_file;
 use crate::error::{Error, Result};
-use crate::frames::{Found, Near, Query, Search};
-use crate::hash::to_hex;
+use crate::frames::{Found, FoundTwins, Near, Query, Search, Twin, Twins};
 use crate::similar::DISTANCE;
 use crate::timeline::plan::HashKind;
 
@@ -24,8 +26,13 @@ use crate::timeline::plan::HashKind;
 ///   framecache similar holiday --seq 25 --everywhere       frames of all timelines
 ///   framecache similar --picture poster.jpg --mirrored     a picture from elsewhere, or mirrored
 ///   framecache similar --hash c3d4a5b62718f0e1 --distance 4
+///
+/// Or stretches of other timelines that show the same footage as this one, by the offset between their clocks:
+///
+///   framecache similar holiday --duplicates                in all timelines
+///   framecache similar holiday --duplicates --other trip   in one
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, group = clap::ArgGroup::new("like").args(["seq", "hash", "picture"]).required(true))]
+#[command(verbatim_doc_comment, group = clap::ArgGroup::new("like").args(["seq", "hash", "picture", "duplicates"]).required(true))]
 pub struct Args {
     /// The timeline to search [default: all of the store]
     #[arg(value_name = "ID")]
@@ -39,6 +46,12 @@ pub struct Args {
     /// A JPEG file
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+    /// Stretches of other timelines that show the same; a still scene alone is none
+    #[arg(long, requires = "timeline")]
+    duplicates: bool,
+    /// The only timeline to search for duplicates
+    #[arg(long, value_name = "ID", requires = "duplicates")]
+    other: Option<String>,
     /// Search all timelines for the frame of ID
     #[arg(long, requires = "seq")]
     everywhere: bool,
@@ -51,7 +64,7 @@ pub struct Args {
     /// Frames that show it mirrored left to right, too
     #[arg(long)]
     mirrored: bool,
-    /// Frames at most
+    /// Frames at most, or stretches
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     limit: u64,
 }
@@ -76,17 +89,28 @@ impl From<Kind> for HashKind {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let search = args.search(context)?;
     let client = context
         .client_of_what_is_there(args.timeline.as_deref())
         .await?;
-    let found = client.similar(search).await?;
-    args.report(context, &found)?;
-    Ok(if found.unread.is_empty() {
-        Exit::Done
-    } else {
-        Exit::PartFailed
-    })
+    if let Some(timeline) = args.timeline.clone().filter(|_| args.duplicates) {
+        let found = client.twins(args.twins(context, timeline)?).await?;
+        return args.report_twins(context, found);
+    }
+    let found = client.similar(args.search(context)?).await?;
+    args.report(context, found)
+}
+
+/// What could not be searched is named.
+fn ended(unread: &[String]) -> Exit {
+    for timeline in unread {
+        complain(&format!(
+            "framecache: a timeline could not be searched: timeline={timeline}"
+        ));
+    }
+    match unread {
+        [] => Exit::Done,
+        _ => Exit::PartFailed,
+    }
 }
 
 impl Args {
@@ -114,16 +138,42 @@ impl Args {
         })
     }
 
-    fn report(&self, context: &Context, found: &Found) -> Result<()> {
+    fn twins(&self, context: &Context, timeline: String) -> Result<Twins> {
+        let request = v1::GetDuplicatesRequest {
+            timeline,
+            profile: context.global.profile.clone(),
+            other: self.other.clone().unwrap_or_default(),
+            kind: hash_message(self.kind.into()).into(),
+            distance: Some(self.distance),
+            mirrored: self.mirrored,
+            limit: u32::try_from(self.limit).unwrap_or(u32::MAX),
+        };
+        twins(request)
+    }
+
+    fn report_twins(&self, context: &Context, found: FoundTwins) -> Result<Exit> {
+        let unread = found.unread.clone();
         if context.json() {
-            return print_json(&json!({
-                "hash": to_hex(found.hash),
-                "flat": found.flat,
-                "searched": found.searched,
-                "more": found.more,
-                "frames": found.near.iter().map(json_of).collect::<Vec<_>>(),
-                "unread_timelines": found.unread,
-            }));
+            print_json(&to_json(
+                "GetDuplicatesResponse",
+                &duplicates::answer(found),
+            )?)?;
+            return Ok(ended(&unread));
+        }
+        for twin in &found.twins {
+            print_line(&twin_row(twin))?;
+        }
+        if found.more {
+            complain("framecache: there are more than these; --limit N shows them");
+        }
+        Ok(ended(&unread))
+    }
+
+    fn report(&self, context: &Context, found: Found) -> Result<Exit> {
+        let unread = found.unread.clone();
+        if context.json() {
+            print_json(&to_json("GetSimilarResponse", &answer(found))?)?;
+            return Ok(ended(&unread));
         }
         for near in &found.near {
             print_line(&row(near))?;
@@ -139,12 +189,7 @@ impl Args {
                 self.limit
             ));
         }
-        for timeline in &found.unread {
-            complain(&format!(
-                "framecache: a timeline could not be searched: timeline={timeline}"
-            ));
-        }
-        Ok(())
+        Ok(ended(&unread))
     }
 }
 
@@ -158,16 +203,21 @@ fn row(near: &Near) -> String {
     )
 }
 
-/// What is unknown is absent.
-fn json_of(near: &Near) -> serde_json::Value {
-    let mut row = json!({
-        "timeline": *near.place.timeline,
-        "seq": near.place.seq,
-        "distance": near.place.distance,
-        "mirrored": near.mirrored,
-    });
-    if let Some(timestamp) = near.timestamp {
-        row["timestamp"] = timestamp.into();
-    }
-    row
+/// Where it is in the other, where here, by how much they are apart, and how much of it is the same.
+fn twin_row(twin: &Twin) -> String {
+    let run = &twin.run;
+    let other = (clock(run.from + run.offset), clock(run.to + run.offset));
+    let mirrored = if run.mirrored { "  mirrored" } else { "" };
+    format!(
+        "{}  {} - {}  of {} - {}  offset {:+.3} s  {} of {} frames  {:.1}%{mirrored}",
+        twin.timeline,
+        other.0,
+        other.1,
+        clock(run.from),
+        clock(run.to),
+        run.offset,
+        run.frames,
+        run.compared,
+        100.0 * twin.share,
+    )
 }

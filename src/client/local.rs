@@ -22,8 +22,8 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::foundry::Probe;
 use crate::frames::{
-    Asked, Event, Extraction, Found, Frames, Pick, Search, Selected, Selection, Serving, Summary,
-    Take, Which, absent,
+    Asked, Event, Extraction, Found, FoundTwins, Frames, Pick, Search, Selected, Selection,
+    Serving, Summary, Take, Twins, Which, absent,
 };
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
@@ -143,13 +143,17 @@ impl Client for Local {
         Ok(numbered.collect())
     }
 
+    async fn twins(&self, asked: Twins) -> Result<FoundTwins> {
+        self.frames_service()?.twins(&asked).await
+    }
+
     async fn similar(&self, search: Search) -> Result<Found> {
         self.frames_service()?.similar(&search).await
     }
 
     async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>> {
         let profile = self.profile(of)?;
-        self.frames_service()?.cuts(&profile, threshold).await
+        self.frames_service()?.cuts(&profile, threshold, 0).await
     }
 
     async fn prepare(&self, of: Of<'_>, seqs: &[u64], hear: Hear<'_>) -> Result<()> {

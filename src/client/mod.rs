@@ -18,7 +18,9 @@ use crate::cache::put::{PutDone, ReadyFrame};
 use crate::cache::status::Ids;
 use crate::error::Result;
 use crate::foundry::Probe;
-use crate::frames::{Extraction, Found, OnMiss, Pick, Progress, Search, Summary, Take, Which};
+use crate::frames::{
+    Extraction, Found, FoundTwins, OnMiss, Pick, Progress, Search, Summary, Take, Twins, Which,
+};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::similar::cuts::Scored;
@@ -138,6 +140,9 @@ pub trait Client: Send + Sync {
 
     /// A page of the frames that are like another.
     async fn similar(&self, search: Search) -> Result<Found>;
+
+    /// The stretches of other timelines that show the same footage.
+    async fn twins(&self, asked: Twins) -> Result<FoundTwins>;
 
     /// How much changes from frame to frame, some frames at a time.
     async fn cuts(&self, of: Of<'_>, threshold: f64) -> Result<Rows<Vec<Scored>>>;

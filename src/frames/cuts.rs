@@ -13,7 +13,7 @@ use crate::similar::cuts::{Finder, Scored};
 type State = (BoxStream<'static, Result<FactsBatch>>, Option<Finder>);
 
 impl Frames {
-    /// The frames that are there, in sequence order, some at a time; nothing is extracted.
+    /// The frames that are there from a sequence on, in sequence order, some at a time; nothing is extracted.
     ///
     /// # Errors
     /// FIELD_INVALID for a threshold that is none; TIMELINE_NOT_FOUND; the store's own.
@@ -21,6 +21,7 @@ impl Frames {
         &self,
         profile: &Profile,
         threshold: f64,
+        first: u64,
     ) -> Result<BoxStream<'static, Result<Vec<Scored>>>> {
         check_threshold(threshold)?;
         let view = profile.view().await?;
@@ -28,7 +29,8 @@ impl Frames {
             return Err(absent(profile));
         }
         self.cache().note_use(profile.keys().timeline());
-        let state: State = (profile.facts(&view).await?, Some(Finder::new(threshold)));
+        let batches = profile.facts_from(&view, first, u64::MAX).await?;
+        let state: State = (batches, Some(Finder::new(threshold)));
         let scored = try_unfold(state, |(mut batches, mut finder)| async move {
             let Some(found) = &mut finder else {
                 return Ok(None);
@@ -60,6 +62,6 @@ fn check_threshold(threshold: f64) -> Result<()> {
     Err(Error::field(format!(
         "a threshold is a number from 0 to 1: threshold={threshold}"
     ))
-    .hint("0.4 finds most cuts; less finds more")
+    .hint("0.15 finds most cuts; less finds more")
     .in_field("threshold"))
 }

@@ -29,6 +29,16 @@ impl Pick {
         *self == Pick::default()
     }
 
+    /// Bytes that picking some of so many frames takes at most: what is kept, and as a selection; and where scenes
+    /// matter each frame of one that lasts from the first to the last.
+    pub(super) fn bytes(&self, frames: u64) -> u64 {
+        let kept = 3 * size_of::<u64>() as u64;
+        let waiting = self
+            .per_scene
+            .map_or(0, |_| 2 * size_of::<Waiting>() as u64);
+        frames.saturating_mul(kept + waiting)
+    }
+
     /// Field, value and limits of what is asked for.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::account::{Hold, Kind};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::read::View;
 use crate::cache::record::Outcome;
@@ -52,6 +53,19 @@ pub struct Selected {
     pieces: Pieces,
     step: u64,
     limit: Option<u64>,
+    room: Room,
+}
+
+/// The share of the memory that what was picked has. It makes no selection another one.
+#[derive(Debug, Clone, Default)]
+struct Room {
+    _held: Option<Arc<Hold>>,
+}
+
+impl PartialEq for Room {
+    fn eq(&self, _: &Room) -> bool {
+        true
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +89,7 @@ impl Selected {
             pieces: Pieces::Runs(plan.in_sequence().filter_map(ends).collect()),
             step: 1,
             limit: None,
+            room: Room::default(),
         }
     }
 
@@ -84,7 +99,16 @@ impl Selected {
             pieces: Pieces::Runs(merged(seqs.into_iter())),
             step: step.max(1),
             limit,
+            room: Room::default(),
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = match &self.pieces {
+            Pieces::Runs(runs) => size_of_val(runs.as_slice()),
+            Pieces::Times(times) => size_of_val(times.as_slice()),
+        };
+        bytes as u64
     }
 
     /// How many frames are asked for.
@@ -114,7 +138,11 @@ impl IntoIterator for Selected {
             }
             Pieces::Times(times) => Box::new(times.into_iter().map(Asked::Time)),
         };
-        Box::new(asked.step_by(step).take(limit))
+        let room = self.room;
+        let asked = asked.step_by(step).take(limit);
+        Box::new(asked.inspect(move |_| {
+            let _held = &room;
+        }))
     }
 }
 
@@ -156,6 +184,7 @@ impl Serving {
             pieces,
             step,
             limit: selection.limit,
+            room: Room::default(),
         };
         if selection.pick.is_all() {
             return Ok(selected);
@@ -178,8 +207,18 @@ impl Serving {
             limit: None,
             ..selected
         };
+        let account = self.frames().cache().account();
+        let room = pick
+            .bytes(all.count())
+            .min(account.accountant().most(Kind::Uploads) / 2);
+        let mut room = account.take(Kind::Uploads, room).await?;
         let seqs = self.pick(all, (pick, most), on_miss).await?;
-        Ok(Selected::of(seqs, step, limit))
+        let picked = Selected::of(seqs, step, limit);
+        room.shrink_to(picked.bytes());
+        let room = Room {
+            _held: Some(room.into()),
+        };
+        Ok(Selected { room, ..picked })
     }
 
     async fn in_range(&self, view: &View, range: RangeInclusive<u64>) -> Result<Vec<Run>> {

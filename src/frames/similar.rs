@@ -22,11 +22,11 @@ use nearest::{Batch, Scan};
 /// Hashes that are looked at by one hand: a millisecond or two.
 const BATCH: usize = 1 << 18;
 /// What one search holds at a time: a batch of columns, and records that columns are made of.
-const SEARCH_BYTES: u64 = 16 << 20;
+pub const SEARCH_BYTES: u64 = 16 << 20;
 /// Timelines that are looked up ahead.
 const TIMELINES_AHEAD: usize = 8;
 /// Timelines that could not be searched, of which an answer has the names.
-const MAX_UNREAD: usize = 100;
+pub const MAX_UNREAD: usize = 100;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -123,7 +123,9 @@ impl Frames {
             .account()
             .take(Kind::Answers, SEARCH_BYTES)
             .await?;
-        let mut there = self.searched(search).await?;
+        let mut there = self
+            .profiles_to_search(&search.profile, search.timeline.as_deref())
+            .await?;
         while let Some((profile, looked)) = there.try_next().await? {
             match looked {
                 Ok(view) => scan = self.scan((&profile, &view), scan).await?,
@@ -136,24 +138,25 @@ impl Frames {
         Ok(scan.found())
     }
 
-    /// The profiles to search, each with what it is now.
-    async fn searched(
+    /// The profiles of that name to search, of one timeline or of all, each with what it is now.
+    pub(super) async fn profiles_to_search(
         &self,
-        search: &Search,
+        name: &str,
+        timeline: Option<&str>,
     ) -> Result<BoxStream<'static, Result<(Profile, Result<View>)>>> {
         let look = |profile: Profile| async move {
             let view = profile.reader().view().await;
             Ok((profile, view))
         };
-        if let Some(timeline) = &search.timeline {
-            let profile = self.cache().profile(timeline, &search.profile)?;
+        if let Some(timeline) = timeline {
+            let profile = self.cache().profile(timeline, name)?;
             let (profile, view) = look(profile).await?;
             if let Ok(View::Absent) = view {
                 return Err(absent(&profile));
             }
             return Ok(stream::iter([Ok((profile, view))]).boxed());
         }
-        let profiles = self.profiles_named(&search.profile).map_ok(look);
+        let profiles = self.profiles_named(name).map_ok(look);
         Ok(profiles.try_buffered(TIMELINES_AHEAD).boxed())
     }
 
@@ -177,7 +180,7 @@ impl Frames {
 
     /// Scans a profile's columns, some at a time, by the hands that all calls share.
     async fn scan(&self, (profile, view): (&Profile, &View), mut scan: Scan) -> Result<Scan> {
-        let mut columns = profile.hash_columns(view, scan.kind).await?;
+        let mut columns = profile.hash_columns(view, scan.kind, 0).await?;
         let timeline: Arc<str> = profile.keys().timeline().into();
         let mut batch = Batch::of(&timeline);
         while let Some(column) = columns.try_next().await? {
@@ -207,6 +210,6 @@ impl Frames {
 }
 
 /// Of one timeline, and no reason not to search the others.
-fn is_its_own(error: &Error) -> bool {
+pub fn is_its_own(error: &Error) -> bool {
     matches!(error.reason(), Reason::PlanDiffers | Reason::ObjectCorrupt)
 }

@@ -3,14 +3,19 @@
 //!
 //! JSON is `api::json`'s, errors are problem documents, pictures have their sha256 as ETag.
 
+mod arrow;
 mod asked;
+mod cuts;
+mod duplicates;
 mod extract;
 mod frame;
 mod frames;
+mod hashes;
 mod overlays;
 mod problem;
 mod sent;
 mod server;
+mod similar;
 mod strips;
 mod timelines;
 mod upload;
@@ -53,12 +58,16 @@ pub fn addresses(web: Web) -> Router {
         .route("/openapi.json", get(server::openapi))
         .route("/v1/server", get(server::server))
         .route("/v1/probe", get(server::probe))
+        .route("/v1/similar", get(similar::similar))
         .route("/v1/timelines", get(timelines::list))
         .route(timeline, get(timelines::one).delete(timelines::clear))
+        .route(&below("/cuts"), get(cuts::cuts))
+        .route(&below("/duplicates"), get(duplicates::duplicates))
         .route(&below("/extract"), post(extract::extract))
         .route(&below("/frames"), get(frames::list))
         .route(&below("/frames/{file}"), get(frame::one).put(frame::put))
         .route(&below("/frames/at/{file}"), get(frame::at))
+        .route(&below("/hashes"), get(hashes::hashes))
         .route(&below("/strips.json"), get(strips::tiles))
         .route(&below("/strips.vtt"), get(strips::cues))
         .route(&below("/strips/{file}"), get(strips::strip))

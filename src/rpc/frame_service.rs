@@ -101,6 +101,15 @@ impl FrameService for Service {
         answer.await.map(Response::new).map_err(|e| status(&e))
     }
 
+    async fn get_duplicates(
+        &self,
+        request: Request<v1::GetDuplicatesRequest>,
+    ) -> Result<Response<v1::GetDuplicatesResponse>, Status> {
+        let service = self.called_by(&request);
+        let answer = service.api.get_duplicates(request.into_inner());
+        answer.await.map(Response::new).map_err(|e| status(&e))
+    }
+
     async fn get_cuts(
         &self,
         request: Request<v1::GetCutsRequest>,

@@ -1,8 +1,10 @@
 //! How alike pictures are, as pure arithmetic: what is kept of a picture's tones, where scenes end, hashes of
-//! mirrored pictures, and which of many hashes are near one.
+//! mirrored pictures, which of many hashes are near one, and which footage is the same.
 
 pub mod cuts;
 pub mod mirror;
+pub mod reel;
+pub mod runs;
 pub mod scan;
 pub mod tones;
 

@@ -68,9 +68,22 @@ def test_a_picture_is_looked_for_by_its_bytes_or_its_path(client, tmp_path):
     assert found[0].distance <= 2
 
 
+def test_a_timeline_that_shows_the_same_is_found_with_its_offset(client):
+    found = client.duplicates("film")
+    assert {each.timeline for each in found} == {"other"} and found == client.duplicates("film", other="other")
+    whole = found[0]
+    assert abs(whole.offset) < 0.1 and (whole.frames, whole.share) == (90, 1.0) and not whole.mirrored
+    assert (whole.start, whole.end) == (0.0, 8.9)
+    assert client.duplicates("film", limit=1) == found[:1]
+    for field, words in {"limit": {"limit": 0}, "kind": {"kind": "md5"}, "distance": {"distance": 21}, "other": {"other": "film"}}.items():
+        with pytest.raises(framecache.Invalid) as refused:
+            client.duplicates("film", **words)
+        assert refused.value.field == field, refused.value
+
+
 def test_cuts_are_where_the_scenes_meet(client):
     cuts = client.cuts("film")
-    assert cuts.cuts.tolist() == [30, 60] and cuts.threshold == 0.4
+    assert cuts.cuts.tolist() == [30, 60] and cuts.threshold == 0.15
     assert len(cuts.changes) == len(cuts.sequences) == len(cuts.timestamps) == 90
     assert np.isnan(cuts.changes[0]) and cuts.changes[30] == np.nanmax(cuts.changes[20:40])
     assert client.cuts("film", threshold=1).cuts.size == 0
@@ -104,11 +117,15 @@ def test_the_asyncio_client_says_the_same(client):
     async def ask():
         other = framecache.AsyncClient(client._target())
         try:
-            return await other.similar("film", sequence=7), await other.cuts("film"), await other.hashes("film")
+            return (
+                await other.similar("film", sequence=7), await other.cuts("film"), await other.hashes("film"),
+                await other.duplicates("film"),
+            )
         finally:
             await other.close()
 
-    similar, cuts, hashes = asyncio.run(ask())
+    similar, cuts, hashes, duplicates = asyncio.run(ask())
+    assert duplicates == client.duplicates("film") != []
     assert similar == client.similar("film", sequence=7)
     assert cuts.cuts.tolist() == client.cuts("film").cuts.tolist()
     assert hashes.hashes.tolist() == client.hashes("film").hashes.tolist()

@@ -33,7 +33,10 @@ async fn commit(profile: &Profile, row: Row<'_>) {
 
 async fn columns(profile: &Profile) -> Vec<(u64, u64, f64)> {
     let view = profile.reader().view().await.unwrap();
-    let columns = profile.hash_columns(&view, HashKind::Phash).await.unwrap();
+    let columns = profile
+        .hash_columns(&view, HashKind::Phash, 0)
+        .await
+        .unwrap();
     let columns: Vec<_> = columns.try_collect().await.unwrap();
     let each = columns.iter().flat_map(|column| {
         let rows = column.seqs.iter().zip(&column.hashes).zip(&column.times);

@@ -2,6 +2,7 @@
 
 mod connect;
 mod convert;
+mod duplicates;
 mod error;
 mod extract;
 mod frames;
@@ -32,7 +33,7 @@ use crate::client::{
 };
 use crate::error::{Error, Result};
 use crate::foundry::Probe;
-use crate::frames::{Extraction, Found, Pick, Search, Summary, Take, Which};
+use crate::frames::{Extraction, Found, FoundTwins, Pick, Search, Summary, Take, Twins, Which};
 use crate::media::facts::FrameFacts;
 use crate::media::time::Exact;
 use crate::similar::cuts::Scored;
@@ -98,6 +99,10 @@ impl Client for Remote {
 
     async fn picked(&self, of: Of<'_>, which: Which, pick: Pick) -> Result<Vec<u64>> {
         frames::picked(self, of, (which, pick)).await
+    }
+
+    async fn twins(&self, asked: Twins) -> Result<FoundTwins> {
+        duplicates::twins(self, asked).await
     }
 
     async fn similar(&self, search: Search) -> Result<Found> {

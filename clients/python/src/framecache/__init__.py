@@ -28,7 +28,7 @@ from ._errors import (
 )
 from ._overlays import Overlay, OverlayEntry
 from ._requests import Chunk
-from ._similar import Cuts, Hashes, Similar
+from ._similar import Cuts, Duplicate, Hashes, Similar
 from ._upload import PutFrame, PutResult
 from .frames import Frame
 from .results import (
@@ -51,7 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient", "Batch", "Busy", "Cancelled", "Chunk", "ChunkResult", "ChunkStatus", "Cleared", "Client", "Colour",
-    "Cuts", "Damaged", "Denied", "Error", "Extraction", "Facts", "Frame", "Hashes", "Invalid", "NotFound",
+    "Cuts", "Damaged", "Denied", "Duplicate", "Error", "Extraction", "Facts", "Frame", "Hashes", "Invalid", "NotFound",
     "OutOfRange", "Overlay", "OverlayEntry", "Progress", "Put", "PutFrame", "PutResult", "Refused", "Similar",
     "Tally", "TimedOut", "Timeline", "Transform", "Unauthenticated", "Unavailable", "Video", "VideoMetadata",
 ]

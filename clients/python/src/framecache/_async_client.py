@@ -15,7 +15,21 @@ from ._errors import invalid
 from ._extract import Callback, Collector
 from ._plain import plain
 from ._signatures import spelled_out
-from ._similar import Asked, Cuts, Gathered, Hashes, Picture, Similar, check_kind, cuts_request, hashes, similar
+from ._similar import (
+    Asked,
+    Cuts,
+    Duplicate,
+    Gathered,
+    Hashes,
+    Picture,
+    Similar,
+    check_kind,
+    cuts_request,
+    duplicates,
+    duplicates_request,
+    hashes,
+    similar,
+)
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
@@ -146,6 +160,21 @@ class AsyncClient(_base.Base):
             if asked.cut(found):
                 break
         return found
+
+    async def duplicates(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        other: Optional[str] = None,
+        kind: Literal["phash", "dhash", "average_hash"] = "phash",
+        distance: int = 8,
+        mirrored: bool = False,
+        limit: Optional[int] = None,
+    ) -> List[Duplicate]:
+        """See `Client.duplicates`."""
+        request = duplicates_request(timeline, profile, other, kind, distance, mirrored, limit)
+        return duplicates(await self._call(_methods.GET_DUPLICATES)(request))
 
     async def cuts(self, timeline: str, profile: Optional[str] = None, *, threshold: Optional[float] = None) -> Cuts:
         """See `Client.cuts`."""

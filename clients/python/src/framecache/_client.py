@@ -15,7 +15,21 @@ from ._extract import Callback, Collector
 from ._overlays import Overlays
 from ._plain import plain
 from ._signatures import spelled_out
-from ._similar import Asked, Cuts, Gathered, Hashes, Picture, Similar, check_kind, cuts_request, hashes, similar
+from ._similar import (
+    Asked,
+    Cuts,
+    Duplicate,
+    Gathered,
+    Hashes,
+    Picture,
+    Similar,
+    check_kind,
+    cuts_request,
+    duplicates,
+    duplicates_request,
+    hashes,
+    similar,
+)
 from ._table import table as facts_table
 from ._timeline import timeline as read_timeline
 from .frames import Frame, Joiner, decoded
@@ -232,13 +246,40 @@ class Client(_base.Base):
                 break
         return found
 
+    def duplicates(
+        self,
+        timeline: str,
+        profile: Optional[str] = None,
+        *,
+        other: Optional[str] = None,
+        kind: Literal["phash", "dhash", "average_hash"] = "phash",
+        distance: int = 8,
+        mirrored: bool = False,
+        limit: Optional[int] = None,
+    ) -> List[Duplicate]:
+        """Stretches of other timelines that show the same footage, longest first. Nothing is extracted.
+
+        Frames that are alike vote for the offset between the two clocks; a still scene alone is no such stretch.
+
+        Args:
+            timeline: Whose footage is looked for.
+            profile: Which profile of all timelines; default: "default".
+            other: The only timeline to search; default: all others of the store.
+            kind: Which hash; the frames must have been extracted with it.
+            distance: How many of its 64 bits may differ, at most 20.
+            mirrored: Footage that is mirrored left to right, too.
+            limit: Stretches at most; default 100.
+        """
+        request = duplicates_request(timeline, profile, other, kind, distance, mirrored, limit)
+        return duplicates(self._call(_methods.GET_DUPLICATES)(request))
+
     def cuts(self, timeline: str, profile: Optional[str] = None, *, threshold: Optional[float] = None) -> Cuts:
         """How much changes from each cached frame to the next, and where scenes end. Nothing is extracted.
 
         Args:
             timeline: The timeline's id.
             profile: Which of its profiles; default: "default".
-            threshold: How much has to change, 0 to 1. Default 0.4.
+            threshold: By how much more has to change than around it, 0 to 1. Default 0.15.
         """
         gathered = Gathered()
         for response in self._connection.stream(_methods.GET_CUTS, cuts_request(timeline, profile, threshold)):

@@ -34,6 +34,26 @@ class Similar:
 
 
 @dataclass(frozen=True)
+class Duplicate:
+    """A stretch of another timeline that shows the same footage. Times are seconds."""
+
+    #: The other one.
+    timeline: str
+    #: What is added to the timeline's times to have the other's.
+    offset: float
+    #: Of the first and the last frame that the other shows, too, on the timeline's clock.
+    start: float
+    end: float
+    #: The timeline's frames in it that the other shows, and those for which the other has a frame at that time.
+    frames: int
+    compared: int
+    #: Of all frames of the timeline that are not flat, how many these are: 0 to 1.
+    share: float
+    #: It shows them mirrored left to right.
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
 class Cuts:
     """How much changes from frame to frame, and where scenes end. Arrays have one value a frame, in order."""
 
@@ -45,7 +65,7 @@ class Cuts:
     changes: npt.NDArray[np.float32]
     #: The frames with which scenes begin, but for the first scene: uint64.
     cuts: npt.NDArray[np.uint64]
-    #: A scene ends where at least so much changes.
+    #: A scene ends where by so much more changes than around it.
     threshold: float = 0.0
 
     def __repr__(self) -> str:
@@ -139,6 +159,27 @@ def _bytes(picture: Picture) -> bytes:
 def similar(message: Any) -> Similar:
     timestamp = optional(message, "timestamp")
     return Similar(message.timeline, message.sequence, timestamp, message.distance, message.mirrored)
+
+
+def duplicates_request(
+    timeline: str, profile: Optional[str], other: Optional[str], kind: str, distance: Optional[int], mirrored: bool,
+    limit: Optional[int],
+) -> Any:
+    request = pb.GetDuplicatesRequest(
+        timeline=timeline, kind=_requests.choice(kind, common.Hash, "HASH_", "kind"), mirrored=mirrored
+    )
+    if limit is not None and limit < 1:
+        raise invalid(f"limit must be at least 1: limit={limit}", "limit")
+    return _requests.fill(request, profile=profile, other=other, distance=distance, limit=limit)
+
+
+def duplicates(response: Any) -> List[Duplicate]:
+    return [
+        Duplicate(
+            run.timeline, run.offset, getattr(run, "from"), run.to, run.frames, run.compared, run.share, run.mirrored
+        )
+        for run in response.runs
+    ]
 
 
 def cuts_request(timeline: str, profile: Optional[str], threshold: Optional[float]) -> Any:

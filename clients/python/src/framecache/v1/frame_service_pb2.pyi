@@ -133,6 +133,25 @@ class CutsSummary(_message.Message):
     unknown: int
     def __init__(self, frames: _Optional[int] = ..., unknown: _Optional[int] = ..., cuts: _Optional[int] = ..., threshold: _Optional[float] = ...) -> None: ...
 
+class DuplicateRun(_message.Message):
+    __slots__ = ["compared", "frames", "mirrored", "offset", "share", "timeline", "to"]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    compared: int
+    frames: int
+    mirrored: bool
+    offset: float
+    share: float
+    timeline: str
+    to: float
+    def __init__(self, timeline: _Optional[str] = ..., offset: _Optional[float] = ..., to: _Optional[float] = ..., frames: _Optional[int] = ..., compared: _Optional[int] = ..., share: _Optional[float] = ..., mirrored: bool = ..., **kwargs) -> None: ...
+
 class ExtractFramesRequest(_message.Message):
     __slots__ = ["backend", "chunks", "colour", "dedup", "frame_layout", "hashes", "jpeg", "max_side", "no_hashes", "only_chunk_ids", "plan_only", "profile", "replace", "retry_failed", "sampling", "shard", "skip_bad", "timeline", "window"]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +315,36 @@ class GetCutsResponse(_message.Message):
     changes: FrameChanges
     summary: CutsSummary
     def __init__(self, changes: _Optional[_Union[FrameChanges, _Mapping]] = ..., summary: _Optional[_Union[CutsSummary, _Mapping]] = ...) -> None: ...
+
+class GetDuplicatesRequest(_message.Message):
+    __slots__ = ["distance", "kind", "limit", "mirrored", "other", "profile", "timeline"]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MIRRORED_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    distance: int
+    kind: _frames_pb2.Hash
+    limit: int
+    mirrored: bool
+    other: str
+    profile: str
+    timeline: str
+    def __init__(self, timeline: _Optional[str] = ..., profile: _Optional[str] = ..., other: _Optional[str] = ..., kind: _Optional[_Union[_frames_pb2.Hash, str]] = ..., distance: _Optional[int] = ..., mirrored: bool = ..., limit: _Optional[int] = ...) -> None: ...
+
+class GetDuplicatesResponse(_message.Message):
+    __slots__ = ["more", "runs", "searched", "unread_timelines"]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_TIMELINES_FIELD_NUMBER: _ClassVar[int]
+    more: bool
+    runs: _containers.RepeatedCompositeFieldContainer[DuplicateRun]
+    searched: int
+    unread_timelines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, runs: _Optional[_Iterable[_Union[DuplicateRun, _Mapping]]] = ..., more: bool = ..., searched: _Optional[int] = ..., unread_timelines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetFramesRequest(_message.Message):
     __slots__ = ["height", "on_miss", "payload", "profile", "quality", "selection", "timeline", "width"]

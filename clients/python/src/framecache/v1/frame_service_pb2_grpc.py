@@ -49,6 +49,11 @@ class FrameServiceStub(object):
                 request_serializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.SerializeToString,
                 response_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.FromString,
                 )
+        self.GetDuplicates = channel.unary_unary(
+                '/framecache.v1.FrameService/GetDuplicates',
+                request_serializer=framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesRequest.SerializeToString,
+                response_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesResponse.FromString,
+                )
         self.GetCuts = channel.unary_stream(
                 '/framecache.v1.FrameService/GetCuts',
                 request_serializer=framecache_dot_v1_dot_frame__service__pb2.GetCutsRequest.SerializeToString,
@@ -125,6 +130,14 @@ class FrameServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDuplicates(self, request, context):
+        """Stretches of other timelines that show the same footage as one: frames that are alike and agree on one
+        offset between the two clocks. Nothing is extracted; a still scene alone is no such stretch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCuts(self, request, context):
         """How much changes from each cached frame to the next, and where scenes end. Nothing is extracted.
         """
@@ -184,6 +197,11 @@ def add_FrameServiceServicer_to_server(servicer, server):
                     servicer.GetSimilar,
                     request_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.FromString,
                     response_serializer=framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.SerializeToString,
+            ),
+            'GetDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDuplicates,
+                    request_deserializer=framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesRequest.FromString,
+                    response_serializer=framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesResponse.SerializeToString,
             ),
             'GetCuts': grpc.unary_stream_rpc_method_handler(
                     servicer.GetCuts,
@@ -326,6 +344,23 @@ class FrameService(object):
         return grpc.experimental.unary_unary(request, target, '/framecache.v1.FrameService/GetSimilar',
             framecache_dot_v1_dot_frame__service__pb2.GetSimilarRequest.SerializeToString,
             framecache_dot_v1_dot_frame__service__pb2.GetSimilarResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/framecache.v1.FrameService/GetDuplicates',
+            framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesRequest.SerializeToString,
+            framecache_dot_v1_dot_frame__service__pb2.GetDuplicatesResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
