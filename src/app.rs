@@ -24,9 +24,9 @@ use crate::frames::{Frames, Library};
 use crate::gpu;
 use crate::metrics::Metrics;
 #[cfg(feature = "nats")]
-use crate::queue::Broker;
+use crate::queue::{Address, Broker};
 use crate::sandbox::Report;
-use crate::serve::{Descriptors, Server};
+use crate::serve::{Collecting, Descriptors, Server};
 use crate::source::SourcePolicy;
 use crate::store::metered::metered;
 use crate::store::{self, Location, Store, StoreSpec};
@@ -76,7 +76,8 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
     let cache = cache(settings, COMMAND_MEMORY_BYTES)?;
     let sources = SourcePolicy::anything(settings.endpoint.clone());
     let decoding = (foundry(settings)?, settings.workers);
-    Ok(Frames::new((cache, sources), settings.limits, decoding))
+    let frames = Frames::new((cache, sources), settings.limits, decoding);
+    Ok(frames.with_layout(settings.layout))
 }
 
 /// The same for a worker, which decodes media of others: in processes of their own, unless told otherwise.
@@ -84,9 +85,18 @@ pub fn frames(settings: &Settings) -> Result<Frames> {
 /// # Errors
 /// As [`frames`]; INTERNAL where the system starts no process.
 pub fn worker(settings: &Settings) -> Result<Frames> {
-    let mut settings = settings.clone();
-    settings.media.isolation.get_or_insert(Isolation::Process);
-    frames(&settings)
+    let metrics = Arc::new(Metrics::new());
+    let memory = Memory::new(COMMAND_MEMORY_BYTES);
+    let around = |store| metered(store, metrics.clone());
+    let cache = cache_over(settings, memory, around)?;
+    let sources = SourcePolicy::anything(settings.endpoint.clone());
+    let foundry: Arc<dyn Foundry> = match settings.media.isolation {
+        Some(Isolation::None) => Arc::new(Here::new(settings.workers)),
+        Some(Isolation::Process) | None => Arc::new(apart(settings, &metrics)?),
+    };
+    let decoding = (foundry, settings.workers);
+    let frames = Frames::new((cache, sources), settings.limits, decoding);
+    Ok(frames.with_metrics(metrics))
 }
 
 /// The settings' store as orders name it: a bucket is the same one everywhere, a directory lies elsewhere on
@@ -158,6 +168,7 @@ pub fn server(
     let around = |store| metered(store, metrics.clone());
     let accountant = Accountant::new(&Means {
         memory: serve.memory_bytes,
+        packs: None,
         calls: serve.max_calls as u64,
         hands: settings.workers as u64,
         connections: descriptors.connections(),
@@ -173,6 +184,7 @@ pub fn server(
     let found = foundry.cards()?;
     let decoding = (foundry, settings.workers);
     let frames = Frames::new((cache, sources), settings.limits, decoding);
+    let frames = frames.with_layout(settings.layout);
     let info = ServerInfo {
         answer: v1::GetServerInfoResponse {
             media: Some(media),
@@ -180,12 +192,15 @@ pub fn server(
         },
         ..ServerInfo::default()
     };
+    let policies = settings.retention.clone();
+    let collecting = serve.gc_every.map(|every| Collecting { policies, every });
     Ok(Server {
         settings: serve,
         frames: frames.with_metrics(metrics.clone()),
         metrics,
         info: Arc::new(info),
         pass: None,
+        collecting,
     })
 }
 
@@ -204,7 +219,7 @@ pub async fn with_queue(mut server: Server, settings: &Settings) -> Result<Serve
     };
     server.metrics.expect_fallbacks(&[UNREACHED]);
     let store = store_name(settings, &server.frames)?;
-    let broker = Broker::connect(&queue.parse()?, store, true).await?;
+    let broker = Broker::connect(&Address::of(queue)?, store, true).await?;
     let others = Others::new(Arc::new(broker), fallback);
     server.frames = server.frames.with_others(others);
     Ok(server)

@@ -16,6 +16,7 @@ use crate::config::serve::ServeOptions;
 use crate::error::{Error, Reason, Result};
 use crate::sandbox::Sandbox;
 use crate::timeline::limits::Limits;
+use crate::timeline::plan::FrameLayout;
 use crate::units::ByteSize;
 
 /// Where frames go when nothing names a store.
@@ -36,6 +37,8 @@ pub struct File {
     pub workers: Option<usize>,
     pub max_chunks: Option<u64>,
     pub max_frames: Option<u64>,
+    /// How frames of new profiles lie: `frames` or `packed`.
+    pub layout: Option<FrameLayout>,
     pub isolation: Option<Isolation>,
     pub sandbox: Option<Sandbox>,
     pub media_memory: Option<ByteSize>,
@@ -65,6 +68,8 @@ pub struct Settings {
     pub prefix: Option<String>,
     pub workers: usize,
     pub limits: Limits,
+    /// Of new profiles, where nothing else is said.
+    pub layout: FrameLayout,
     pub media: MediaOptions,
     /// The file's `[serve]`, as it stands there.
     pub serve: ServeOptions,
@@ -92,7 +97,7 @@ impl File {
                     path.display()
                 ),
             )
-            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames, isolation, sandbox, media_memory and the tables [serve] and [retention]")
+            .hint("keys are store, endpoint, region, prefix, workers, max_chunks, max_frames, layout, isolation, sandbox, media_memory and the tables [serve] and [retention]")
             .caused_by(e)
         })
     }
@@ -136,6 +141,9 @@ impl Settings {
                 chunks: file.max_chunks.unwrap_or(defaults.chunks),
                 frames: file.max_frames.unwrap_or(defaults.frames),
             },
+            layout: said_layout(env("FRAMECACHE_LAYOUT"))?
+                .or(file.layout)
+                .unwrap_or_default(),
             media: flags.media.or(MediaOptions {
                 isolation: file.isolation,
                 sandbox: file.sandbox,
@@ -144,6 +152,20 @@ impl Settings {
             serve: file.serve,
             retention: file.retention,
         })
+    }
+}
+
+fn said_layout(said: Option<String>) -> Result<Option<FrameLayout>> {
+    let layouts = [FrameLayout::Frames, FrameLayout::Packed];
+    match said.filter(|said| !said.is_empty()) {
+        None => Ok(None),
+        Some(said) => match layouts.into_iter().find(|layout| layout.name() == said) {
+            None => Err(
+                Error::field(format!("frames cannot lie so: FRAMECACHE_LAYOUT={said:?}"))
+                    .hint("write frames or packed"),
+            ),
+            layout => Ok(layout),
+        },
     }
 }
 

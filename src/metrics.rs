@@ -29,6 +29,7 @@ pub struct Metrics {
     media_processes: Gauge<i64, AtomicI64>,
     media_deaths: Family<Death, Counter<u64, AtomicU64>>,
     queue_reached: Gauge<i64, AtomicI64>,
+    orders: Family<Order, Counter<u64, AtomicU64>>,
     connections_slowed: Counter<u64, AtomicU64>,
 }
 
@@ -85,6 +86,11 @@ struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Death {
     cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Order {
+    outcome: &'static str,
 }
 
 /// From a tenth of a millisecond to two minutes.
@@ -166,6 +172,7 @@ impl Metrics {
             media_processes: Gauge::default(),
             media_deaths: Family::default(),
             queue_reached: Gauge::default(),
+            orders: Family::default(),
             connections_slowed: Counter::default(),
         };
         metrics.register();
@@ -272,6 +279,11 @@ impl Metrics {
             self.queue_reached.clone(),
         );
         r.register(
+            "framecache_orders",
+            "Orders that this worker had, by what became of them",
+            self.orders.clone(),
+        );
+        r.register(
             "framecache_connections_slowed",
             "Connections read no faster, as they sent too much that carries nothing",
             self.connections_slowed.clone(),
@@ -366,6 +378,21 @@ impl Metrics {
     /// 1 where the queue of workers can be reached.
     pub fn queue_reached(&self) -> &Gauge<i64, AtomicI64> {
         &self.queue_reached
+    }
+
+    /// What became of an order that a worker had, in a word.
+    pub fn order_ended(&self, outcome: &'static str) {
+        self.order(outcome).inc();
+    }
+
+    fn order(&self, outcome: &'static str) -> Counter<u64, AtomicU64> {
+        self.orders.get_or_create_owned(&Order { outcome })
+    }
+
+    pub fn expect_orders(&self, outcomes: &[&'static str]) {
+        for outcome in outcomes {
+            self.order(outcome);
+        }
     }
 
     pub fn connection_slowed(&self) {

@@ -119,6 +119,7 @@ def test_pods_may_speak_to_whom_they_need_and_to_nobody_else():
         if sent & taken:
             open_to[one, other] = sent & taken
     assert open_to == {("front", "queue"): {"nats"}, ("work", "queue"): {"nats"}}
+    assert allowed(policies, "ingress", labels["work"], {"namespace": {"kubernetes.io/metadata.name": "monitoring"}}) == {"metrics"}
     outside = {name: allowed(policies, "ingress", labels["front"], {"namespace": space}) for name, space in {
         "clients": {"framecache-client": "yes"}, "monitoring": {"kubernetes.io/metadata.name": "monitoring"}, "others": {},
     }.items()}  # fmt: skip
@@ -238,7 +239,10 @@ def test_a_front_workers_and_a_queue_do_as_their_manifests_say(cluster, buckets,
         # Who asks how it stands makes the consumers, as a worker does.
         here.start("Deployment", "framecache", ["submit", "--status"]).ends()
         assert lags(here.manifests) == {"normal": spans, "waiting": 0} and spans > 2
-        workers = [here.start("Deployment", "framecache-work", FRAMECACHE_WORKERS="1") for _ in range(2)]
+        more = [{"FRAMECACHE_WORKERS": "1", "FRAMECACHE_METRICS": f"0.0.0.0:{9465 + n}"} for n in range(2)]
+        workers = [here.start("Deployment", "framecache-work", **variables) for variables in more]
+        for worker, probe in itertools.product(workers, ("startupProbe", "readinessProbe", "livenessProbe")):
+            until(lambda worker=worker, probe=probe: worker.probe(probe), f"a worker's {probe} is content")
         here.start("Deployment", "framecache", ["submit", "--wait", "--json", *words]).ends()
         assert stored(buckets, "frames", "ordered") == quiet
         # A client from outside, by the certificate and a token.

@@ -106,6 +106,7 @@ def test_a_server_exports_what_its_store_would(stored, serve, tmp_path):
         assert one == remote.run("export", "t", "--format", form).out, form
 
 
+@pytest.mark.loose
 def test_what_is_lost_damaged_or_never_extracted_is_said_and_the_rest_is_there(stored, tmp_path, film):
     fc = Framecache(tmp_path / "hurt")
     shutil.copytree(stored.store, fc.store)

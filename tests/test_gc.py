@@ -14,7 +14,8 @@ import pytest
 
 from .media.make import ffmpeg
 from .support.fault_proxy import SEED
-from .support.framecache import Framecache, tree
+from .support.framecache import Framecache, clean_environment, tree
+from .support.neighbours import until
 from .test_rpc_frames import collect as collected_items
 
 DAY = 86400
@@ -278,7 +279,7 @@ def walk_with_kills(many, timelines, kills):
     chance = random.Random(SEED)
     print(f"FRAMECACHE_TEST_SEED={SEED}")
     doomed = {n for n in range(timelines) if n % 3 == 0}
-    left, kept = [], {}
+    left, kept, killed = [], {}, 0
     for n in range(timelines):
         name = f"{'old' if n in doomed else 'new'}-{n}"
         folder = many.add(name, "packed" if n % 2 else "loose", days=40)
@@ -287,14 +288,21 @@ def walk_with_kills(many, timelines, kills):
         left += throw_in(folder, days=3) if n % 5 == 1 else []
         kept[name] = "packed" if n % 2 else "loose"
     policies(many, old="keep 30d", new="keep 900d")
+    # In the order of the walk: how far it came is where the first one lies that is there still.
+    left.sort(key=lambda path: f"{path.relative_to(many.folder('').parent)}")
+    done, unread = 0, {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     for _ in range(kills):
-        count = lambda: sum(not p.exists() for p in left)
-        process, before = many.start("gc", "--json"), count()
-        until = before + chance.randrange(1, 1 + max(1, len(left) // kills))
-        while process.poll() is None and count() < until:
-            time.sleep(0.001)
+        process = subprocess.Popen(many.command("gc", "--json"), env=clean_environment(), **unread)
+        until = done + chance.randrange(1, 1 + max(1, len(left) // kills))
+        while process.poll() is None and done < until:
+            if done < len(left) and not left[done].exists():
+                done += 1
+            else:
+                time.sleep(0.0005)
+        killed += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
+    print(f"{killed} of {kills} killed, {done} of {len(left)} left objects gone by then")
     resumed = gc(many, timeout=900)
     print(f"resumed after {resumed.get('resumed_after')}, {resumed['walked']} of {timelines} timelines were left")
     again = gc(many, timeout=900)
@@ -317,6 +325,29 @@ def test_ten_thousand_timelines_and_fifty_kills(many, seed):
     want = {kind: tree(seed.folder(kind)) for kind in ("loose", "packed")}
     for name, kind in kept.items():
         assert all(tree(many.folder(name)).get(path) == data for path, data in want[kind].items() if path != "plan.json"), name
+
+
+def test_servers_let_go_by_themselves_one_of_them_at_a_time(many, serve):
+    many.add("old", days=40)
+    throw_in(many.add("new", days=5), days=3)
+    lease = Path(many.store) / "cache" / "retention" / "lease.json"
+    policies(many, _="keep 30d")
+    every, begun = 6, time.monotonic()
+    servers = [serve("--gc-every", f"{every}s", store=many.store) for _ in range(3)]
+    gone = lambda: sum(server.log.count("is gone") for server in servers)
+    until(lambda: there(many) == ["new"] and lease.exists() and json.loads(lease.read_text())["ended"], "what was old is gone")
+    until(lambda: gone() > 1, "they do so again")
+    assert gone() <= (time.monotonic() - begun) // every + 1
+    assert_lives(many, "new")
+    # Where one died at it, another goes on once it is known to have: not before.
+    until(lambda: json.loads(lease.read_text())["ended"], "nobody is at it")
+    lease.write_text(json.dumps({"holder": "dead", "began": int(time.time()) - DAY}))
+    lease.with_name("place.json").write_text(json.dumps({"finished": int(time.time()) - DAY}))
+    many.add("older", days=40)
+    time.sleep(every / 2)
+    assert "older" in there(many)
+    os.utime(lease, (time.time() - 400,) * 2)
+    until(lambda: there(many) == ["new"], "another went on")
 
 
 def test_beside_a_reader_and_an_extraction_nothing_that_lives_goes(many, film, serve, v1):

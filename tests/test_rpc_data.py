@@ -328,6 +328,7 @@ def test_timelines_are_listed_in_order_a_page_at_a_time(stubs, v1):
         assert sorted(found) == sorted(names) and len(found) == len(names)
 
 
+@pytest.mark.loose
 def test_clearing_counts_first_and_leaves_plan_and_overlays(fc, stubs, clip, v1):
     fc.extract("t", "--fps", "5", clip("h264_bframes.mp4"))
     fc.extract("t", "--fps", "1", "--profile", "thin", clip("h264_bframes.mp4"))

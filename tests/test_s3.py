@@ -39,6 +39,7 @@ def many(tmp_path_factory):
     return target
 
 
+@pytest.mark.loose
 def test_a_bucket_holds_what_a_directory_holds(s3, s3_fc, bucket, new_store, clip):
     sources = [clip("h264_bframes.mp4"), clip("vfr.mp4")]
     here = new_store()
@@ -52,6 +53,7 @@ def test_a_bucket_holds_what_a_directory_holds(s3, s3_fc, bucket, new_store, cli
     assert kinds == {"jpg": "image/jpeg", "json": "application/json"}
 
 
+@pytest.mark.loose
 def test_1500_frames_are_listed_in_order_read_and_cleared_completely(s3, s3_fc, bucket, many, tmp_path):
     told = s3_fc.extract("t", "--all", many, timeout=300).json
     assert (told["frames"], told["written"]) == (1500, 1500)
@@ -70,6 +72,7 @@ def test_1500_frames_are_listed_in_order_read_and_cleared_completely(s3, s3_fc, 
     assert list(listed(s3, bucket)) == ["cache/timelines/t1/frames/0.jpg"]
 
 
+@pytest.mark.loose
 def test_a_prefix_in_the_store_is_kept_to(s3, s3_endpoint, bucket, clip):
     fc = Framecache(f"s3://{bucket}/some/where", options=["--endpoint", s3_endpoint])
     fc.extract("t", "--count", "2", clip("h264_bframes.mp4"))
@@ -157,6 +160,7 @@ def test_a_secret_or_a_signature_is_never_stored(s3, s3_endpoint, bucket, new_st
         assert b"test-secret" not in data and b"AKTEST" not in data and b"X-Amz" not in data, name
 
 
+@pytest.mark.loose
 def test_a_run_on_s3_that_is_killed_goes_on_where_it_was(s3, s3_fc, bucket, many):
     import signal
     import time

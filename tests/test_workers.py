@@ -55,8 +55,8 @@ def store(tmp_path):
 class Worker:
     """A running `framecache work`."""
 
-    def __init__(self, fc, queue, *options):
-        words = [*fc.command("work", "--queue", queue.url, *options)]
+    def __init__(self, fc, queue, *options, url=None, within=()):
+        words = [*within, *fc.command("work", "--queue", url or queue.url, *options)]
         self.log = open(f"{queue.folder}.{time.monotonic_ns()}.worker", "w+b")  # noqa: SIM115  (closed with it)
         self.process = subprocess.Popen(
             words, env=runner.clean_environment(**fc.environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log
@@ -87,8 +87,8 @@ def work(store, queue):
     """Starts workers, which end with the test."""
     with contextlib.ExitStack() as running:
 
-        def start(*options, fc=store):
-            worker = Worker(fc, queue, "--workers", "1", *options)
+        def start(*options, fc=store, **more):
+            worker = Worker(fc, queue, "--workers", "1", *options, **more)
             running.callback(worker.log.close)
             running.callback(worker.kill)
             return worker
@@ -291,6 +291,27 @@ def test_a_worker_finishes_within_the_grace_what_it_has_begun(store, queue, work
 def test_a_worker_without_work_ends_when_it_is_told_to(store, queue, work):
     worker = work("--idle-exit", "1s")
     assert worker.wait(30) == 0 and "spans=0" in worker.said
+
+
+def test_a_workers_side_port_says_whether_it_works_and_counts_what_became_of_orders(store, queue, work, sources):
+    worker = work("--metrics", "127.0.0.1:0")
+    until(lambda: "metrics on" in worker.said, "it listens")
+    side = rpc.Server(subprocess.Popen("true", stderr=subprocess.PIPE), side=worker.said.split("metrics on ")[1].split()[0])
+    until(lambda: side.get("/readyz") == (200, "ready\n"), "it is ready")
+    spans = submit(store, queue, "--timeline", "t", *SAMPLING, *sources).json["submitted"]["spans"]
+    until(lambda: side.metric("framecache_orders_total", outcome="made") == spans, "all are made")
+    assert records(store) == spans == side.metric("framecache_span_decodes_total", outcome="ok")
+    assert side.metric("framecache_orders_total") == spans and side.metric("framecache_queue_depth", queue="orders") == 0
+    assert side.metric("framecache_store_requests_total", operation="put", outcome="ok") > spans
+    assert (side.metric("framecache_queue_reached"), side.get("/livez")[0]) == (1, 200)
+    queue.kill()
+    until(lambda: side.get("/readyz") == (503, "the queue cannot be reached\n"), "it says so")
+    assert (side.metric("framecache_queue_reached"), side.get("/livez")[0]) == (0, 200)
+    queue.start()
+    until(lambda: side.get("/readyz")[0] == 200, "it is back")
+    worker.ends()
+    refused = store.run("work", "--queue", queue.url, "--metrics", "0.0.0.0:0", code=2)
+    assert "--insecure-metrics" in refused.err
 
 
 def test_a_source_that_is_gone_makes_dead_letters_and_no_record_until_it_is_back(store, quiet, queue, work, sources, tmp_path, new_store):

@@ -41,6 +41,8 @@ pub enum Kind {
     Pictures,
     /// Bytes of requests: messages as they come, what they are parsed into, uploads.
     Uploads,
+    /// Bytes of packs that are made of spans, and on their way to the store.
+    Packs,
     /// Calls served at once.
     Calls,
     /// Threads that work on pixels of answers.
@@ -49,11 +51,12 @@ pub enum Kind {
 }
 
 /// All kinds, in the order of their numbers.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     Kind::Answers,
     Kind::Batches,
     Kind::Pictures,
     Kind::Uploads,
+    Kind::Packs,
     Kind::Calls,
     Kind::Hands,
     Kind::Connections,
@@ -67,6 +70,7 @@ impl Kind {
             Kind::Batches => "batches",
             Kind::Pictures => "pictures",
             Kind::Uploads => "uploads",
+            Kind::Packs => "packs",
             Kind::Calls => "calls",
             Kind::Hands => "hands",
             Kind::Connections => "connections",
@@ -76,16 +80,16 @@ impl Kind {
     pub fn is_memory(self) -> bool {
         matches!(
             self,
-            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads
+            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads | Kind::Packs
         )
     }
 
     /// How many times what it leaves free a connection may hold; none: all of it.
     fn times(self) -> Option<u64> {
         match self {
-            Kind::Hands => None,
             Kind::Calls | Kind::Connections => Some(8),
-            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads => Some(3),
+            memory if memory.is_memory() => Some(3),
+            _ => None,
         }
     }
 
@@ -99,11 +103,12 @@ impl Kind {
         most.max(1)
     }
 
-    /// Of the memory, in sixteenths. The other seven are for what is kept.
+    /// Of the memory, in sixteenths. The other six are for what is kept.
     fn sixteenths(self) -> u64 {
         match self {
             Kind::Answers | Kind::Batches | Kind::Pictures => 2,
             Kind::Uploads => 3,
+            Kind::Packs => 1,
             Kind::Calls | Kind::Hands | Kind::Connections => 0,
         }
     }
@@ -114,12 +119,17 @@ impl Kind {
 pub struct Means {
     /// Bytes: kept, and on their way.
     pub memory: u64,
+    /// Bytes of packs that are made at once, where they are not a part of the memory.
+    pub packs: Option<u64>,
     pub calls: u64,
     pub hands: u64,
     pub connections: u64,
     /// What waits so long is refused.
     pub max_wait: Duration,
 }
+
+/// Of packs that a command makes at once: what they are made of waits for them.
+const COMMAND_PACKS: u64 = 256 << 20;
 
 /// The default of [`Means::max_wait`].
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -130,6 +140,7 @@ impl Means {
         let any = u64::from(u32::MAX);
         Means {
             memory,
+            packs: Some(COMMAND_PACKS),
             calls: any,
             hands: std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
             connections: any,
@@ -142,6 +153,7 @@ impl Means {
             Kind::Calls => self.calls,
             Kind::Hands => self.hands,
             Kind::Connections => self.connections,
+            Kind::Packs if self.packs.is_some() => self.packs.unwrap_or_default(),
             memory => self.memory / 16 * memory.sixteenths(),
         }
     }
@@ -167,10 +179,11 @@ impl Accountant {
         self.kept
     }
 
-    /// Bytes that there are for things on their way.
+    /// Bytes that there are for things on their way from and to clients.
     pub fn on_their_way_bytes(&self) -> u64 {
         let memory = KINDS.into_iter().filter(|kind| kind.is_memory());
-        memory.map(|kind| self.limit(kind)).sum()
+        let of_clients = memory.filter(|kind| *kind != Kind::Packs);
+        of_clients.map(|kind| self.limit(kind)).sum()
     }
 
     /// Held now, by everybody.

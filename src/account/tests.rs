@@ -14,6 +14,7 @@ fn accountant(slots: u64) -> Arc<Accountant> {
 fn patient_for(slots: u64, max_wait: Duration) -> Arc<Accountant> {
     Accountant::new(&Means {
         memory: 16 * MIB,
+        packs: None,
         calls: slots,
         hands: slots,
         connections: slots,

@@ -8,7 +8,7 @@
 //! {prefix}/timelines/{timeline}/overlays/{job}/{stage}/{seq}_{name}.png
 //! {prefix}/timelines/{timeline}/profiles/{profile}/...      the same, any profile but `default`
 //! {prefix}/used/{timeline}.json                             written when the timeline was last read
-//! {prefix}/retention/{policies.toml, place.json, clock.json}
+//! {prefix}/retention/{policies.toml, place.json, clock.json, lease.json}
 //! ```
 
 use std::sync::Arc;
@@ -83,6 +83,11 @@ impl Layout {
     /// How far a collection came.
     pub fn collection_place(&self) -> String {
         self.beside("retention/place.json")
+    }
+
+    /// Whose turn it is to let go.
+    pub fn collection_lease(&self) -> String {
+        self.beside("retention/lease.json")
     }
 
     /// An object that is written to see what time the store has.

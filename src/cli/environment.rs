@@ -7,8 +7,9 @@ use clap::Command;
 use crate::cli::common::note;
 
 const OURS: &str = "FRAMECACHE_";
-/// Read elsewhere than by a flag: the log's filter; by the Python client and the test suites.
-const OTHERS: [&str; 6] = [
+/// Read elsewhere than by a flag: how frames lie, the log's filter; by the Python client and the test suites.
+const OTHERS: [&str; 7] = [
+    "FRAMECACHE_LAYOUT",
     "FRAMECACHE_LOG",
     "FRAMECACHE_BIN",
     "FRAMECACHE_MEDIA",
@@ -81,6 +82,7 @@ mod tests {
         let set = [
             "FRAMECACHE_STROE",
             "FRAMECACHE_STORE",
+            "FRAMECACHE_LAYOUT",
             "FRAMECACHE_LOG",
             "FRAMECACHE_NONSENSE",
             "FRAMECACHE_SOURCE_ROOTS",

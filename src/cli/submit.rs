@@ -49,7 +49,7 @@ pub struct Args {
 const TRACEPARENT: &str = "TRACEPARENT";
 
 pub async fn run(context: &Context, args: Args) -> Result<Exit> {
-    let address: Address = args.queue.named()?.parse()?;
+    let address = Address::of(&args.queue.clone().named()?)?;
     // What is wrong with the flags is said before anybody is asked.
     let looks = args.status || args.dead || args.requeue;
     let extraction = (!looks).then(|| args.extraction(context)).transpose()?;

@@ -1,13 +1,18 @@
 //! `framecache work`
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
 
 use crate::app;
 use crate::cli::common::{Context, Exit, note};
 use crate::cli::extract::Backend;
 use crate::config::queue::QueueOptions;
+use crate::config::serve;
 use crate::error::Result;
 use crate::queue::{Address, Broker, Rules, Worker};
+use crate::serve::WorkerSide;
 use crate::signals::Signals;
 use crate::units::Period;
 
@@ -26,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(25);
 /// A worker that dies loses nothing: what it had is given to another after half a minute. A span that cannot be
 /// decoded gets a record that says so. Where a source or the store cannot be reached the span goes back, and is tried
 /// again later. What five workers were lost with, or refused, is given up: `framecache submit --dead` lists it.
+///
+/// --metrics answers /livez, /readyz (whether the queue is reached) and /metrics, as a server's side port does.
 ///
 /// SIGTERM and SIGINT end it: spans that it has may be finished within --grace, the rest goes back; a second signal
 /// ends it at once. Media is decoded in processes of their own (--isolation).
@@ -50,13 +57,30 @@ pub struct Args {
         help_heading = "Queue"
     )]
     idle_exit: Option<Period>,
+    /// Where /livez, /readyz and /metrics are [default: nowhere]
+    #[arg(
+        long,
+        env = "FRAMECACHE_METRICS",
+        value_name = "HOST:PORT|none",
+        help_heading = "Queue"
+    )]
+    metrics: Option<String>,
+    /// Let other machines reach them, where there is neither TLS nor tokens
+    #[arg(
+        long,
+        env = "FRAMECACHE_INSECURE_METRICS",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Queue"
+    )]
+    insecure_metrics: bool,
     /// What decodes
     #[arg(long, value_enum, default_value_t, help_heading = "Queue")]
     backend: Backend,
 }
 
 pub async fn run(context: &Context, args: Args, mut signals: Signals) -> Result<Exit> {
-    let address: Address = args.queue.named()?.parse()?;
+    let address = Address::of(&args.queue.clone().named()?)?;
+    let metrics = serve::address("metrics", args.metrics.as_deref().unwrap_or("none"))?;
     context.check_store_is_there()?;
     let frames = app::worker(&context.settings)?;
     frames.check_backend(args.backend.into()).await?;
@@ -72,7 +96,19 @@ pub async fn run(context: &Context, args: Args, mut signals: Signals) -> Result<
         grace: args.grace.map_or(GRACE, |grace| grace.0),
         idle_exit: args.idle_exit.map(|idle| idle.0),
     };
-    let made = Worker::new(broker, frames, rules).run(&mut signals).await?;
+    let worker = Worker::new(broker.clone(), frames.clone(), rules);
+    let side = WorkerSide {
+        frames,
+        queue: Arc::new(broker),
+        ends: worker.ends(),
+    };
+    if let Some(address) = &metrics {
+        let (_, bound) = side
+            .start((address.as_str(), args.insecure_metrics))
+            .await?;
+        note(&format!("framecache: metrics on {bound}"));
+    }
+    let made = worker.run(&mut signals).await?;
     note(&format!("framecache: done working, spans={made}"));
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! Settings of `framecache serve`: flags over environment over the file's `[serve]` over defaults.
 
+mod said;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,8 +10,12 @@ use clap::builder::FalseyValueParser;
 use serde::Deserialize;
 
 use crate::aws::Endpoint;
+use crate::config::queue::{QueueAt, QueueTls};
 use crate::error::{Error, Result};
 use crate::units::{ByteSize, Period};
+
+pub use said::address;
+use said::{listen, origins, tls};
 
 /// Where calls are taken, unless said otherwise.
 const LISTEN: &str = "127.0.0.1:50051";
@@ -184,6 +190,30 @@ pub struct ServeOptions {
         help_heading = "Queue"
     )]
     pub queue: Option<String>,
+    /// Whom the queue's certificate may be from, PEM; then only TLS is spoken [default: the system's authorities]
+    #[arg(
+        long,
+        env = "FRAMECACHE_QUEUE_CA",
+        value_name = "FILE",
+        help_heading = "Queue"
+    )]
+    pub queue_ca: Option<PathBuf>,
+    /// This client's certificate for the queue, PEM
+    #[arg(
+        long,
+        env = "FRAMECACHE_QUEUE_CERT",
+        value_name = "FILE",
+        help_heading = "Queue"
+    )]
+    pub queue_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(
+        long,
+        env = "FRAMECACHE_QUEUE_KEY",
+        value_name = "FILE",
+        help_heading = "Queue"
+    )]
+    pub queue_key: Option<PathBuf>,
     /// What is done where the queue cannot be reached [default: local]
     #[arg(
         long,
@@ -193,6 +223,15 @@ pub struct ServeOptions {
         help_heading = "Queue"
     )]
     pub queue_fallback: Option<QueueFallback>,
+    /// Let go what policies let go, and what nothing names, so often: as `framecache gc`, by one of all servers
+    /// [default: never]
+    #[arg(
+        long,
+        env = "FRAMECACHE_GC_EVERY",
+        value_name = "TIME",
+        help_heading = "Limits"
+    )]
+    pub gc_every: Option<Period>,
     /// How the log on stderr is written [default: text]
     #[arg(
         long,
@@ -274,8 +313,10 @@ pub struct ServeSettings {
     pub max_connection_age: Option<Duration>,
     pub stall_timeout: Duration,
     /// None: spans are extracted here.
-    pub queue: Option<String>,
+    pub queue: Option<QueueAt>,
     pub queue_fallback: QueueFallback,
+    /// None: nothing is let go by this server.
+    pub gc_every: Option<Duration>,
     pub log_format: LogFormat,
 }
 
@@ -304,7 +345,11 @@ impl ServeOptions {
             max_connection_age: self.max_connection_age.or(other.max_connection_age),
             stall_timeout: self.stall_timeout.or(other.stall_timeout),
             queue: self.queue.or(other.queue),
+            queue_ca: self.queue_ca.or(other.queue_ca),
+            queue_cert: self.queue_cert.or(other.queue_cert),
+            queue_key: self.queue_key.or(other.queue_key),
             queue_fallback: self.queue_fallback.or(other.queue_fallback),
+            gc_every: self.gc_every.or(other.gc_every),
             log_format: self.log_format.or(other.log_format),
         }
     }
@@ -346,6 +391,7 @@ impl ServeSettings {
             ..store.clone()
         };
         source_endpoint.check()?;
+        let queue_tls = QueueTls::of(said.queue_ca, said.queue_cert, said.queue_key)?;
         let settings = ServeSettings {
             listen: listen(said.listen.as_deref().unwrap_or(LISTEN))?,
             http: address("http", said.http.as_deref().unwrap_or("none"))?,
@@ -364,8 +410,9 @@ impl ServeSettings {
             drain_timeout: period(said.drain_timeout, 25),
             max_connection_age: said.max_connection_age.map(|age| age.0),
             stall_timeout: period(said.stall_timeout, 30),
-            queue: said.queue.filter(|queue| !queue.is_empty()),
+            queue: QueueAt::of(said.queue, queue_tls),
             queue_fallback: said.queue_fallback.unwrap_or_default(),
+            gc_every: said.gc_every.map(|every| every.0),
             log_format: said.log_format.unwrap_or_default(),
         };
         settings.check()?;
@@ -390,72 +437,11 @@ impl ServeSettings {
             return Err(Error::field("every call would be cut: stall_timeout=0")
                 .hint("give a time such as 30s"));
         }
+        if self.gc_every.is_some_and(|every| every.is_zero()) {
+            return Err(Error::field("it would never rest: gc_every=0")
+                .hint("give a time such as 24h, or leave it out"));
+        }
         Ok(())
-    }
-}
-
-fn listen(text: &str) -> Result<Listen> {
-    match text.strip_prefix("unix:") {
-        Some("") => Err(Error::field("the listener names no socket: listen=unix:")
-            .hint("write unix:/path/of/the.sock")),
-        Some(path) => Ok(Listen::Unix(PathBuf::from(path))),
-        None => host_and_port("listen", text).map(Listen::Tcp),
-    }
-}
-
-fn address(what: &str, text: &str) -> Result<Option<String>> {
-    match text {
-        "none" => Ok(None),
-        text => host_and_port(what, text).map(Some),
-    }
-}
-
-/// As browsers write them: a scheme, a host, a port where it is not the scheme's, and nothing else.
-fn origins(said: Vec<String>) -> Result<Vec<String>> {
-    let fits = |origin: &String| {
-        let host = ["http://", "https://"]
-            .iter()
-            .find_map(|scheme| origin.strip_prefix(scheme));
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]".contains(&b);
-        host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
-    };
-    match said.iter().find(|origin| !fits(origin)) {
-        None => Ok(said),
-        Some(origin) => Err(Error::field(format!(
-            "this is no origin of pages: http_origin={origin:?}"
-        ))
-        .hint("write it as browsers do, in lower case and without a path: https://tools.example")),
-    }
-}
-
-fn host_and_port(what: &str, text: &str) -> Result<String> {
-    let parts = text.rsplit_once(':');
-    let fits = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if fits {
-        return Ok(text.to_owned());
-    }
-    Err(
-        Error::field(format!("this is no address to listen on: {what}={text:?}"))
-            .hint("write HOST:PORT, as in 127.0.0.1:50051 or [::1]:50051"),
-    )
-}
-
-fn tls(
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-) -> Result<Option<TlsFiles>> {
-    match (cert, key) {
-        (Some(cert), Some(key)) => Ok(Some(TlsFiles {
-            cert,
-            key,
-            client_ca,
-        })),
-        (None, None) if client_ca.is_none() => Ok(None),
-        _ => Err(
-            Error::field("TLS needs the server's certificate and its key")
-                .hint("give both --tls-cert and --tls-key"),
-        ),
     }
 }
 

@@ -72,7 +72,7 @@ impl Frames {
         };
         let extracted = stored.as_ref().filter(|plan| !plan.is_put());
         let there = extracted.map(|plan| plan.plan().layout);
-        let layout = extraction.layout.or(there).unwrap_or_default();
+        let layout = extraction.layout.or(there).unwrap_or(self.layout);
         match (there, extraction.replace) {
             (_, Some(_)) => Ok((None, layout)),
             (Some(there), None) if there != layout => Err(laid_out_otherwise(profile, there)),

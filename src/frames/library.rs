@@ -166,6 +166,7 @@ impl Library {
         };
         let media = self.foundry.index(source, stop)?;
         self.kept.keep(key, media.clone());
+        tracing::debug!(source = %strip_credentials(&spec.uri), "a source was indexed");
         Ok(media)
     }
 }

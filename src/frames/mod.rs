@@ -42,6 +42,7 @@ use crate::frames::flights::Flights;
 use crate::metrics::Metrics;
 use crate::source::SourcePolicy;
 use crate::timeline::limits::Limits;
+use crate::timeline::plan::FrameLayout;
 
 pub use answer::Answer;
 pub use duplicates::{FoundTwins, Twin, Twins};
@@ -49,7 +50,7 @@ pub use extract::{Submitted, chunk_error};
 pub use footage::{Footage, Pixels, Shot, Still, Take};
 pub use hashes::HashPage;
 pub use library::{Library, blocking, stoppable};
-pub use orders::{Elsewhere, News, Order, Place, Taken, Told, lost};
+pub use orders::{Done, Elsewhere, News, Order, Place, Taken, Told, lost};
 pub use others::{Fallback, Others, UNREACHED};
 pub use pick::Pick;
 pub use refusal::{absent, recorded};
@@ -77,6 +78,8 @@ pub struct Frames {
     /// None: spans are made here.
     others: Option<Others>,
     metrics: Arc<Metrics>,
+    /// How frames of a new profile lie, where nothing is said.
+    layout: FrameLayout,
 }
 
 impl Frames {
@@ -97,7 +100,14 @@ impl Frames {
             lanes: Arc::new(Semaphore::new(workers + MORE_LANES)),
             others: None,
             metrics: Arc::new(Metrics::new()),
+            layout: FrameLayout::default(),
         }
+    }
+
+    /// Has frames of new profiles lie so, where nothing else is said.
+    pub fn with_layout(mut self, layout: FrameLayout) -> Self {
+        self.layout = layout;
+        self
     }
 
     /// Counts into these.

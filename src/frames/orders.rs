@@ -109,13 +109,24 @@ impl Order {
 /// An order that is worked at; dropped, it stops.
 pub struct Taken(Arc<Flight>);
 
+/// What came of an order.
+pub struct Done {
+    pub outcome: Outcome,
+    /// By this process; none of it was there before.
+    pub made: bool,
+}
+
 impl Taken {
     /// Waits until it is committed; meanwhile `made` hears how many frames there are.
     ///
     /// # Errors
     /// The span's own; PLAN_DIFFERS where nobody wants it any more.
-    pub async fn land(&self, made: impl Fn(u64)) -> Result<Outcome> {
-        Ok(self.0.land(made).await?.outcome.clone())
+    pub async fn land(&self, made: impl Fn(u64)) -> Result<Done> {
+        let landed = self.0.land(made).await?;
+        Ok(Done {
+            outcome: landed.outcome.clone(),
+            made: landed.made,
+        })
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::account::{Account, Hold, Kind};
 use crate::cache::Profile;
 use crate::cache::commit::Committed;
-use crate::cache::places::{Placed, Placing};
+use crate::cache::places::{Placed, Placing, packing_bytes};
 use crate::cache::planned::{Planned, Row};
 use crate::cache::record::Outcome;
 use crate::decode::Backend;
@@ -18,7 +19,7 @@ use crate::frames::extract::chunk_error;
 use crate::frames::flights::{Asked, Flight, Key};
 use crate::frames::library::blocking;
 use crate::metrics::{Metrics, SpanOutcome};
-use crate::timeline::plan::{ChunkError, PlannedChunk};
+use crate::timeline::plan::{ChunkError, FrameLayout, PlannedChunk};
 use crate::verdict::Verdict;
 
 /// Frames that wait between the workers and the store, a span.
@@ -218,6 +219,7 @@ impl Span {
             parameters.ok_or_else(|| Error::internal("an extracted plan has no parameters"))?;
         let dedup = parameters.dedup;
         let media = frames.library.media(&chunk.spec, &self.turn).await?;
+        let _room = self.room(row, frames).await?;
         let job = SpanJob {
             chunk: chunk.spec.clone(),
             row: row.row.clone(),
@@ -244,6 +246,24 @@ impl Span {
         Collector::new(placing, dedup, &progress)
             .collect(receiver)
             .await
+    }
+}
+
+impl Span {
+    /// Memory for its packs, until they are in the store. Waits for as long as other spans need theirs, before anything
+    /// of this one is decoded: one that waited half made would keep workers from those that it waits for.
+    async fn room(&self, row: Row<'_>, frames: &Frames) -> Result<Option<Hold>> {
+        if self.plan.plan().layout != FrameLayout::Packed {
+            return Ok(None);
+        }
+        let account = Account::own(frames.cache().memory().accountant());
+        let bytes = packing_bytes(row.row.count);
+        loop {
+            match account.take(Kind::Packs, bytes).await {
+                Err(error) if error.reason() == Reason::MemoryBudget => {}
+                taken => return taken.map(Some),
+            }
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::config::queue::{QueueAt, QueueTls};
 use crate::error::{Error, Result};
+use crate::queue::trust::check;
 
 const DEFAULT_NAME: &str = "framecache";
 const DEFAULT_PORT: u16 = 4222;
@@ -17,6 +19,9 @@ pub struct Address {
     pub login: Login,
     /// Of the queue on these servers.
     pub name: String,
+    /// Nothing but TLS is spoken, whatever a server says of itself.
+    pub is_secure: bool,
+    pub tls: QueueTls,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +50,22 @@ impl FromStr for Address {
             servers: servers?,
             login,
             name: name_of(name)?,
+            is_secure: scheme == "tls",
+            tls: QueueTls::default(),
+        })
+    }
+}
+
+impl Address {
+    /// # Errors
+    /// FIELD_INVALID for what names no queue, and for files of TLS that cannot be used.
+    pub fn of(queue: &QueueAt) -> Result<Address> {
+        check(&queue.tls)?;
+        let address: Address = queue.url.parse()?;
+        Ok(Address {
+            is_secure: address.is_secure || queue.tls.is_given(),
+            tls: queue.tls.clone(),
+            ..address
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::frames::Told;
 use crate::queue::address::{Address, Login};
 use crate::queue::message::{Message, Telling, profile_key};
 use crate::queue::names::{Names, Priority};
+use crate::queue::trust;
 
 /// Orders that are kept at most; who has more waits until some are taken.
 const MAX_ORDERS: i64 = 1_000_000;
@@ -62,24 +63,16 @@ impl Broker {
     /// # Errors
     /// QUEUE_UNAVAILABLE where nobody answers, or lets us in.
     pub async fn connect(address: &Address, store: String, patient: bool) -> Result<Broker> {
-        let options = match &address.login {
-            Login::None => ConnectOptions::new(),
-            Login::Token(token) => ConnectOptions::with_token(token.clone()),
-            Login::Password(user, password) => {
-                ConnectOptions::with_user_and_password(user.clone(), password.clone())
-            }
-        };
-        let options = options
-            .name("framecache")
-            .connection_timeout(CONNECT)
-            .ping_interval(PING);
-        let options = match patient {
-            true => options.retry_on_initial_connect(),
-            false => options,
-        };
         let shown = address.to_string();
+        let options = match patient {
+            true => options(address).retry_on_initial_connect(),
+            false => options(address),
+        };
         let client = options.connect(address.servers.as_slice()).await;
         let client = client.map_err(|e| unreached(&shown, e))?;
+        if patient {
+            tokio::spawn(say_why_not(address.clone(), client.clone()));
+        }
         Ok(Broker {
             context: jetstream::new(client.clone()),
             client,
@@ -231,10 +224,39 @@ impl Broker {
     }
 }
 
+fn options(address: &Address) -> ConnectOptions {
+    let options = match &address.login {
+        Login::None => ConnectOptions::new(),
+        Login::Token(token) => ConnectOptions::with_token(token.clone()),
+        Login::Password(user, password) => {
+            ConnectOptions::with_user_and_password(user.clone(), password.clone())
+        }
+    };
+    let options = options
+        .name("framecache")
+        .connection_timeout(CONNECT)
+        .ping_interval(PING);
+    trust::options(address, options)
+}
+
+/// One who goes on connecting is not told what keeps it from that: another try tells.
+async fn say_why_not(address: Address, client: Client) {
+    tokio::time::sleep(CONNECT).await;
+    if client.connection_state() == State::Connected {
+        return;
+    }
+    let tried = options(&address).connect(address.servers.as_slice()).await;
+    if let Err(cause) = tried {
+        let error = unreached(&address.to_string(), cause);
+        let hint = error.hint_text().unwrap_or_default();
+        tracing::warn!(%error, hint, "the queue cannot be reached yet");
+    }
+}
+
 fn unreached(shown: &str, cause: impl Into<async_nats::Error>) -> Error {
     let cause = cause.into();
     let message = format!("the queue cannot be used: {cause}, queue={shown}");
     Error::new(Reason::QueueUnavailable, message)
-        .hint(HINT)
+        .hint(trust::hint(&*cause).unwrap_or(HINT))
         .caused_by(cause)
 }

@@ -11,6 +11,7 @@ mod keeping;
 mod line;
 mod message;
 mod names;
+mod trust;
 mod worker;
 
 pub use address::Address;

@@ -7,14 +7,16 @@ mod order;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Interval;
 
 use crate::decode::Backend;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::frames::{Frames, spans_at_once};
+use crate::metrics::Metrics;
 use crate::queue::broker::Broker;
 use crate::queue::line::{ASK_FOR, Delivery, Line};
 use crate::queue::names::Priority;
@@ -59,6 +61,8 @@ pub struct Worker {
     paused: Option<(Instant, Duration)>,
     idle_since: Instant,
     made: u64,
+    ends: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 /// What comes next.
@@ -75,6 +79,7 @@ impl Worker {
         Worker {
             lines: Priority::ALL.map(|priority| Line::new(&broker, priority)),
             room: spans_at_once(frames.workers()),
+            metrics: frames.metrics().clone(),
             making: Arc::new(Making::new(broker.clone(), frames, rules.backend)),
             broker,
             rules,
@@ -85,7 +90,13 @@ impl Worker {
             paused: None,
             idle_since: Instant::now(),
             made: 0,
+            ends: Arc::default(),
         }
+    }
+
+    /// Becomes true once it takes no more orders.
+    pub fn ends(&self) -> Arc<AtomicBool> {
+        self.ends.clone()
     }
 
     /// Works until a signal comes, or there is nothing to do for as long as the rules say. Gives the spans that
@@ -95,11 +106,15 @@ impl Worker {
     /// What keeps this machine from making any span; what it had is handed back. QUEUE_UNAVAILABLE where it would end
     /// for want of orders, and cannot ask for any.
     pub async fn run(mut self, signals: &mut Signals) -> Result<u64> {
-        let every = self.broker.ack_wait().await? / SAY_TIMES;
+        let Some(ack_wait) = self.ack_wait(signals).await? else {
+            return Ok(0);
+        };
+        let every = ack_wait / SAY_TIMES;
         let mut tick = tokio::time::interval(every.max(LEAST_EVERY));
         let ended = loop {
             self.begin().await;
             self.ask().await;
+            self.tell();
             if let Some(ended) = self.is_idle_too_long() {
                 break ended;
             }
@@ -117,6 +132,27 @@ impl Worker {
         };
         self.end(signals, &mut tick).await;
         ended.map(|()| self.made)
+    }
+
+    /// How long the server waits for a word; none where a signal came before the queue could say it. A queue that is
+    /// restarted in this very moment is waited for, as later.
+    async fn ack_wait(&self, signals: &mut Signals) -> Result<Option<Duration>> {
+        loop {
+            match self.broker.ack_wait().await {
+                Err(error) if error.reason() == Reason::QueueUnavailable => {
+                    tracing::warn!(%error, "the queue cannot be asked yet");
+                }
+                said => return said.map(Some),
+            }
+            let idle = self.idle_since.elapsed();
+            if self.rules.idle_exit.is_some_and(|limit| idle >= limit) {
+                return self.broker.check_connected().map(|()| None);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = signals.next() => return Ok(None),
+            }
+        }
     }
 
     async fn next(&mut self, tick: &mut Interval, signals: &mut Signals) -> Next {
@@ -169,7 +205,8 @@ impl Worker {
         self.begun.values().any(|(order, _)| is_alone(order))
     }
 
-    /// Asks for as many orders as there is room for.
+    /// Asks for as many orders as there is room for, once half of it is free: those that come together are neighbours in
+    /// their plan, and of one source more often than not, which is then opened and indexed here alone.
     async fn ask(&mut self) {
         if self.paused.is_some_and(|(until, _)| Instant::now() < until) {
             return;
@@ -182,6 +219,9 @@ impl Worker {
             let mine = |order: &Delivery| order.message.priority() == priority;
             let begun = self.begun.values().filter(|(order, _)| mine(order)).count();
             let room = self.room.saturating_sub(begun);
+            if priority == Priority::Normal && room < self.room.div_ceil(2) {
+                continue;
+            }
             if let Err(error) = self.lines[place].ask(room).await {
                 self.pause(&error, PAUSE);
                 return;
@@ -216,6 +256,11 @@ impl Worker {
         Ok(())
     }
 
+    fn tell(&self) {
+        let orders = i64::try_from(self.orders().count()).unwrap_or(i64::MAX);
+        self.metrics.queue("orders").set(orders);
+    }
+
     fn orders(&self) -> impl Iterator<Item = &Arc<Delivery>> {
         self.waiting
             .iter()
@@ -248,6 +293,7 @@ impl Worker {
     /// Hands back what is not begun, lets the rest go on within the grace or until another signal, and hands back
     /// what is left, and what the server sends still that was asked for.
     async fn end(&mut self, signals: &mut Signals, tick: &mut Interval) {
+        self.ends.store(true, Ordering::Relaxed);
         for order in std::mem::take(&mut self.waiting) {
             self.making.hand_back(&order).await;
         }

@@ -22,10 +22,19 @@ pub fn check_exposure(settings: &ServeSettings) -> Result<()> {
             ));
         }
     }
-    let Some(side) = settings.metrics.clone().map(Listen::Tcp) else {
-        return Ok(());
-    };
-    if settings.insecure_metrics || is_local(&side)? {
+    match &settings.metrics {
+        Some(side) => check_side(side, settings.insecure_metrics),
+        None => Ok(()),
+    }
+}
+
+/// `open`: other machines may reach it.
+///
+/// # Errors
+/// FIELD_INVALID for a side port that other machines reach, unless they may.
+pub fn check_side(address: &str, open: bool) -> Result<()> {
+    let side = Listen::Tcp(address.to_owned());
+    if open || is_local(&side)? {
         return Ok(());
     }
     Err(exposed("the side port", "metrics", &side).hint(

@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod clock;
+mod collecting;
 mod connections;
 mod descriptors;
 mod drain;
@@ -63,13 +64,15 @@ use listen::Listener;
 use pace::Paced;
 use reload::Reloaded;
 use session::Sessions;
-use side::Side;
+use side::ServerSide;
 use tls::{Certificates, Speaks};
 use tokens::Tokens;
 
+pub use collecting::Collecting;
 pub use descriptors::Descriptors;
 pub use log::start as start_log;
 pub use session::{Announce, Pass};
+pub use side::WorkerSide;
 
 /// What a client may send of a call before it is told that it was read. An upload takes as much of the
 /// memory that there is for uploads, before a byte of it is read.
@@ -91,6 +94,8 @@ pub struct Server {
     pub info: Arc<ServerInfo>,
     /// None: whoever has a token of the settings is let in, or everybody where there are none.
     pub pass: Option<Pass>,
+    /// None: nothing is let go by this server.
+    pub collecting: Option<Collecting>,
 }
 
 /// Tells the operator a line.
@@ -116,7 +121,8 @@ pub fn with_default_sources(mut settings: ServeSettings) -> Result<ServeSettings
 ///
 /// # Errors
 /// FIELD_INVALID for settings that cannot be used: addresses, certificates, tokens.
-pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<()> {
+pub async fn run(mut server: Server, mut signals: Signals, say: Say<'_>) -> Result<()> {
+    let collecting = server.collecting.take();
     let settings = &server.settings;
     let hangups = reload::hangups()?;
     access::check_exposure(settings)?;
@@ -143,13 +149,16 @@ pub async fn run(server: Server, mut signals: Signals, say: Say<'_>) -> Result<(
     let reloaded = reloaded(&tokens, &certificates);
     beside.spawn(reload::follow(reloaded, hangups));
     start_beside(&mut beside, &server, &gate);
+    if let Some(collecting) = collecting {
+        beside.spawn(collecting.run(server.frames.cache().clone()));
+    }
     if let Some(listener) = side {
-        let side = Side {
+        let side = ServerSide {
             gate: gate.clone(),
             memory: server.frames.cache().memory().clone(),
             others: server.frames.others().cloned(),
         };
-        beside.spawn(side.serve(listener));
+        beside.spawn(side::answer(listener, Arc::new(side)));
     }
     let (close, closed) = oneshot::channel::<()>();
     let connections = (listener, connections);

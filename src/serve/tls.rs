@@ -11,8 +11,6 @@ use futures::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
@@ -21,12 +19,11 @@ use tonic::transport::server::Connected;
 
 use crate::config::serve::TlsFiles;
 use crate::error::{Error, Result};
-use crate::serve::reload::{Reloaded, read_small};
+use crate::pem::{certificates, private_key, wrong};
+use crate::serve::reload::Reloaded;
 
 /// A client that does not say what it wants keeps nothing open for longer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A larger file is no chain of certificates.
-const MAX_PEM_BYTES: u64 = 1 << 20;
 /// What is spoken behind the handshake (RFC 7301): gRPC is HTTP/2 (RFC 9113, 3.2), all else HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
@@ -94,8 +91,7 @@ impl Reloaded for Certificates {
 
 fn read(files: &TlsFiles) -> Result<[Arc<ServerConfig>; 2]> {
     let chain = certificates(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem(&files.key)?)
-        .map_err(|e| wrong("it holds no private key", &files.key).caused_by(e))?;
+    let key = private_key(&files.key)?;
     let config = match &files.client_ca {
         None => ServerConfig::builder().with_no_client_auth(),
         Some(authority) => {
@@ -120,26 +116,6 @@ fn clients_of(authority: &Path) -> Result<Arc<dyn ClientCertVerifier>> {
     WebPkiClientVerifier::builder(roots.into())
         .build()
         .map_err(|e| wrong("it names no authority", authority).caused_by(e))
-}
-
-/// At least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem(path)?).collect();
-    let found = found.map_err(|e| wrong("it is no PEM", path).caused_by(e))?;
-    match found.is_empty() {
-        true => Err(wrong("it holds no certificate", path)),
-        false => Ok(found),
-    }
-}
-
-fn pem(path: &Path) -> Result<Vec<u8>> {
-    read_small(path, MAX_PEM_BYTES).map_err(|unread| unread.told(|why| wrong(&why, path)))
-}
-
-fn wrong(why: &str, path: &Path) -> Error {
-    let shown = path.display();
-    Error::field(format!("a file of TLS cannot be used: {why}, path={shown}"))
-        .hint("give certificates and keys as PEM files that the server may read")
 }
 
 /// A connection behind its handshake; what is known of it is what is known of the one below.

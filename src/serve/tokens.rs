@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::api::scope::Scope;
 use crate::error::{Error, Result};
 use crate::hex::unhex;
-use crate::serve::reload::{Reloaded, read_small};
+use crate::serve::reload::Reloaded;
+use crate::small_file::read_small;
 
 /// A larger file is none of tokens.
 const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -1,9 +1,11 @@
 """Runs the `framecache` binary and reads what it leaves behind."""
 
+import io
 import json
 import os
 import resource
 import subprocess
+import tarfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "framecache"))
+# How frames of new profiles lie in all tests: `packed`, or as the binary has it (`make test-packed`).
+LAYOUT = os.environ.get("FRAMECACHE_TEST_LAYOUT")
 S3_KEYS = {
     "AWS_ACCESS_KEY_ID": "AKTESTTESTTEST",
     "AWS_SECRET_ACCESS_KEY": "test-secret",
@@ -23,7 +27,8 @@ def clean_environment(**more):
     """This process's environment without what would steer framecache or the AWS SDK, and with `more`."""
     steering = ("FRAMECACHE_", "AWS_", "S3_", "SLURM_", "JOB_COMPLETION_INDEX", "RUST_LOG")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(steering)}
-    return {**kept, **S3_KEYS, **more}
+    layout = {"FRAMECACHE_LAYOUT": LAYOUT} if LAYOUT else {}
+    return {**kept, **S3_KEYS, **layout, **more}
 
 
 @dataclass
@@ -89,8 +94,29 @@ class Framecache:
         return below / "profiles" / profile if profile else below
 
     def jpegs(self, timeline, profile=None):
-        """{sequence: JPEG bytes} as they lie in a directory store."""
-        return {int(p.stem): p.read_bytes() for p in (self.folder(timeline, profile) / "frames").glob("*.jpg")}
+        """{sequence: JPEG bytes} as they lie in a directory store, loose or packed."""
+        folder = self.folder(timeline, profile)
+        packed = jpegs_of(path.read_bytes() for path in (folder / "packs").rglob("*.tar"))
+        return packed | {int(p.stem): p.read_bytes() for p in (folder / "frames").glob("*.jpg")}
+
+    def place(self, timeline, seq):
+        """(file, offset, bytes) of a frame in a directory store, loose or packed."""
+        loose = self.folder(timeline) / "frames" / f"{seq}.jpg"
+        if loose.exists():
+            return loose, 0, loose.stat().st_size
+        for path in (self.folder(timeline) / "packs").rglob("*.tar"):
+            with tarfile.open(path) as tar:
+                if f"{seq}.jpg" in tar.getnames():
+                    member = tar.getmember(f"{seq}.jpg")
+                    return path, member.offset_data, member.size
+        raise AssertionError(f"frame {seq} of {timeline} is not there")
+
+    def damage(self, timeline, seq):
+        """Flips a bit in the middle of a frame."""
+        path, offset, size = self.place(timeline, seq)
+        data = bytearray(path.read_bytes())
+        data[offset + size // 2] ^= 1
+        path.write_bytes(data)
 
     def records(self, timeline, profile=None):
         """{chunk/span: record} as they lie in a directory store."""
@@ -118,6 +144,16 @@ def tree(folder):
     folder = Path(folder)
     files = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if not name.startswith("cache/used/")}
+
+
+def jpegs_of(packs):
+    """{sequence: JPEG bytes} of tar archives."""
+    found = {}
+    for pack in packs:
+        with tarfile.open(fileobj=io.BytesIO(pack)) as tar:
+            jpegs = [member for member in tar.getmembers() if member.name.endswith(".jpg")]
+            found.update({int(member.name.removesuffix(".jpg")): tar.extractfile(member).read() for member in jpegs})
+    return found
 
 
 def without_run(name, data):

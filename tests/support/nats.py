@@ -18,8 +18,9 @@ PRIORITIES = ("waiting", "normal")
 class Nats:
     """JetStream over a folder, on a port of its own; it may be killed and started again."""
 
-    def __init__(self, folder, host="127.0.0.1"):
-        self.folder, self.host = folder, host
+    def __init__(self, folder, host="127.0.0.1", options=(), context=None):
+        """`options`: more of nats-server's flags; `context`: how this class speaks TLS where they ask for it."""
+        self.folder, self.host, self.options, self.context = folder, host, [str(o) for o in options], context
         with socket.socket() as free:
             free.bind((host, 0))
             self.port = free.getsockname()[1]
@@ -32,7 +33,7 @@ class Nats:
     def start(self):
         program = shutil.which("nats-server", path=PATH)
         assert program, "nats-server is missing: scripts/install.sh test"
-        words = [program, "-js", "-sd", str(self.folder), "-a", self.host, "-p", str(self.port), "-l", f"{self.folder}.log"]
+        words = [program, "-js", "-sd", str(self.folder), "-a", self.host, "-p", str(self.port), "-l", f"{self.folder}.log", *self.options]
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 30
         while True:
@@ -54,8 +55,7 @@ class Nats:
 
     def ask(self, subject, question=None):
         """JetStream's answer to a request."""
-        with socket.create_connection((self.host, self.port), timeout=5) as connection, connection.makefile("rwb") as wire:
-            assert wire.readline().startswith(b"INFO ")
+        with self.connected() as wire:
             payload, inbox = json.dumps(question).encode() if question is not None else b"", f"_INBOX.{uuid.uuid4().hex}"
             wire.write(b'CONNECT {"verbose":false,"pedantic":false,"no_responders":true,"headers":true}\r\n')
             wire.write(f"SUB {inbox} 1\r\nPUB {subject} {inbox} {len(payload)}\r\n".encode() + payload + b"\r\n")
@@ -70,6 +70,21 @@ class Nats:
                     return json.loads(wire.read(int(line.split()[-1])))
                 else:
                     assert not line.startswith((b"-ERR", b"HMSG")), line
+
+    @contextlib.contextmanager
+    def connected(self):
+        """A connection whose INFO was read; what follows is behind TLS where that is asked for."""
+        with contextlib.ExitStack() as opened:
+            connection = opened.enter_context(socket.create_connection((self.host, self.port), timeout=5))
+            info = b""
+            while not info.endswith(b"\n"):
+                byte = connection.recv(1)
+                assert byte, "the connection was closed"
+                info += byte
+            assert info.startswith(b"INFO ")
+            if self.context:
+                connection = opened.enter_context(self.context.wrap_socket(connection, server_hostname="localhost"))
+            yield opened.enter_context(connection.makefile("rwb"))
 
     def orders(self):
         """The stream of orders as the server tells of it; none where it is not there."""

@@ -133,7 +133,7 @@ class Cluster:
         words = ["ip", "netns", "exec", HOST, "unshare", "--mount", "bash", "-c", START, "pod", root, files, program, user, group]
         words += [*mounts, "--", *(f"{key}={value}" for key, value in named.items()), "--"]
         words += container["args"] if args is None else args
-        pod = Pod([str(word) for word in words], place, spec, container)
+        pod = Pod([str(word) for word in words], place, spec, container, named)
         self.running.callback(pod.kill)
         return pod
 
@@ -193,8 +193,12 @@ class Cluster:
 
 
 class Pod:
-    def __init__(self, words, place, spec, container):
+    def __init__(self, words, place, spec, container, named):
         self.spec, self.container, self.place = spec, container, place
+        self.ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+        # Pods of one host, which in a cluster have an address each, have a port each.
+        if "FRAMECACHE_METRICS" in named:
+            self.ports["metrics"] = named["FRAMECACHE_METRICS"].rpartition(":")[2]
         self.out, self.log = open(place / "out", "wb"), open(place / "log", "wb")  # noqa: SIM115  (closed with it)
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.log)
 
@@ -204,11 +208,10 @@ class Pod:
 
     def probe(self, name):
         """Whether the probe of this name is content."""
-        ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
         asked = self.container[name]["httpGet"]
         assert self.process.poll() is None, self.said
         try:
-            return urllib.request.urlopen(f"http://{THERE}:{ports[asked['port']]}{asked['path']}", timeout=5).status == 200
+            return urllib.request.urlopen(f"http://{THERE}:{self.ports[asked['port']]}{asked['path']}", timeout=5).status == 200
         except (urllib.error.URLError, OSError):
             return False
 

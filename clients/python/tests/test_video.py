@@ -251,6 +251,7 @@ def test_frames_that_cannot_be_had_are_errors_or_masked(fake):
     assert [found.error is not None and found.error.reason for found in handed_out][1] == "MEDIA_CORRUPT"
 
 
+@pytest.mark.loose
 def test_lost_frames_of_a_batch_are_zeros_under_the_mask(every, clip):
     """A frame whose object was changed, with its source away, cannot be had."""
     gone = make_clip(clip.parent / "gone.mp4", seconds=1)

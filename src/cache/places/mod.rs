@@ -23,7 +23,7 @@ use crate::error::Result;
 
 pub use pack::{Pack, Slot};
 pub use packs::{Packs, Slice};
-pub use placing::{Placed, Placing, Puts};
+pub use placing::{Placed, Placing, Puts, packing_bytes};
 pub use runs::{MAX_RUN, Run, runs};
 
 /// Where a frame's bytes lie.

@@ -23,7 +23,16 @@ const PACK_BYTES: usize = 32 << 20;
 /// Frames of one span on their way to the store at once, and packs.
 const FRAMES_AT_ONCE: usize = 16;
 const PACKS_AT_ONCE: usize = 2;
+/// What a frame is taken for before there is one: most of 1080p have less.
+const FRAME_BYTES: u64 = 256 << 10;
 const TAR: &str = "application/x-tar";
+
+/// Bytes that so many frames of a span are taken to hold while they are packed: all of them, or the pack that is made
+/// and those on their way.
+pub fn packing_bytes(frames: u64) -> u64 {
+    let most = (PACK_BYTES * (1 + PACKS_AT_ONCE)) as u64;
+    frames.saturating_mul(FRAME_BYTES).min(most)
+}
 
 /// Puts that are under way; durable after the next `sync`.
 pub type Puts<'a> = FuturesUnordered<BoxFuture<'a, Result<()>>>;

@@ -1,6 +1,7 @@
 //! What is let go, and when: policies by the beginning of timelines' ids, and objects that no record
 //! names. Nothing goes that is younger than a day by the clock of the store, whatever the machine's says.
 
+mod lease;
 mod leftovers;
 mod letting_go;
 mod place;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::cache::objects::Tally;
 
+pub use lease::Lease;
 pub(super) use leftovers::Ages;
 pub use policy::{Policies, Policy, Why};
 

@@ -9,7 +9,7 @@ use crate::cache::record::Outcome;
 use crate::decode::Backend;
 use crate::error::{Error, Reason, Result};
 use crate::extract::Caller;
-use crate::frames::{Frames, Taken, Told, lost};
+use crate::frames::{Done, Frames, Taken, Told, lost};
 use crate::queue::broker::Broker;
 use crate::queue::fates::{Fate, MAX_TIMES};
 use crate::queue::line::Delivery;
@@ -23,6 +23,12 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Before an order is tried again that failed by itself; longer each time.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(120);
+
+/// What becomes of orders, as metrics have it.
+const MADE: &str = "made";
+const HANDED_BACK: &str = "handed_back";
+const GIVEN_UP: &str = "given_up";
+const DROPPED: &str = "dropped";
 
 /// What the worker does after an order.
 pub(super) enum After {
@@ -49,6 +55,8 @@ pub(super) struct Making {
 
 impl Making {
     pub fn new(broker: Broker, frames: Frames, backend: Backend) -> Making {
+        let outcomes = [MADE, HANDED_BACK, GIVEN_UP, DROPPED];
+        frames.metrics().expect_orders(&outcomes);
         Making {
             broker,
             frames,
@@ -93,10 +101,19 @@ impl Making {
             return Ok(self.drop_superseded(order).await);
         };
         match self.land(message, &taken).await {
-            Ok(Outcome::Frames(_)) => {
+            Ok(Done { made: false, .. }) => {
+                tracing::debug!(order = message.facts(), "an order had been made before");
+            }
+            Ok(Done {
+                outcome: Outcome::Frames(_),
+                ..
+            }) => {
                 tracing::debug!(order = message.facts(), "an order was made");
             }
-            Ok(Outcome::Failed(why)) => {
+            Ok(Done {
+                outcome: Outcome::Failed(why),
+                ..
+            }) => {
                 let reason = why.reason;
                 tracing::warn!(
                     reason,
@@ -111,11 +128,12 @@ impl Making {
             Err(error) => return Err(error),
         }
         self.done(order).await;
+        self.frames.metrics().order_ended(MADE);
         Ok(After::Made)
     }
 
     /// Waits for its end, and tells how far it is.
-    async fn land(&self, message: &Message, taken: &Taken) -> Result<Outcome> {
+    async fn land(&self, message: &Message, taken: &Taken) -> Result<Done> {
         let made = AtomicU64::new(0);
         let landing = taken.land(|frames| made.store(frames, Ordering::Relaxed));
         let mut landing = std::pin::pin!(landing);
@@ -148,6 +166,7 @@ impl Making {
     async fn drop_superseded(&self, order: &Delivery) -> After {
         tracing::info!(order = order.message.facts(), "nobody wants this any more");
         order.done().await;
+        self.frames.metrics().order_ended(DROPPED);
         self.broker.tell(&order.message, Told::Ended).await;
         After::Left
     }
@@ -167,6 +186,7 @@ impl Making {
         let fate = fate.unwrap_or_else(|| Fate::new(message)).given_up(&why);
         self.broker.put_fate(&fate).await?;
         order.done().await;
+        self.frames.metrics().order_ended(GIVEN_UP);
         self.broker.tell(message, Told::Ended).await;
         Ok(After::Left)
     }
@@ -196,6 +216,8 @@ impl Making {
         let fate = self.broker.fate(&message.key()).await?;
         let fate = fate.unwrap_or_else(|| Fate::new(message)).again(why, own);
         self.broker.put_fate(&fate).await?;
+        let outcome = if fate.dead { GIVEN_UP } else { HANDED_BACK };
+        self.frames.metrics().order_ended(outcome);
         if fate.dead {
             order.done().await;
             self.broker.tell(message, Told::Ended).await;
