@@ -303,35 +303,9 @@ def test_of_four_million_frames_each_can_be_reached_though_no_element_is_so_high
 # ---- what changes, and what is alike
 
 
-def alike(seen, server, fc):
-    """What a server of this release does not tell by address yet is answered here, as the command line tells it."""
-    client = Web(server.http)
-    missing = {name for name, path in {"cuts": of("film", "cuts"), "hashes": of("film", "hashes"), "similar": "/v1/similar?timeline=film&seq=0"}.items() if client.get(path).status == 404}
-    client.close()
-
-    def cuts(route):
-        frames = fc.run("cuts", "film", "--scores", "--json").json["frames"]
-        column = lambda name: [frame.get(name, "NaN") for frame in frames]
-        route.fulfill(json={"changes": {"sequences": column("seq"), "timestamps": column("timestamp"), "changes": column("change"), "cuts": []}, "summary": {}, "next_page_token": ""})
-
-    def hashes(route):
-        frames = [frame for frame in fc.frames("film") if frame["flatness"] < 0.98]
-        route.fulfill(json={"kind": "phash", "seqs": [f["seq"] for f in frames], "hashes": [f["phash"] for f in frames], "next_page_token": ""})
-
-    def similar(route):
-        asked = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
-        told = fc.run("similar", "film", "--seq", asked["seq"], "--distance", asked["distance"], "--json").json
-        route.fulfill(json={"frames": told["frames"], "flat": told["flat"], "searched": told["searched"], "next_page_token": ""})
-
-    for name, answer in {"cuts": cuts, "hashes": hashes, "similar": similar}.items():
-        if name in missing:
-            seen.page.route(re.compile(rf".*/{name}\?.*"), answer)
-
-
 def test_the_plot_marks_the_cuts_that_the_command_line_finds_and_near_duplicates_live(browser, server, stored):
     fc, _ = stored
     with looking(browser) as seen:
-        alike(seen, server, fc)
         seen.goto(url(server, "/view/film"))
         at(seen, 0)
         seen.keyboard.press("p")
@@ -376,7 +350,6 @@ def test_frames_that_look_alike_are_those_of_the_command_line(browser, server, s
     fc, _ = stored
     expected = [each["seq"] for each in fc.run("similar", "film", "--seq", "0", "--json").json["frames"]]
     with looking(browser) as seen:
-        alike(seen, server, fc)
         seen.goto(url(server, "/view/film"))
         at(seen, 0)
         seen.keyboard.press("s")
@@ -533,7 +506,6 @@ VIEWS = [("light", WIDE), ("dark", NARROW), pytest.param("dark", WIDE, marks=pyt
 @pytest.mark.parametrize(("scheme", "size"), VIEWS, ids=["light-wide", "dark-narrow", "dark-wide", "light-narrow"])
 def test_no_view_has_a_fault_that_axe_knows(browser, server, stored, scheme, size):
     with looking(browser, color_scheme=scheme, viewport=size) as seen:
-        alike(seen, server, stored[0])
         seen.goto(url(server, "/"))
         seen.wait_for_selector("tbody tr")
         seen.shot(f"list-{scheme}-{size['width']}")

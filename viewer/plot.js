@@ -20,7 +20,7 @@ export class Plot {
     this.leaving = new AbortController();
     this.canvas = el('canvas', { 'aria-hidden': 'true' });
     this.area = el('div', { class: 'area' }, this.canvas);
-    this.threshold = range('threshold', { min: 0, max: 1, step: 0.01, value: 0.4 }, () => this.mark());
+    this.threshold = range('threshold', { min: 0, max: 1, step: 0.01, value: 0.15 }, () => this.mark());
     this.distance = range('bits', { min: 0, max: BITS, step: 1, value: 8 }, () => this.mark());
     this.than = el('select', { id: 'than', on: { change: () => this.measure() } }, el('option', { value: 'before', text: 'the frame before' }), el('option', { value: 'seen', text: 'the frame seen' }));
     this.told = el('p', { class: 'told', role: 'status' });

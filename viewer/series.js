@@ -1,10 +1,12 @@
 // What changes from frame to frame, as columns; where scenes end, and which frames are near the one before: arithmetic.
 
 /** As the server has them (docs/similar.md): of changes within this of each other only the largest ends a scene … */
-const WINDOW_SECS = 0.21;
-/** … and only where it is so many times what the others there are on average. */
+const WINDOW_SECS = 0.61;
+/** … and only where it is over the threshold by so many times what the others there are on average … */
 const STANDS_OUT = 2;
-const MAX_WINDOW = 32;
+/** … among which one of so much is counted. */
+const AROUND = 0.125;
+const MAX_WINDOW = 64;
 
 /** Bits that are set in 32. */
 export function ones(word) {
@@ -38,13 +40,13 @@ const near = (times, a, b) => Math.abs(times[a] - times[b]) <= WINDOW_SECS;
 export function cutsAt(changes, times, threshold) {
   const found = [];
   for (let k = 0; k < changes.length; k += 1) {
-    if (changes[k] >= threshold && standsOut(changes, times, k)) found.push(k);
+    if (changes[k] >= threshold && standsOut(changes, times, k, threshold)) found.push(k);
   }
   return found;
 }
 
-function standsOut(changes, times, k) {
-  let [sum, count] = [0, 0];
+function standsOut(changes, times, k, threshold) {
+  let [sum, count] = [AROUND, 1];
   for (const step of [-1, 1]) {
     for (let n = k + step, far = 0; n >= 0 && n < changes.length && far < MAX_WINDOW && near(times, k, n); n += step, far += 1) {
       const theirs = changes[n];
@@ -54,7 +56,7 @@ function standsOut(changes, times, k) {
       count += 1;
     }
   }
-  return changes[k] * count >= STANDS_OUT * sum;
+  return changes[k] >= threshold + (STANDS_OUT * sum) / count;
 }
 
 /** Hashes of 16 digits as two columns of 32 bits. */
