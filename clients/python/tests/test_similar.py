@@ -75,7 +75,8 @@ def test_a_timeline_that_shows_the_same_is_found_with_its_offset(client):
     assert abs(whole.offset) < 0.1 and (whole.frames, whole.share) == (90, 1.0) and not whole.mirrored
     assert (whole.start, whole.end) == (0.0, 8.9)
     assert client.duplicates("film", limit=1) == found[:1]
-    for field, words in {"limit": {"limit": 0}, "kind": {"kind": "md5"}, "distance": {"distance": 21}, "other": {"other": "film"}}.items():
+    wrong = {"limit": {"limit": 0}, "kind": {"kind": "md5"}, "distance": {"distance": 21}, "other": {"other": "film"}}
+    for field, words in wrong.items():
         with pytest.raises(framecache.Invalid) as refused:
             client.duplicates("film", **words)
         assert refused.value.field == field, refused.value
