@@ -87,9 +87,9 @@ impl Kind {
     /// How many times what it leaves free a connection may hold; none: all of it.
     fn times(self) -> Option<u64> {
         match self {
+            Kind::Hands => None,
             Kind::Calls | Kind::Connections => Some(8),
-            memory if memory.is_memory() => Some(3),
-            _ => None,
+            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads | Kind::Packs => Some(3),
         }
     }
 
@@ -149,12 +149,13 @@ impl Means {
     }
 
     fn of(&self, kind: Kind) -> u64 {
+        let share = self.memory / 16 * kind.sixteenths();
         match kind {
             Kind::Calls => self.calls,
             Kind::Hands => self.hands,
             Kind::Connections => self.connections,
-            Kind::Packs if self.packs.is_some() => self.packs.unwrap_or_default(),
-            memory => self.memory / 16 * memory.sixteenths(),
+            Kind::Packs => self.packs.unwrap_or(share),
+            Kind::Answers | Kind::Batches | Kind::Pictures | Kind::Uploads => share,
         }
     }
 }
