@@ -205,8 +205,7 @@ impl Worker {
         self.begun.values().any(|(order, _)| is_alone(order))
     }
 
-    /// Asks for as many orders as there is room for, once half of it is free: those that come together are neighbours in
-    /// their plan, and of one source more often than not, which is then opened and indexed here alone.
+    /// Asks for as many orders as there is room for.
     async fn ask(&mut self) {
         if self.paused.is_some_and(|(until, _)| Instant::now() < until) {
             return;
@@ -219,9 +218,6 @@ impl Worker {
             let mine = |order: &Delivery| order.message.priority() == priority;
             let begun = self.begun.values().filter(|(order, _)| mine(order)).count();
             let room = self.room.saturating_sub(begun);
-            if priority == Priority::Normal && room < self.room.div_ceil(2) {
-                continue;
-            }
             if let Err(error) = self.lines[place].ask(room).await {
                 self.pause(&error, PAUSE);
                 return;
