@@ -59,9 +59,9 @@ def make(browser, target, work):
                 seen.wait_for_selector(".overlays img")
                 if plotted:
                     seen.keyboard.press("p")
-                    seen.wait_for_function("() => document.querySelector('.plot .told').innerText.includes('cut')")
+                    seen.wait_for_function("() => document.querySelector('.plot .told')?.innerText.includes('cut')")
                 seen.wait_for_function("() => { const c = document.querySelector('#tile-64 canvas'); return c.getContext('2d').getImageData(9, 9, 1, 1).data[3] > 0 }")
-                seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
+                seen.wait_for_function("() => document.querySelector('.facts')?.textContent.includes('sha256')")
                 seen.wait_for_timeout(500)
                 path = target / f"viewer-{scheme}.jpg"
                 Image.open(seen.shot(f"picture-{scheme}")).convert("RGB").save(path, quality=82, optimize=True)

@@ -148,7 +148,7 @@ def test_keys_go_by_frame_row_screen_and_end_and_the_address_follows(browser, se
             seen.keyboard.press(key)
             at(seen, place)
         seen.keyboard.press("PageDown")
-        seen.wait_for_function("() => Number(document.querySelector('.seen').dataset.seq) > 0")
+        seen.wait_for_function("() => Number(document.querySelector('.seen')?.dataset.seq) > 0")
         seen.keyboard.press("t")
         seen.keyboard.type("24.5\n")
         at(seen, 122)
@@ -177,7 +177,7 @@ def test_what_is_passed_quickly_never_shows_another_frames_picture_or_facts(brow
         for _ in range(25):
             seen.keyboard.press("ArrowRight")
         at(seen, 25)
-        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
+        seen.wait_for_function("() => document.querySelector('.facts')?.textContent.includes('sha256')")
         facts = seen.locator(".facts").inner_text()
         assert "26 of 250" in facts and "0:05.000" in facts
         assert colours.near(colours.mean(pixels(seen, LARGE)), colours.colour(25))
@@ -190,7 +190,7 @@ def test_the_frame_is_scaled_and_turned_with_its_overlays_which_are_toggled(brow
         overlay = seen.locator(".overlays img")
         overlay.wait_for()
         assert HOSTILE in overlay.get_attribute("alt")
-        seen.wait_for_function("() => document.querySelector('.overlays img').naturalWidth === 160")
+        seen.wait_for_function("() => document.querySelector('.overlays img')?.naturalWidth === 160")
         magenta = (255, 0, 255)
         assert colours.near(colours.mean(pixels(seen, ".box")), magenta)
         before, over = seen.locator(".layers").bounding_box(), overlay.bounding_box()
@@ -231,7 +231,7 @@ def test_the_bar_marks_chunks_damage_and_what_is_not_there(browser, server):
 def test_an_empty_timeline_and_one_of_missing_frames_alone_are_said_to_be_so(browser, server):
     with looking(browser, allowed=["404"]) as seen:
         seen.goto(url(server, "/view/nobody"))
-        seen.wait_for_function("() => document.querySelector('.view > .told').innerText !== 'Reading…'")
+        seen.wait_for_function("() => (document.querySelector('.view > .told')?.innerText ?? 'Reading…') !== 'Reading…'")
         assert "no such timeline" in seen.locator(".view > .told").inner_text()
 
         def missing(route):
@@ -243,7 +243,7 @@ def test_an_empty_timeline_and_one_of_missing_frames_alone_are_said_to_be_so(bro
 
         seen.page.route("**/strips.json*", missing)
         seen.goto(url(server, "/view/colours"))
-        seen.wait_for_function("() => document.querySelector('.stage .said').innerText.includes('did not deliver')")
+        seen.wait_for_function("() => document.querySelector('.stage .said')?.innerText.includes('did not deliver')")
         assert seen.locator("#tile-0 .badges").inner_text() == "missing"
         seen.keyboard.press("t")
         seen.keyboard.type("3\n")
@@ -313,10 +313,10 @@ def test_the_plot_marks_the_cuts_that_the_command_line_finds_and_near_duplicates
             expected = [cut["seq"] for cut in fc.run("cuts", "film", "--threshold", threshold, "--json").json["cuts"]]
             seen.locator("#threshold").fill(threshold)
             words = f"{len(expected)} cut{'' if len(expected) == 1 else 's'},"
-            seen.wait_for_function("w => document.querySelector('.plot .told').innerText.startsWith(w)", arg=words)
+            seen.wait_for_function("w => document.querySelector('.plot .told')?.innerText.startsWith(w)", arg=words)
         kept = len(fc.run("frames", "film", "--distinct", "4", "--json").json)
         seen.locator("#bits").fill("4")
-        seen.wait_for_function("w => document.querySelector('.plot .told').innerText.includes(w)", arg=f"{70 - kept} near duplicate")
+        seen.wait_for_function("w => document.querySelector('.plot .told')?.innerText.includes(w)", arg=f"{70 - kept} near duplicate")
         line = seen.locator(".area").bounding_box()
         y = line["y"] + line["height"] * (1 - 0.4)
         seen.mouse.move(line["x"] + 50, y)
@@ -340,7 +340,7 @@ def test_what_an_older_server_does_not_tell_is_said_and_the_rest_is_shown(browse
         at(seen, 0)
         seen.keyboard.press("p")
         seen.keyboard.press("s")
-        seen.wait_for_function("() => document.querySelector('.similar .told').innerText.includes('does not look for')")
+        seen.wait_for_function("() => document.querySelector('.similar .told')?.innerText.includes('does not look for')")
         assert "does not tell changes" in seen.locator(".plot .told").inner_text()
         seen.keyboard.press("ArrowRight")
         at(seen, 1)
@@ -426,7 +426,7 @@ def test_hostile_names_are_text_wherever_they_stand(browser, server):
         seen.wait_for_selector("tbody tr")
         assert seen.locator("tbody th").inner_text() == HOSTILE and seen.locator("main img").count() == 0
         seen.locator("tbody th a").click()
-        seen.wait_for_function("() => document.querySelector('.view > .told').innerText.includes('timeline')")
+        seen.wait_for_function("() => document.querySelector('.view > .told')?.innerText.includes('timeline')")
         assert seen.locator("h1").inner_text() == HOSTILE and seen.locator(".head img").count() == 0
 
         def chunk(route):
@@ -439,7 +439,7 @@ def test_hostile_names_are_text_wherever_they_stand(browser, server):
         seen.page.route(re.compile(r".*/v1/timelines/film(\?.*)?$"), chunk)
         seen.page.route("**/frames/*.json*", lambda route: route.fulfill(json={"seq": 0, "chunk_id": HOSTILE, "backend": HOSTILE, "fallback_reason": HOSTILE}))
         seen.goto(url(server, "/view/film"))
-        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('onerror')")
+        seen.wait_for_function("() => document.querySelector('.facts')?.textContent.includes('onerror')")
         assert seen.evaluate("() => document.querySelectorAll('img:not(.layers img):not(.alike img)').length") == 0
         assert seen.evaluate("() => typeof owned") == "undefined"
 
@@ -454,7 +454,7 @@ def test_what_is_missing_is_extracted_when_asked_for_and_shown_as_it_comes(brows
     with rpc.start_server(fc.store, *HTTP, cwd=folder) as server, looking(browser, allowed=["404"]) as seen:
         seen.goto(url(server, "/view/planned"))
         seen.locator("button", has_text="Extract what is missing").click()
-        seen.wait_for_function("() => document.querySelector('.stands').innerText.includes('complete')")
+        seen.wait_for_function("() => document.querySelector('.stands')?.innerText.includes('complete')")
         at(seen, 0)
         painted(seen, 3)
         assert "20 frames written" in seen.locator("#notice").inner_text()
@@ -486,6 +486,23 @@ def test_a_server_that_stalls_or_dies_is_said_and_what_comes_back_goes_on(browse
         with rpc.start_server(fc.store, *http, cwd=folder):
             at(seen, wanted)
             seen.wait_for_function("() => !document.querySelector('#notice').innerText.includes('does not answer')")
+            seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
+
+
+def test_a_list_that_could_not_be_read_is_read_when_the_server_is_back(browser, stored):
+    fc, folder = stored
+    http = ("--http", f"127.0.0.1:{free_port()}")
+    with looking(browser, allowed=["ERR_", "Failed to load"]) as seen:
+        with rpc.start_server(fc.store, *http, cwd=folder) as server:
+            seen.goto(url(server, "/view/colours"))
+            at(seen, 0)
+            server.process.kill()
+            server.wait()
+        seen.locator("a.home").click()
+        seen.wait_for_function("() => document.querySelector('#notice').innerText.includes('does not answer')")
+        with rpc.start_server(fc.store, *http, cwd=folder):
+            seen.wait_for_selector("tbody tr:nth-child(4)")
+            seen.wait_for_function("() => document.querySelector('#notice').innerText === ''")
 
 
 @pytest.mark.slow
@@ -513,12 +530,12 @@ def test_no_view_has_a_fault_that_axe_knows(browser, server, stored, scheme, siz
         seen.goto(url(server, "/view/film"))
         at(seen, 0)
         seen.wait_for_selector("[data-marks='chunks']")
-        seen.wait_for_function("() => document.querySelector('.facts').textContent.includes('sha256')")
+        seen.wait_for_function("() => document.querySelector('.facts')?.textContent.includes('sha256')")
         seen.shot(f"view-{scheme}-{size['width']}")
         assert seen.violations() == []
         for key in ("p", "s"):
             seen.keyboard.press(key)
-        seen.wait_for_function("() => !/…$/.test(document.querySelector('.similar .told').innerText + document.querySelector('.plot .told').innerText)")
+        seen.wait_for_function("() => ['.similar', '.plot'].every(s => /[^…]$/.test(document.querySelector(s + ' .told')?.innerText ?? ''))")
         seen.wait_for_timeout(200)
         seen.shot(f"all-{scheme}-{size['width']}", full_page=True)
         assert seen.violations() == []

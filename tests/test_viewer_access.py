@@ -154,7 +154,7 @@ def test_a_wrong_token_is_refused_and_a_right_one_let_in_until_signed_out(browse
         seen.goto(f"http://{guarded.http}/view/colours?frame=3")
         seen.locator("#token").fill("wrong")
         seen.keyboard.press("Enter")
-        seen.wait_for_function("() => document.querySelector('#said').innerText.includes('does not know')")
+        seen.wait_for_function("() => document.querySelector('#said')?.innerText.includes('does not know')")
         assert seen.violations() == [] and seen.locator(LARGE).count() == 0
         seen.locator("#token").fill("rea der/+=ü")
         seen.keyboard.press("Enter")
@@ -274,7 +274,7 @@ def test_view_lets_in_the_first_browser_and_nobody_else(browser, stored):
         assert late.reason == "KEY_INVALID"
         with looking(browser, allowed=["401"]) as seen:
             seen.goto(view.address)
-            seen.wait_for_function("() => document.querySelector('#said').innerText.includes('counts once')")
+            seen.wait_for_function("() => document.querySelector('#said')?.innerText.includes('counts once')")
         other.close()
         out, err, code = view.stop()
         assert code == 0 and view.key not in out and err.count(view.key) == 1

@@ -93,7 +93,7 @@ def test_a_hundred_thousand_frames_scroll_with_flat_memory_and_at_most_four_requ
         shows(seen, 0)
         first = time.monotonic() - begun
         seen.wait_for_selector(LARGE)
-        seen.wait_for_function("() => document.querySelector('.stands').innerText.includes('complete')")
+        seen.wait_for_function("() => document.querySelector('.stands')?.innerText.includes('complete')")
         seen.wait_for_timeout(500)
         mib, nodes = held(session)
         figures = {"first_picture_s": round(first, 2), "heap_mib": [round(mib, 1)], "nodes": [nodes], "screens": 0, "requests": []}

@@ -5,6 +5,8 @@ import { say } from './say.js';
 const SLOW_MS = 3000;
 const LOOK_MS = 500;
 const TRIES = 4;
+const AGAIN_MS = 1000;
+const SMALLEST = '/viewer/icon.svg';
 
 /** A refusal (RFC 9457), or that there was no answer: then its status is 0. */
 export class Problem extends Error {
@@ -74,15 +76,37 @@ async function answered(path, { method = 'GET', body, signal }) {
   try {
     const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
     const answer = await fetch(path, { method, signal, credentials: 'same-origin', ...json });
-    say('server', '');
+    here();
     return answer;
   } catch (error) {
     if (isAbort(error)) throw error;
-    say('server', 'The server does not answer. What is here stays; it is asked again.');
+    gone();
     throw new Problem(0, 'NO_ANSWER', 'the server does not answer');
   } finally {
     waiting.delete(mine);
   }
+}
+
+/** The next look whether the server is back, while it is gone. */
+let looking;
+let back = () => {};
+
+/** What is done when a server that was gone answers again. */
+export const onBack = (listener) => { back = listener; };
+
+/** It is asked until it answers, since all that a page needs may be here, and then nothing else would ask. */
+function gone() {
+  say('server', 'The server does not answer. What is here stays; it is asked again.');
+  clearTimeout(looking);
+  looking = setTimeout(() => fetch(SMALLEST, { cache: 'no-store' }).then(here, gone), AGAIN_MS);
+}
+
+function here() {
+  if (looking === undefined) return;
+  clearTimeout(looking);
+  looking = undefined;
+  say('server', '');
+  back();
 }
 
 async function refused(answer, { quiet }) {

@@ -53,6 +53,9 @@ export function list(main, { search }) {
   }
 
   async function read() {
+    found.length = 0;
+    state = 'reading';
+    say('list', '');
     try {
       for await (const page of pages('/v1/timelines', { page_size: PAGE }, { signal })) {
         found.push(...page.timelines);
@@ -70,7 +73,7 @@ export function list(main, { search }) {
   search.addEventListener('input', draw, { signal });
   draw();
   read();
-  return { end: () => leaving.abort(), keys: [] };
+  return { end: () => leaving.abort(), back: () => { if (state === 'failed') read(); }, keys: [] };
 }
 
 function row({ timeline, state, counts, profiles }) {

@@ -1,6 +1,6 @@
 // Which page it is, and what all pages have: search, theme, keys.
 
-import { Problem } from './api.js';
+import { onBack, Problem } from './api.js';
 import { byId, el, fill } from './dom.js';
 import { help, listen } from './keys.js';
 import { list } from './list.js';
@@ -12,7 +12,7 @@ const VIEW = '/view/';
 const search = byId('search');
 
 /** What is there of the page that is shown: it ends when another is. */
-let shown = { end() {}, keys: [] };
+let shown = { end() {}, back() {}, keys: [] };
 
 const COMMON = [
   { keys: ['/'], does: 'search timelines', run: () => { search.focus(); search.select(); } },
@@ -56,6 +56,7 @@ document.addEventListener('click', (event) => {
 });
 
 window.addEventListener('popstate', show);
+onBack(() => shown.back());
 
 search.form.addEventListener('submit', (event) => {
   event.preventDefault();

@@ -30,7 +30,7 @@ const SETTLED_MS = 120;
 export function view(main, { timeline, profile, frame }) {
   const shown = new View(main, { timeline, profile });
   shown.begin(whole(frame ?? '')).catch((error) => { if (!isAbort(error)) shown.fail(error); });
-  return { end: () => shown.end(), keys: shown.keys() };
+  return { end: () => shown.end(), back: () => shown.back(), keys: shown.keys() };
 }
 
 class View {
@@ -163,6 +163,9 @@ class View {
     this.overlays.facts = facts;
     if (facts.rotation) this.overlays.again();
   }
+
+  /** What could not be read of the frame that is seen is read again; its pictures ask for themselves. */
+  back() { if (this.shown) this.settle(this.shown, this.place); }
 
   async goToSeq(seq) { await this.go(await this.tiles.placeOfSeq(seq)); }
 

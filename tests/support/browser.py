@@ -40,7 +40,7 @@ class Seen:
 
     def __init__(self, page):
         self.page, self.asked, self.wrong = page, [], []
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.wrong.append(f"thrown: {error}"))
         page.on("console", self._told)
