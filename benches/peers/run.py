@@ -3,6 +3,7 @@
 usage: run.py [--write BENCHMARKS.md] [--rounds 5] [--only NAME,…] [--clips NAME,…] [--workloads NAME,…] [--check]
 
 Everybody gets the same clips, the same number of threads and JPEGs of one size, in turns: each round runs everybody once.
+FRAMECACHE_BEFORE=PROGRAM is an earlier build to stand beside this one.
 --only takes words of contenders' keys (framecache, ffmpeg, pyav, opencv, decord, torchcodec, tensorcodec, decode, assume, encode, reach).
 """
 

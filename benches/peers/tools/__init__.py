@@ -5,6 +5,7 @@ of `commands` that does not has `after_start(job)`, commands for the same work t
 """
 
 import importlib
+import os
 from dataclasses import dataclass
 
 ALL = ("all", "fps2", "times")
@@ -27,9 +28,16 @@ class Contender:
         return importlib.import_module(f"tools.{self.module}")
 
 
+# Of a program that FRAMECACHE_BEFORE names.
+EARLIER = [
+    Contender("framecache-before", "an earlier framecache", "beside", "before", "framecache", (*ALL, "first"), True),
+][: "FRAMECACHE_BEFORE" in os.environ]
+
 CONTENDERS = [
     Contender("framecache", "framecache (phash, records)", "framecache", "phash", "framecache", (*ALL, "first"), True),
     Contender("framecache-nohash", "framecache `--hash none`", "framecache", "none", "framecache", ("all",), True),
+    Contender("framecache-apart", "framecache `--isolation process`", "beside", "apart", "framecache", (*ALL, "first"), True),
+    *EARLIER,
     Contender("ffmpeg", "ffmpeg", "ffmpeg", "", "ffmpeg", program=True),
     Contender("pyav-pillow", "PyAV, Pillow", "pyav", "pillow", "pillow"),
     Contender("pyav-simplejpeg", "PyAV, simplejpeg", "pyav", "simplejpeg"),

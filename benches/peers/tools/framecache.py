@@ -1,4 +1,4 @@
-"""framecache's own command line, on an empty store."""
+"""framecache's own command line, on an empty store: this build's; with media in a process of its own; an earlier build's."""
 
 import json
 import os
@@ -11,17 +11,20 @@ BINARY = Path(os.environ.get("FRAMECACHE_BIN", ROOT / "target" / "release" / "fr
 
 
 def commands(job, variant):
-    return extract([BINARY], job, variant)
+    return extract([BINARY], job, HOW[variant])
 
 
 def after_start(job, variant):
     """The same command line in a program that tells its time from after its start."""
-    return extract([os.environ["FRAMECACHE_LIMITS"], "command"], job, variant)
+    return extract([os.environ["FRAMECACHE_LIMITS"], "command"], job, HOW[variant])
 
 
-def extract(program, job, variant):
+HOW = {"phash": ["--hash", "phash"], "none": ["--hash", "none"]}
+
+
+def extract(program, job, how):
     command = [*program, "extract", "--store", job.out, "--timeline", "t", "--backend", "cpu", "--workers", job.threads,
-               "--quality", job.quality, "--hash", "none" if variant == "none" else "phash"]  # fmt: skip
+               "--quality", job.quality, *how]  # fmt: skip
     if job.workload == "first":
         return [[*command, "--at", "0", "--chunks", chunk(job)]]
     # In the middle of a frame's time, which no rounding moves to another one.
