@@ -258,6 +258,7 @@ def test_failed_spans_and_changed_sources_are_told_alike(fc, over, source, tmp_p
     assert [(s["chunk_id"], s["reason"]) for s in stale] == [("0", "SOURCE_CHANGED"), ("1", "SOURCE_NOT_FOUND")]
 
 
+@pytest.mark.loose
 def test_frames_that_are_lost_come_back_through_a_server_or_fail_alone(fc, over, source, tmp_path):
     fc.extract("t", "--fps", "5", source)
     whole = fc.jpegs("t")

@@ -572,6 +572,7 @@ def test_more_streams_than_calls_finish_or_are_refused_within_the_memory_budget(
     expected = [len(service.stored("t", n)) for n in range(0, 270, 9)]
     # An extraction that was answered may hold its place a moment longer.
     until(lambda: service.server.metric("framecache_queue_depth", queue="calls") == 0, "no call is left")
+    at_rest = rss_mib(service.server)
     peak, done = [0.0], threading.Event()
 
     def watch():
@@ -599,6 +600,7 @@ def test_more_streams_than_calls_finish_or_are_refused_within_the_memory_budget(
     done.set()
     watcher.join()
     assert ends.count("whole") >= calls, {e: ends.count(e) for e in set(ends)}
-    assert peak[0] < budget + 200, peak[0]
+    # An extraction before leaves memory that was given back, and more of it where it packs.
+    assert peak[0] < max(at_rest, 100) + budget + 100, (peak[0], at_rest)
     for channel in channels:
         channel.close()

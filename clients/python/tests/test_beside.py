@@ -77,6 +77,7 @@ def server(objects, clip):
         client.close()
 
 
+@pytest.mark.loose
 def test_old_code_reads_what_new_code_writes_and_extracts(server, old, clip):
     client = server()
     compat.cache_frames("t", new_frames(range(4)))
@@ -124,7 +125,16 @@ def test_frames_that_old_code_overwrote_are_not_left_out_without_a_word(server, 
     assert loaded() == {0: 0, 1: 1, 2: 2, 3: 3}, "who writes them again has them again"
 
 
-@pytest.mark.parametrize("extracted", [False, True])
+def test_old_code_knows_nothing_of_packs_until_they_are_frames_again(server, old, clip):
+    client = server()
+    client.extract("t", clip, count=3, layout="packed")
+    assert old.read() == {}
+    old.clear()
+    server()
+    assert compat.cache_exists("t") and len(compat.load_cached_frames("t")) == 3
+
+
+@pytest.mark.parametrize("extracted", [False, pytest.param(True, marks=pytest.mark.loose)])
 def test_what_old_code_cleared_is_no_cache_and_can_be_filled_again(server, old, clip, extracted):
     client = server()
     if extracted:
