@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{self, Receiver};
 
 use super::{Foundry, Here, Media, Source};
@@ -14,7 +15,7 @@ use crate::error::{Error, Reason, Result};
 use crate::extract::{Made, Output, SpanEvent, SpanJob, SpanMedia, Turn};
 use crate::foundry::media::{Apart, Known};
 use crate::hex::hex;
-use crate::jpeg::{Encoder, decode_rgb};
+use crate::jpeg::{Encoder, decode_rgb, decode_rgb_at_least};
 use crate::media::picture::JfifPlanes;
 use crate::pixel::RgbImage;
 use crate::timeline::limits::Limits;
@@ -262,6 +263,34 @@ fn a_jpeg_is_the_picture_that_pillow_reads_and_a_damaged_one_ends_nothing(foundr
     }
 }
 
+fn jpegs_come_small_together_and_none_does_with_one_that_is_damaged(foundry: &dyn Foundry) {
+    let jpeg = |width: usize, height: usize| {
+        let planes = JfifPlanes {
+            width,
+            height,
+            y: (0..width * height).map(|n| (n * 5) as u8).collect(),
+            cb: vec![80; width * height / 4],
+            cr: vec![170; width * height / 4],
+        };
+        Bytes::from(Encoder::new(85).unwrap().encode(&planes).unwrap())
+    };
+    let wanted = [
+        (jpeg(640, 360), (80, 45)),
+        (jpeg(32, 48), (99, 1)),
+        (jpeg(640, 360), (81, 45)),
+    ];
+    let expected: Vec<RgbImage> = wanted
+        .iter()
+        .map(|(jpeg, least)| decode_rgb_at_least(jpeg, *least).unwrap())
+        .collect();
+    assert_eq!(foundry.jpegs_at_least(&wanted).unwrap(), expected);
+    assert!(foundry.jpegs_at_least(&[]).unwrap().is_empty());
+    let mut cut = wanted;
+    cut[1].0.truncate(200);
+    let error = foundry.jpegs_at_least(&cut).err().unwrap();
+    assert_eq!(error.reason(), Reason::MediaCorrupt);
+}
+
 fn a_gpu_that_there_is_not_is_refused_with_a_reason(foundry: &dyn Foundry) {
     assert!(foundry.check(Backend::Auto).is_ok());
     let there = foundry.cards().unwrap();
@@ -283,6 +312,7 @@ pub(super) fn conforms(foundry: &dyn Foundry) {
     all_pictures_have_their_md5(foundry);
     a_probe_says_what_is_in_a_source(foundry);
     a_jpeg_is_the_picture_that_pillow_reads_and_a_damaged_one_ends_nothing(foundry);
+    jpegs_come_small_together_and_none_does_with_one_that_is_damaged(foundry);
     a_gpu_that_there_is_not_is_refused_with_a_reason(foundry);
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
 use crate::cancel::Stop;
@@ -102,8 +103,11 @@ impl Foundry for Here {
         jpeg::decode_rgb_into(jpeg, out)
     }
 
-    fn jpeg_at_least(&self, jpeg: &[u8], least: (usize, usize)) -> Result<RgbImage> {
-        jpeg::decode_rgb_at_least(jpeg, least)
+    fn jpegs_at_least(&self, wanted: &[(Bytes, (usize, usize))]) -> Result<Vec<RgbImage>> {
+        let pictures = wanted.iter();
+        pictures
+            .map(|(jpeg, least)| jpeg::decode_rgb_at_least(jpeg, *least))
+            .collect()
     }
 }
 

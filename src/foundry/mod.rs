@@ -17,6 +17,7 @@ mod media;
 mod probe;
 mod protocol;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
 use crate::cancel::Stop;
@@ -84,11 +85,11 @@ pub trait Foundry: Send + Sync {
     /// As [`crate::jpeg::decode_rgb`].
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()>;
 
-    /// The same as a new one, of at least this size (width, height) where it is that large, and hardly larger.
+    /// Pictures of JPEGs, each of at least its size (width, height) where it is that large, and hardly larger.
     ///
     /// # Errors
-    /// As [`crate::jpeg::decode_rgb_at_least`].
-    fn jpeg_at_least(&self, jpeg: &[u8], least: (usize, usize)) -> Result<RgbImage>;
+    /// As [`crate::jpeg::decode_rgb_at_least`], where one of them is no picture; then there is none of the others either.
+    fn jpegs_at_least(&self, wanted: &[(Bytes, (usize, usize))]) -> Result<Vec<RgbImage>>;
 
     /// The same as a new one.
     fn jpeg(&self, jpeg: &[u8]) -> Result<RgbImage> {

@@ -39,8 +39,8 @@ pub(super) enum Request {
     Footage(Footing, Box<SpanJob>, Beside),
     /// The bulk is the file.
     Jpeg,
-    /// The same, of at least this width and height.
-    JpegAtLeast(usize, usize),
+    /// The bulk is files, one behind the other: the bytes of each, and its picture's least width and height.
+    JpegsAtLeast(Vec<(usize, usize, usize)>),
 }
 
 /// What a process is held by.
@@ -113,6 +113,8 @@ pub(super) enum Answer {
     Ended(SpanEnd),
     /// Width and height; the bulk is RGB.
     Picture(usize, usize),
+    /// The same of several, one behind the other.
+    Pictures(Vec<(usize, usize)>),
     Failed(Fault),
     /// Its GPU gives this process nothing more, whatever is asked of it from now on.
     Spent,

@@ -4,6 +4,7 @@
 mod call;
 mod ears;
 mod log;
+mod pictures;
 mod places;
 mod process;
 mod readers;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
 use crate::cancel::Stop;
@@ -369,28 +371,11 @@ impl Foundry for Apart {
     }
 
     fn jpeg_into(&self, jpeg: &[u8], out: &mut RgbImage) -> Result<()> {
-        *out = self.picture(&Request::Jpeg, jpeg)?;
+        *out = self.picture(jpeg)?;
         Ok(())
     }
 
-    fn jpeg_at_least(&self, jpeg: &[u8], (width, height): (usize, usize)) -> Result<RgbImage> {
-        self.picture(&Request::JpegAtLeast(width, height), jpeg)
-    }
-}
-
-impl Apart {
-    fn picture(&self, request: &Request, jpeg: &[u8]) -> Result<RgbImage> {
-        let subject = Subject::Alone(request, jpeg);
-        let (answer, data) = self.answer("jpeg", subject, &Stop::never())?;
-        match answer {
-            Answer::Picture(width, height) if width.checked_mul(height) == Some(data.len() / 3) => {
-                Ok(RgbImage {
-                    width,
-                    height,
-                    data,
-                })
-            }
-            _ => Err(nonsense("no picture")),
-        }
+    fn jpegs_at_least(&self, wanted: &[(Bytes, (usize, usize))]) -> Result<Vec<RgbImage>> {
+        self.pictures(wanted)
     }
 }

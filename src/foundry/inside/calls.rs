@@ -16,6 +16,7 @@ use crate::foundry::inside::Shop;
 use crate::foundry::media::Known;
 use crate::foundry::protocol::{Answer, Beside, Fault, Footing, Request, Told, Word};
 use crate::foundry::{Foundry, Media};
+use crate::jpeg;
 use crate::pixel::RgbImage;
 use crate::tensor::Recipe;
 use crate::wire::{Channel, Failure, Received};
@@ -185,10 +186,23 @@ impl Call<'_> {
                 self.developed(&media(footing)?, (*job, beside), true)
             }
             Request::Jpeg => self.pictured(&here.jpeg(bulk)?),
-            Request::JpegAtLeast(width, height) => {
-                self.pictured(&here.jpeg_at_least(bulk, (width, height))?)
-            }
+            Request::JpegsAtLeast(wanted) => self.shrunk(&wanted, bulk),
         }
+    }
+
+    fn shrunk(&self, wanted: &[(usize, usize, usize)], mut bulk: &[u8]) -> Result<()> {
+        let mut sizes = Vec::with_capacity(wanted.len());
+        let mut pixels = Vec::new();
+        for (bytes, width, height) in wanted {
+            let (jpeg, rest) = bulk
+                .split_at_checked(*bytes)
+                .ok_or_else(|| Error::internal("files came that are shorter than was said"))?;
+            bulk = rest;
+            let picture = jpeg::decode_rgb_at_least(jpeg, (*width, *height))?;
+            sizes.push((picture.width, picture.height));
+            pixels.extend_from_slice(&picture.data);
+        }
+        Ok(self.line.send(&Answer::Pictures(sizes), &pixels)?)
     }
 
     fn pictured(&self, picture: &RgbImage) -> Result<()> {
