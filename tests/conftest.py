@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -45,7 +46,15 @@ def pytest_configure():
         pytest.exit(f"{runner.BINARY} is not there: run `cargo build --release` or set FRAMECACHE_BIN", returncode=2)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """`some(n)`: of a test's cases one in n with every change, all of them in the slow suite."""
+    seen = Counter()
+    for item in items:
+        if mark := item.get_closest_marker("some"):
+            if seen[item.function] % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[item.function] += 1
     if runner.LAYOUT == "packed":
         skip = pytest.mark.skip(reason="of frames that are an object each")
         for item in items:

@@ -60,6 +60,7 @@ def tolerance(name):
     return (32, 10) if "410" in name else (14, 4)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("name", FORMATS)
 def test_raw_video_of_every_pixel_format_is_what_ffmpeg_makes_of_it(fc, tmp_path, name):
     path = tmp_path / "raw.nut"

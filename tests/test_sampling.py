@@ -187,6 +187,7 @@ def assert_lone_frames(fc, source, picks):
         assert fc.jpegs(f"t{k}")[0] == full[k], f"frame {k} of {last + 1}"
 
 
+@pytest.mark.some(2)
 def test_a_lone_frame_of_a_generated_clip_is_that_of_all(fc, ordinary_clip):
     assert_lone_frames(fc, ordinary_clip, lambda last: [1, last // 2 + 1, last])
 
@@ -196,6 +197,7 @@ def test_further_lone_frames_of_a_generated_clip_are_those_of_all(fc, ordinary_c
     assert_lone_frames(fc, ordinary_clip, lambda last: [0, 2, 3, last // 3, last // 2, last - 3, last - 2, last - 1])
 
 
+@pytest.mark.some(3)
 def test_a_lone_frame_of_a_video_is_that_of_all(fc, truth, video_file):
     if len(truth.framemd5(video_file)) > 1000:
         pytest.skip("long: test_long.py takes lone frames of longer ones")

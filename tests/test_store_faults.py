@@ -86,7 +86,7 @@ def all_succeeds_within_three_calls(proxy, over, source, whole, rate, tmp_path):
     assert counts[1] <= 3 * counts[0]
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.3])
+@pytest.mark.parametrize("rate", [pytest.param(0.1, marks=pytest.mark.slow), 0.3])
 def test_with_errors_at_a_rate_all_succeeds_within_three_times_the_calls(proxy, over, source, whole, rate, tmp_path):
     all_succeeds_within_three_calls(proxy, over, source, whole, rate, tmp_path)
 

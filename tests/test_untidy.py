@@ -78,8 +78,8 @@ OFTEN = {"h264", "hevc_open", "mpeg2", "mpeg4_b", "vp8", "msmpeg4"}
 GUESSED = {"tidy-mpeg1.avi"}
 
 
-# Of a file a quarter of the ways, of the next one another; all of them in the slow suite.
-SHARES = 4
+# Of a file a sixth of the ways, of the next one another; all of them in the slow suite.
+SHARES = 6
 
 
 def often(name):
