@@ -1,6 +1,8 @@
 //! Fragments' runs of samples, looked at as they are read: they lie anywhere in a file, and are read
 //! with its packets.
 
+use memchr::memmem::Finder;
+
 use super::check_claim;
 use crate::cancel::Stop;
 use crate::error::Result;
@@ -9,6 +11,9 @@ use crate::source::ByteSource;
 
 /// A run's box up to its count: size, `trun`, version and flags, count (ISO/IEC 14496-12, 8.8.8).
 const HEAD: usize = 16;
+const NAME: &[u8; 4] = b"trun";
+/// Of a head in front of its name: the size.
+const BEFORE_NAME: usize = 4;
 /// The flags that there are: offset and first sample's flags, then a word for each sample each.
 const FLAGS: u32 = 0x01 | 0x04 | SAMPLE_FLAGS;
 const SAMPLE_FLAGS: u32 = 0xf00;
@@ -17,6 +22,7 @@ const SAMPLE_FLAGS: u32 = 0xf00;
 pub fn guarded(source: Box<dyn ByteSource>) -> Box<dyn ByteSource> {
     Box::new(Guarded {
         source,
+        name: Finder::new(NAME),
         behind: 0,
         end: [0; HEAD],
     })
@@ -24,6 +30,8 @@ pub fn guarded(source: Box<dyn ByteSource>) -> Box<dyn ByteSource> {
 
 struct Guarded {
     source: Box<dyn ByteSource>,
+    /// All that is read is looked through, which may cost next to nothing.
+    name: Finder<'static>,
     /// Where the last read ended, and its last bytes: a run's head may lie across two reads.
     behind: u64,
     end: [u8; HEAD],
@@ -59,10 +67,11 @@ impl ByteSource for Guarded {
 
 impl Guarded {
     fn check(&self, read: &[u8], limit: u64) -> Result<()> {
-        let most = read
-            .windows(HEAD)
-            .filter_map(claimed)
-            .find(|samples| *samples > limit);
+        let heads = self.name.find_iter(read).filter_map(|at| {
+            let begin = at.checked_sub(BEFORE_NAME)?;
+            read.get(begin..begin + HEAD)
+        });
+        let most = heads.filter_map(claimed).find(|samples| *samples > limit);
         most.map_or(Ok(()), |samples| check_claim(samples, self.source.bytes()))
     }
 
@@ -84,7 +93,7 @@ impl Guarded {
 /// The samples of a run whose head this is, beyond those that its box has words for.
 fn claimed(head: &[u8]) -> Option<u64> {
     let (size, rest) = head.split_first_chunk::<4>()?;
-    let rest = rest.strip_prefix(b"trun")?;
+    let rest = rest.strip_prefix(NAME)?;
     let (flags, rest) = rest.split_first_chunk::<4>()?;
     let (count, _) = rest.split_first_chunk::<4>()?;
     let [size, flags, count] = [size, flags, count].map(|word| u32::from_be_bytes(*word));
