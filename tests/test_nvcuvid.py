@@ -6,6 +6,7 @@ under another's label is seen. `make test-nvcuvid` fetches the parser; without F
 
 import os
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ TO_DAMAGE = ["h264_bframes.mp4", "hevc.ts", "vp9.webm", "hevc_12bit.mp4", "av1_s
 # Their codecs have no decode status.
 NO_STATUS = ["vp9.webm", "av1_svt.mp4"]
 # Of damage that it does not notice libavcodec leaves parts as a buffer's last user left them: by other threads, other pictures.
+# framecache's decoder marks its buffers, and so sees what was never written; the stand-in's does not.
 BY_BUFFERS = ["hevc.ts", "hevc_12bit.mp4"]
 
 
@@ -64,7 +66,7 @@ def is_a_reason(refusal):
 
 
 def planes(runner, path, backend):
-    done = runner.run("framemd5", command=[str(BINARY), "framemd5", path, "--backend", backend], code=None, timeout=300)
+    done = runner.run("framemd5", command=[str(BINARY), "framemd5", path, "--backend", backend], code=None, timeout=900)
     return done.text.splitlines() if done.code == 0 else done.err
 
 
@@ -91,9 +93,16 @@ def is_damaged(runner, path):
     return any(frame.get("damaged") or frame.get("missing") for frame in runner.frames("t"))
 
 
-def nobody_can_tell(source, damaged):
+def is_noticed(path):
+    """Whether libavcodec itself complains."""
+    done = subprocess.run(["ffmpeg", "-nostdin", "-v", "warning", "-i", path, "-f", "null", "-"], capture_output=True, timeout=120)
+    return bool(done.stderr)
+
+
+def nobody_can_tell(source, path, damaged):
     """Whether the card's frames may be others than the CPU's."""
-    return damaged is not None and (source.name in NO_STATUS or (source.name in BY_BUFFERS and not damaged))
+    unseen = source.name in BY_BUFFERS and not (damaged and is_noticed(path))
+    return damaged is not None and (source.name in NO_STATUS or unseen)
 
 
 def is_a_reason_for(source, refusal):
@@ -116,7 +125,7 @@ def test_damaged_files_give_the_cpus_frames_or_a_reason(on_card, new_store, clip
         kind = damage(data, random.Random(seed), first=len(data) // 8)
         path = tmp_path / f"{seed}-{kind}{source.suffix}"
         path.write_bytes(data)
-        if not nobody_can_tell(source, is_damaged(new_store(), path)):
+        if not nobody_can_tell(source, path, is_damaged(new_store(), path)):
             refusal = compare(on_nvidias_parser(on_card), new_store, path, "--all")
             assert is_a_reason_for(source, refusal), path.name
             continue
