@@ -11,7 +11,7 @@ import pytest
 import webdataset
 
 from .media.make import ffmpeg
-from .support.framecache import Framecache, Watched, two_cores
+from .support.framecache import Framecache, Watched, cores
 from .test_packed import packs
 
 HASHES = ("phash", "dhash", "average_hash")
@@ -150,7 +150,7 @@ def test_memory_is_that_of_a_few_frames_however_many_are_exported(tmp_path):
     fc = Framecache(tmp_path / "store")
     fc.extract("t", "--all", "--layout", "packed", film, timeout=600)
     for form in ("tar", "parquet", "jsonl"):
-        process = fc.start("export", "t", "--format", form, "-o", tmp_path / "out", preexec_fn=two_cores)
+        process = fc.start("export", "t", "--format", form, "-o", tmp_path / "out", under=cores(2))
         watched = Watched(process)
         assert watched.finish(600).code == 0
         print(f"{form}: {watched.peak_mib:.0f} MiB of {(tmp_path / 'out').stat().st_size / 2**20:.0f}")

@@ -4,7 +4,6 @@ What each test saw is printed: `pytest -s`. Long ones run in full with `-m slow`
 """
 
 import contextlib
-import resource
 import socket
 import subprocess
 import sys
@@ -15,19 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from .support import http2
-from .support.framecache import ROOT
+from .support.framecache import ROOT, open_files
 from .support.neighbours import SOON, descriptors, outcome, resident, until
+
+
+FEW = open_files(256)
 
 
 # ---- connections
 
 
-def few_descriptors():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-
-
 def test_connections_that_say_nothing_keep_nobody_out_and_are_closed(started, greedy, v1):
-    server, neighbour = started(preexec=few_descriptors)
+    server, neighbour = started(under=FEW)
     address = ("127.0.0.1", int(server.target.rpartition(":")[2]))
     silent = [socket.create_connection(address) for _ in range(300)]
     try:
@@ -44,7 +42,7 @@ def test_connections_that_say_nothing_keep_nobody_out_and_are_closed(started, gr
 
 
 def test_idle_connections_give_way_to_those_that_call(started, greedy, v1):
-    server, neighbour = started(preexec=few_descriptors)
+    server, neighbour = started(under=FEW)
     idle = [http2.Connection(server.target) for _ in range(200)]
     try:
         for _ in range(3):

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from .support import framecache as runner
+from .support.framecache import open_files
 from .support.neighbours import MIB, descriptors, resident, until
 from .support.web import Web, of
-from .test_floods import few_descriptors
 
 HTTP = ("--http", "127.0.0.1:0")
 SOON = 15
@@ -104,7 +104,7 @@ def test_readers_that_take_a_kilobyte_a_second_are_dropped_and_slow_nobody(besid
 
 
 def test_heads_and_bodies_that_do_not_come_end_and_keep_nobody_out(beside):
-    server, neighbours = beside("--stall-timeout", "1s", preexec=few_descriptors)
+    server, neighbours = beside("--stall-timeout", "1s", under=open_files(256))
     with contextlib.ExitStack() as opened:
         said = [b"", b"GET / HT", request("/v1/server")[:-2], request(of("p", "frames", "0.jpg"), "Content-Length: 9", method="PUT") + b"x"]
         for n in range(240):

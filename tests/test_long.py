@@ -9,7 +9,7 @@ import time
 import pytest
 
 from .media import make
-from .support.framecache import Framecache, Watched, assert_same_store, two_cores
+from .support.framecache import Framecache, Watched, assert_same_store, cores
 
 
 TEN_HOURS = ["--fps", "1/5"]
@@ -34,7 +34,7 @@ def cpu_secs_of(work):
 
 
 def extract_watched(fc, *arguments):
-    watched = Watched(fc.start("extract", "--timeline", "t", "--backend", "cpu", "--json", *arguments, preexec_fn=two_cores))
+    watched = Watched(fc.start("extract", "--timeline", "t", "--backend", "cpu", "--json", *arguments, under=cores(2)))
     done = watched.finish(timeout=300)
     assert done.code == 0, done.describe()
     return watched, done.json

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ import pytest
 
 from .media.make import ffmpeg
 from .support.fault_proxy import SEED, Answer, Rule, altered, cut, delay, error, fault_proxy, page, reset, stall, throttle
-from .support.framecache import Framecache, run, tree
+from .support.framecache import Framecache, open_files, run, tree
 
 #: Of one store operation with its retries, and what a busy machine may add.
 DEADLINE, LATE = 60, 15
@@ -308,9 +307,8 @@ def test_too_many_open_files_are_no_lost_frames(fc, source, whole, tmp_path):
     fc.extract("t", *FRAMES, source)
     refused = 0
     for limit in range(12, 60, 4):
-        few = lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         out = tmp_path / f"out{limit}"
-        done = run(fc.command("get", "t", "--seq", "0-299", "--format", "jpeg", "--out", out), preexec_fn=few)
+        done = run(fc.command("get", "t", "--seq", "0-299", "--format", "jpeg", "--out", out), under=open_files(limit))
         got = {int(p.stem): p.read_bytes() for p in out.glob("*.jpg")}
         assert all(whole[seq] == data for seq, data in got.items())
         assert done.code in (0, 1, 75), done.describe()

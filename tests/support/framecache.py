@@ -78,9 +78,9 @@ class Framecache:
         """The facts of every frame, missing ones too."""
         return self.run("frames", timeline, "--json", *arguments, **more).json
 
-    def start(self, name, *arguments, **more):
+    def start(self, name, *arguments, under=(), **more):
         return subprocess.Popen(
-            self.command(name, *arguments),
+            [*under, *self.command(name, *arguments)],
             env=clean_environment(**self.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -124,10 +124,10 @@ class Framecache:
         return {str(p.relative_to(below)): json.loads(p.read_text()) for p in below.rglob("*.json")}
 
 
-def run(words, timeline=None, timeout=120, environment=None, **more):
+def run(words, timeline=None, timeout=120, environment=None, under=(), **more):
     try:
         done = subprocess.run(
-            [str(w) for w in words],
+            [*under, *map(str, words)],
             capture_output=True,
             timeout=timeout,
             env=clean_environment(**(environment or {})),
@@ -175,9 +175,16 @@ def assert_same_store(one, other):
         assert without_run(name, data) == without_run(name, right[name]), name
 
 
-def two_cores():
-    """For `preexec_fn`: a machine of two cores."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+# What a command has of the machine, as words in front of it. A `preexec_fn` would run gRPC's handlers of a fork, too, whose
+# threads abort now and then where descriptors are closed beside them.
+
+
+def cores(count):
+    return ["taskset", "--cpu-list", ",".join(map(str, sorted(os.sched_getaffinity(0))[:count]))]
+
+
+def open_files(most):
+    return ["prlimit", f"--nofile={most}:{most}"]
 
 
 class Watched:

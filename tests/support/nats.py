@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import uuid
+from pathlib import Path
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 QUEUE = "framecache"
@@ -107,7 +108,13 @@ class Nats:
         return self
 
     def delete(self):
-        assert self.ask(f"$JS.API.STREAM.DELETE.{QUEUE}")["success"]
+        """The stream, with its files. One that a worker makes anew just then loses its own to the deletion, and takes no message
+        any more (error 10077): it is deleted, too."""
+        files = Path(self.folder) / "jetstream" / "$G" / "streams" / QUEUE
+        while True:
+            assert self.ask(f"$JS.API.STREAM.DELETE.{QUEUE}")["success"]
+            if self.orders() is None or (files / "msgs").exists():
+                return
 
 
 @contextlib.contextmanager

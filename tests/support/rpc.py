@@ -161,9 +161,9 @@ class Server:
                 raise AssertionError(f"the server did not end:\n{self.log}") from None
 
 
-def launch(store, *options, environment=None, cwd=None, preexec=None):
+def launch(store, *options, environment=None, cwd=None, under=()):
     """A server that was started, and may not listen yet. Its folder is where default sources lie."""
-    words = [runner.BINARY, "serve", "--store", store, *options]
+    words = [*under, runner.BINARY, "serve", "--store", store, *options]
     if "--listen" not in options:
         words += ["--listen", "127.0.0.1:0"]
     if "--metrics" not in options:
@@ -172,7 +172,6 @@ def launch(store, *options, environment=None, cwd=None, preexec=None):
         [str(w) for w in words],
         env=runner.clean_environment(**(environment or {})),
         cwd=cwd,
-        preexec_fn=preexec,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
