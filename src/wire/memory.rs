@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::wire::{Failure, MAX_BULK_BYTES};
+use crate::wire::{Channel, Failure, MAX_BULK_BYTES};
 
 /// One that is filled while the other is emptied.
 pub(super) const PLACES: usize = 2;
@@ -20,12 +20,53 @@ pub(super) const PLACES: usize = 2;
 pub(super) const LEAST_BYTES: usize = 256 << 10;
 /// Of all places. Of these bytes only those that were written take memory.
 pub const MEMORY_BYTES: u64 = (PLACES * MAX_BULK_BYTES) as u64;
+/// Of the memories of calls that ended, so many are kept, and none that took more.
+const KEPT: usize = 4;
+const MAX_KEPT_BYTES: u64 = 8 << 20;
+/// Of what a file takes, stat(2).
+const BLOCK_BYTES: u64 = 512;
+
+/// Memories for the calls to one process, one after the other: to make one, page by page, costs as much
+/// as to fill it.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<Vec<OwnedFd>>);
+
+impl Memories {
+    /// One that no call has, of which this is a copy to send.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] where the system has no more descriptors.
+    pub(super) fn lend(&self) -> Result<(OwnedFd, OwnedFd), Failure> {
+        let kept = self.kept().pop();
+        let memory = kept.map_or_else(new, Ok)?;
+        let copy = memory.try_clone()?;
+        Ok((memory, copy))
+    }
+
+    /// Keeps the memory of a call whose last answer has come; in one that ended otherwise, the other side
+    /// may write yet.
+    pub fn keep(&self, ended: Channel) {
+        let Side::Empties(memory) = ended.memory else {
+            return;
+        };
+        let taken = fstat(&memory).map(|stat| stat.st_blocks.cast_unsigned() * BLOCK_BYTES);
+        let mut kept = self.kept();
+        if kept.len() < KEPT && taken.is_ok_and(|bytes| bytes <= MAX_KEPT_BYTES) {
+            kept.push(memory);
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<OwnedFd>> {
+        // Nothing that can panic runs under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A new one, whose size nobody changes any more.
 ///
 /// # Errors
 /// [`Failure::Io`] where the system has no more descriptors.
-pub(super) fn new() -> Result<OwnedFd, Failure> {
+fn new() -> Result<OwnedFd, Failure> {
     let made = || {
         let memory = memfd_create("bulk", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&memory, MEMORY_BYTES)?;

@@ -25,7 +25,7 @@ use crate::error::Error;
 use memory::{Filling, LEAST_BYTES, PLACES, Side};
 
 pub use descriptors::{receive_descriptors, send_descriptors};
-pub use memory::MEMORY_BYTES;
+pub use memory::{MEMORY_BYTES, Memories};
 
 /// The facts of a picture that is shown for a day have a line for each of its numbers.
 const MAX_HEAD_BYTES: usize = 256 << 20;
@@ -106,11 +106,11 @@ impl Channel {
     ///
     /// # Errors
     /// [`Failure::Io`] where the system has no more descriptors.
-    pub fn pair_of_call() -> Result<(Channel, [OwnedFd; 2]), Failure> {
+    pub fn pair_of_call(memories: &Memories) -> Result<(Channel, [OwnedFd; 2]), Failure> {
         let (mut ours, theirs) = Channel::pair()?;
-        let memory = memory::new()?;
-        ours.memory = Side::Empties(memory.try_clone()?);
-        Ok((ours, [theirs, memory]))
+        let (memory, copy) = memories.lend()?;
+        ours.memory = Side::Empties(memory);
+        Ok((ours, [theirs, copy]))
     }
 
     /// The other end.

@@ -145,7 +145,7 @@ fn descriptors_come_in_their_order_closed_on_exec_and_none_stays() {
 
 /// Both ends of a call, of which the second one sends through memory.
 fn ends_of_call() -> (Channel, Channel) {
-    let (ours, theirs) = Channel::pair_of_call().unwrap();
+    let (ours, theirs) = Channel::pair_of_call(&Memories::default()).unwrap();
     (ours, Channel::of_call(theirs).unwrap().patient())
 }
 
@@ -258,7 +258,7 @@ fn bulks_where_no_memory_is_and_places_that_were_not_filled_are_nonsense() {
     assert!(matches!(outcome, Err(Failure::Nonsense(_))), "{outcome:?}");
     for place in [0, 1, PLACES as u32, u32::MAX] {
         let (socket, mut other) = UnixStream::pair().unwrap();
-        let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+        let (_, [_, memory]) = Channel::pair_of_call(&Memories::default()).unwrap();
         let channel = Channel::of_call([socket.into(), memory]).unwrap();
         other
             .write_all(&[0u32, place].map(u32::to_le_bytes).concat())
@@ -273,9 +273,40 @@ fn bulks_where_no_memory_is_and_places_that_were_not_filled_are_nonsense() {
 
 #[test]
 fn memory_that_is_shared_keeps_its_size() {
-    let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+    let (_, [_, memory]) = Channel::pair_of_call(&Memories::default()).unwrap();
     for bytes in [0, MEMORY_BYTES - 1, MEMORY_BYTES + 1] {
         assert!(rustix::fs::ftruncate(&memory, bytes).is_err(), "{bytes}");
     }
     assert!(rustix::io::pwrite(&memory, &[1], MEMORY_BYTES).is_err());
+}
+
+#[test]
+fn the_memory_of_a_call_that_ended_serves_the_next_one_unless_it_took_much() {
+    let memories = Memories::default();
+    let begin = || {
+        let (ours, theirs) = Channel::pair_of_call(&memories).unwrap();
+        let which = rustix::fs::fstat(&theirs[1]).unwrap().st_ino;
+        (which, ours, Channel::of_call(theirs).unwrap().patient())
+    };
+    let end = |(which, ours, theirs): (u64, Channel, Channel), bytes: usize| {
+        let bulk = noise(bytes, bytes);
+        theirs.send(&Head::new(), &bulk).unwrap();
+        let (_, came) = ours.receive::<Head>().unwrap().unwrap();
+        assert!(came == bulk, "{bytes}");
+        memories.keep(ours);
+        which
+    };
+    let [one, beside] = [begin(), begin()];
+    assert_ne!(one.0, beside.0, "calls under way share none");
+    let one = end(one, 3 << 20);
+    for bytes in [LEAST_BYTES, 5 << 20, 16 << 20] {
+        let next = begin();
+        assert_eq!(next.0, one, "what ended first is there again");
+        end(next, bytes);
+    }
+    let (fresh, ours, _theirs) = begin();
+    assert_ne!(fresh, one, "it took 16 MiB");
+    // Whose last answer has not come keeps it for good.
+    drop(ours);
+    assert_ne!(begin().0, fresh);
 }

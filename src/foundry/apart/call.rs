@@ -64,7 +64,14 @@ pub(super) fn ask(
         },
     };
     let mut reads = false;
-    match begun.and_then(|channel| heard((process, &channel), ear, (patience, &mut reads))) {
+    let heard = begun.and_then(|channel| {
+        let answered = heard((process, &channel), ear, (patience, &mut reads))?;
+        if answered.is_ok() {
+            process.ended(channel);
+        }
+        Ok(answered)
+    });
+    match heard {
         Ok(answered) => Outcome::Answered(answered),
         Err(failure) => process.death(&failure, reads),
     }

@@ -19,7 +19,7 @@ use crate::foundry::apart::readers::Descriptor;
 use crate::foundry::protocol::{Answer, Request, VERSION, Walls};
 use crate::metrics::Metrics;
 use crate::sandbox::Report;
-use crate::wire::{Channel, Failure, Received, send_descriptors};
+use crate::wire::{Channel, Failure, Memories, Received, send_descriptors};
 
 /// Loading libraries from a cold disk takes seconds.
 const MAX_START: Duration = Duration::from_secs(60);
@@ -76,6 +76,7 @@ pub(super) struct Process {
     /// It died, or is to, or gets no more calls.
     is_dead: AtomicBool,
     begun: Instant,
+    memories: Memories,
     metrics: Arc<Metrics>,
 }
 
@@ -158,6 +159,7 @@ impl Process {
             report: OnceLock::new(),
             is_dead: AtomicBool::new(false),
             begun: Instant::now(),
+            memories: Memories::default(),
             metrics: metrics.clone(),
         };
         metrics.media_processes().inc();
@@ -167,7 +169,7 @@ impl Process {
             workers,
             walls,
         };
-        let (first, theirs) = Channel::pair_of_call()?;
+        let (first, theirs) = Channel::pair_of_call(&process.memories)?;
         // One that has ended already is met, and told, where the answer is waited for.
         let _ = process.hand(&theirs.each_ref().map(AsFd::as_fd));
         let _ = first.send(&start, &[]);
@@ -194,7 +196,7 @@ impl Process {
     pub fn raw(&self) -> UnixStream {
         self.stands().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (_, [_, memory]) = Channel::pair_of_call().unwrap();
+        let (_, [_, memory]) = Channel::pair_of_call(&self.memories).unwrap();
         self.hand(&[theirs.as_fd(), memory.as_fd()]).unwrap();
         ours
     }
@@ -265,6 +267,11 @@ impl Process {
         self.call(request, descriptors)
     }
 
+    /// A call whose last answer has come.
+    pub fn ended(&self, channel: Channel) {
+        self.memories.keep(channel);
+    }
+
     fn stands(&self) -> Result<(), Failure> {
         let mut starting = self.starting();
         let Some(first) = starting.as_ref() else {
@@ -291,7 +298,7 @@ impl Process {
         (request, bulk): (&Request, &[u8]),
         descriptors: &[Descriptor],
     ) -> Result<Channel, Failure> {
-        let (channel, theirs) = Channel::pair_of_call()?;
+        let (channel, theirs) = Channel::pair_of_call(&self.memories)?;
         let handed = theirs.iter().map(AsFd::as_fd);
         let handed: Vec<_> = handed.chain(descriptors.iter().map(AsFd::as_fd)).collect();
         self.hand(&handed)?;
