@@ -103,10 +103,12 @@ impl Kind {
         most.max(1)
     }
 
-    /// Of the memory, in sixteenths. The other six are for what is kept.
+    /// Of the memory, in sixteenths. The other four are for what is kept. Two batches of sixteen pictures of 1280x720 are
+    /// within what one connection may hold of the default's: one is made while the other is sent.
     fn sixteenths(self) -> u64 {
         match self {
-            Kind::Answers | Kind::Batches | Kind::Pictures => 2,
+            Kind::Answers | Kind::Pictures => 2,
+            Kind::Batches => 4,
             Kind::Uploads => 3,
             Kind::Packs => 1,
             Kind::Calls | Kind::Hands | Kind::Connections => 0,
