@@ -2,6 +2,7 @@
 //! reads: a line that cannot be written is lost, and nothing else is.
 
 use std::io::{self, Write};
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,6 +13,9 @@ use crate::printable::{coloured, printable};
 
 /// Lines that wait for stderr to take them; of 16 KiB at most.
 const QUEUED: usize = 1024;
+/// Lines gather for so long before they are written: a server of small calls says one for each, and would wake the
+/// thread that writes for each.
+const GATHERED: Duration = Duration::from_millis(5);
 /// How long the last ones may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -112,17 +116,20 @@ fn logged(line: &[u8]) -> String {
 
 /// Ends with the last queue.
 fn write_all(said: &Receiver<Said>, mut out: impl Write, lost: &AtomicU64) {
-    for said in said {
-        match said {
-            Said::Line(line) => {
-                speak_of_lost(&mut out, lost);
-                if out.write_all(line.as_bytes()).is_err() {
-                    lost.fetch_add(1, Ordering::Relaxed);
+    while let Ok(first) = said.recv() {
+        for said in iter::once(first).chain(said.try_iter()) {
+            match said {
+                Said::Line(line) => {
+                    speak_of_lost(&mut out, lost);
+                    if out.write_all(line.as_bytes()).is_err() {
+                        lost.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
+                // Who waited may have left.
+                Said::Mark(done) => drop(done.try_send(())),
             }
-            // Who waited may have left.
-            Said::Mark(done) => drop(done.try_send(())),
         }
+        std::thread::sleep(GATHERED);
     }
 }
 
