@@ -60,13 +60,19 @@ def measured(programs, job, rounds):
     return samples
 
 
-def row(workload, clip, samples):
-    words = [workload, clip.name, str(len(samples["now"])), f"{statistics.median(s for s, _ in samples['now']):.2f}"]
+def compared(samples):
+    """Cells of a table: seconds and CPU seconds of now over before, and of apart over now."""
+    cells = []
     for way, base in [("now", "before"), ("apart", "now")]:
         for kind in (0, 1):
             ratios = [one[kind] / other[kind] for one, other in zip(samples[way], samples[base], strict=True)]
             least, most = interval(ratios)
-            words.append(f"{statistics.median(ratios):.3f} ({least:.2f} to {most:.2f})")
+            cells.append(f"{statistics.median(ratios):.3f} ({least:.2f} to {most:.2f})")
+    return cells
+
+
+def row(workload, clip, samples):
+    words = [workload, clip.name, str(len(samples["now"])), f"{statistics.median(s for s, _ in samples['now']):.2f}", *compared(samples)]
     return f"| {' | '.join(words)} |"
 
 

@@ -16,12 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from builds import interval
+from builds import WAYS, compared
 from serving import FRAMES, OVERLAID, make_clip, overlay_png, pictures, rpc, runner
 
 from tests.support.neighbours import cpu_secs
 
-WAYS = ["before", "now", "apart"]
 # So many times each call, so that the CPU's clock, which ticks every 10 ms, says something.
 LEAST_SECS = 0.5
 TIMEOUT = 600
@@ -117,12 +116,7 @@ def measured(all_of_them, work, rounds):
 
 
 def row(name, samples):
-    words = [name, *(f"{statistics.median(secs[kind] for secs in samples['now']) * 1e3:.0f} ms" for kind in (0, 1))]
-    for way, base in [("now", "before"), ("apart", "now")]:
-        for kind in (0, 1):
-            ratios = [one[kind] / other[kind] for one, other in zip(samples[way], samples[base], strict=True)]
-            least, most = interval(ratios)
-            words.append(f"{statistics.median(ratios):.3f} ({least:.2f} to {most:.2f})")
+    words = [name, *(f"{statistics.median(secs[kind] for secs in samples['now']) * 1e3:.0f} ms" for kind in (0, 1)), *compared(samples)]
     return f"| {' | '.join(words)} |"
 
 
